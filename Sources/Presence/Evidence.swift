@@ -1,0 +1,175 @@
+/// What one pass over a user's facts leaves for the rules: fixed size, whatever the number of sessions.
+///
+///     var evidence = Evidence(at: now, policy: policy, announced: record.announced, manual: nil, manualUntil: nil)
+///     for session in sessions { evidence.add(session) }
+///     let verdict = evidence.verdict(at: now)
+///     let wake = evidence.nextTransition(after: now)
+///
+/// The law that timers rest on: from the instant at which evidence was taken up to, not including, `nextTransition`,
+/// the verdict does not change. So a timer has no rules of its own: when it fires, look again.
+///
+/// Every operation is constant and allocates nothing.
+public struct Evidence: Sendable {
+    /// The instant at which the sessions were judged live or not.
+    public let takenAt: Timestamp
+
+    /// The settings in force.
+    public let policy: Policy
+
+    /// The public status that was last announced; a grace holds it.
+    public let announced: Status
+
+    /// What the user set by hand, ended or not.
+    public let manual: ManualStatus?
+
+    /// The first instant at which that does not hold any more; `distantFuture` if it has no end.
+    public let manualUntil: Timestamp
+
+    /// Live sessions, passive ones too.
+    @usableFromInline var liveSessions = 0
+
+    /// The strongest status that a live session brings with it.
+    @usableFromInline var strongestBrought: SessionStatus?
+
+    /// The earliest deadline of a live session.
+    @usableFromInline var earliestDeadline = Timestamp.distantFuture
+
+    /// The latest deadline of a live session.
+    @usableFromInline var latestLiveDeadline = Timestamp.distantPast
+
+    /// The latest deadline of a live session that is not passive.
+    @usableFromInline var latestPresentDeadline = Timestamp.distantPast
+
+    /// The end of the last grace.
+    @usableFromInline var graceUntil = Timestamp.distantPast
+
+    /// The latest activity of live sessions that are not passive.
+    @usableFromInline var latestActivity = Timestamp.distantPast
+
+    /// Whether a live session that is not passive never reported activity.
+    @usableFromInline var lacksReport = false
+
+    /// Evidence without a session.
+    ///
+    /// - Parameters:
+    ///   - now: the instant at which it is taken.
+    ///   - policy: the settings in force.
+    ///   - announced: the public status that was last announced.
+    ///   - manual: what the user set by hand, or nil.
+    ///   - manualUntil: the end of that, or nil if it has none. It may lie in the past.
+    @inlinable
+    public init(
+        at now: Timestamp, policy: Policy, announced: Status, manual: ManualStatus?, manualUntil: Timestamp?
+    ) {
+        takenAt = now
+        self.policy = policy
+        self.announced = announced
+        self.manual = manual
+        self.manualUntil = manualUntil ?? .distantFuture
+    }
+
+    /// Takes one more session into account, live, ended or run out.
+    @inlinable
+    public mutating func add(_ session: Session) {
+        guard session.closed == nil else {
+            graceUntil = max(graceUntil, session.graceEnd(policy))
+            return
+        }
+        let deadline = session.deadline(policy)
+        guard takenAt < deadline else { return }
+        liveSessions += 1
+        earliestDeadline = min(earliestDeadline, deadline)
+        latestLiveDeadline = max(latestLiveDeadline, deadline)
+        if let theirs = session.brought {
+            if let strongest = strongestBrought {
+                if theirs.isStronger(than: strongest) { strongestBrought = theirs }
+            } else {
+                strongestBrought = theirs
+            }
+        }
+        guard !session.isPassive else { return }
+        latestPresentDeadline = max(latestPresentDeadline, deadline)
+        if let activity = session.activity {
+            latestActivity = max(latestActivity, activity)
+        } else {
+            lacksReport = true
+        }
+    }
+
+    /// Sessions live when the evidence was taken, passive ones too.
+    @inlinable
+    public var liveCount: Int { liveSessions }
+
+    /// When the user turns offline if no heartbeat comes, graces included; `distantPast` if he is not present.
+    @inlinable
+    public var latestDeadline: Timestamp {
+        isPresent ? max(latestLiveDeadline, graceUntil) : .distantPast
+    }
+
+    /// Whether a session was live, or a grace ran, when the evidence was taken.
+    @inlinable
+    public var isPresent: Bool {
+        liveSessions > 0 || takenAt < graceUntil
+    }
+
+    /// What the user set by hand, if that holds at an instant.
+    @inlinable
+    func manual(at now: Timestamp) -> ManualStatus? {
+        now < manualUntil ? manual : nil
+    }
+
+    /// The status at an instant from `takenAt` up to, not including, `nextTransition`.
+    ///
+    /// Past that it is worthless but for one thing: nobody is shown live after all deadlines and graces.
+    @inlinable
+    public func verdict(at now: Timestamp) -> Verdict {
+        let isPresent = now < latestLiveDeadline || now < graceUntil
+        let manual = manual(at: now)
+        guard now < latestPresentDeadline else {
+            if now < graceUntil {
+                let shown = manual == .invisible ? Status.offline : announced
+                return Verdict(status: announced, publicStatus: shown, rule: .grace, isPresent: isPresent)
+            }
+            let rule = isPresent ? Rule.passiveOnly : Rule.noSession
+            return Verdict(status: .offline, publicStatus: .offline, rule: rule, isPresent: isPresent)
+        }
+        if let status = manual?.status {
+            return Verdict(status: status, publicStatus: status, rule: .manual, isPresent: isPresent)
+        }
+        let (status, rule) = unforced(at: now)
+        if manual == .invisible {
+            return Verdict(status: status, publicStatus: .offline, rule: .invisible, isPresent: isPresent)
+        }
+        return Verdict(status: status, publicStatus: status, rule: rule, isPresent: isPresent)
+    }
+
+    /// The status of a user with a live session who set none by hand.
+    @inlinable
+    func unforced(at now: Timestamp) -> (Status, Rule) {
+        if let strongestBrought { return (strongestBrought.status, .sessionStatus) }
+        if lacksReport { return (.online, .noActivityReport) }
+        if now >= latestActivity.advanced(byMilliseconds: policy.awayAfter) { return (.away, .activity) }
+        if now >= latestActivity.advanced(byMilliseconds: policy.idleAfter) { return (.idle, .activity) }
+        return (.online, .activity)
+    }
+
+    /// The first instant after `now` at which the verdict may change if nothing is written; `distantFuture` if it never
+    /// does. `now` is an instant at which the evidence holds, as a rule `takenAt`.
+    @inlinable
+    public func nextTransition(after now: Timestamp) -> Timestamp {
+        var next = liveSessions > 0 ? earliestDeadline : .distantFuture
+        guard now < latestPresentDeadline else {
+            guard now < graceUntil else { return next }
+            if manual(at: now) == .invisible { next = min(next, manualUntil) }
+            return min(next, graceUntil)
+        }
+        let manual = manual(at: now)
+        if manual != nil { next = min(next, manualUntil) }
+        guard manual?.status == nil, strongestBrought == nil, !lacksReport else { return next }
+        let idle = latestActivity.advanced(byMilliseconds: policy.idleAfter)
+        if idle > now { next = min(next, idle) }
+        let away = latestActivity.advanced(byMilliseconds: policy.awayAfter)
+        if away > now { next = min(next, away) }
+        return next
+    }
+}

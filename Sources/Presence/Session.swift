@@ -1,0 +1,169 @@
+/// The end of a session by a word of someone: a goodbye, a loss that was noticed, or a deletion.
+///
+/// A session whose TTL ran out has none: nobody wrote anything.
+public struct Closure: Comparable, Hashable, Sendable {
+    /// When it ended.
+    public var at: Timestamp
+
+    /// Whether it was lost and not closed on purpose.
+    public var isLoss: Bool
+
+    /// Whether the end may be held back from others for a while; false for a deletion, after which the key is gone.
+    public var leavesGrace: Bool
+
+    /// An end at an instant.
+    @inlinable
+    public init(at: Timestamp, isLoss: Bool, leavesGrace: Bool = true) {
+        self.at = at
+        self.isLoss = isLoss
+        self.leavesGrace = leavesGrace
+    }
+
+    /// The order in which ends merge: the later goes first, of the same instant a deletion, then a loss.
+    @inlinable
+    public static func < (left: Closure, right: Closure) -> Bool {
+        if left.at != right.at { return left.at < right.at }
+        if left.leavesGrace != right.leavesGrace { return left.leavesGrace }
+        return !left.isLoss && right.isLoss
+    }
+}
+
+/// The facts of one session that the rules need: no id, no words.
+///
+/// A session is a join and not a last write: merging any number of copies, in any order, however often, gives the same
+/// facts. What it brings with it and whether it is passive belong to the incarnation; changing them is a new CONNECT.
+public struct Session: Sendable, Hashable {
+    /// The stamp of the CONNECT that opened it. Only CONNECT opens; a newer one replaces all facts of an older one.
+    public var incarnation: Stamp
+
+    /// The last sign of life.
+    public var heartbeat: Timestamp
+
+    /// How long a sign of life lasts, in milliseconds. The policy's hard limit bounds it.
+    public var ttlMilliseconds: Int64
+
+    /// When a person last did something, or nil if that was never reported. No report is not inactivity.
+    public var activity: Timestamp?
+
+    /// A status that the session brings with it.
+    public var brought: SessionStatus?
+
+    /// Whether it makes nobody online by itself (a calendar, a bot).
+    public var isPassive: Bool
+
+    /// How it was ended, or nil while it is open. An open session may still have run out of time.
+    public var closed: Closure?
+
+    /// A session from its facts.
+    @inlinable
+    public init(
+        incarnation: Stamp, heartbeat: Timestamp, ttlMilliseconds: Int64, activity: Timestamp? = nil,
+        brought: SessionStatus? = nil, isPassive: Bool = false, closed: Closure? = nil
+    ) {
+        self.incarnation = incarnation
+        self.heartbeat = heartbeat
+        self.ttlMilliseconds = ttlMilliseconds
+        self.activity = activity
+        self.brought = brought
+        self.isPassive = isPassive
+        self.closed = closed
+    }
+
+    /// The first instant at which it is not live if no heartbeat comes.
+    @inlinable
+    public func deadline(_ policy: Policy) -> Timestamp {
+        heartbeat.advanced(byMilliseconds: min(ttlMilliseconds, policy.heartbeatHardLimit))
+    }
+
+    /// Whether it is open and its last sign of life still lasts.
+    @inlinable
+    public func isLive(at now: Timestamp, _ policy: Policy) -> Bool {
+        closed == nil && now < deadline(policy)
+    }
+
+    /// The first instant at which its end is announced; `distantPast` if nothing holds that back.
+    ///
+    /// Only a session that was live and not passive when it was ended leaves a grace, and never past the hard limit.
+    @inlinable
+    public func graceEnd(_ policy: Policy) -> Timestamp {
+        guard let closed, closed.leavesGrace, !isPassive, closed.at < deadline(policy) else { return .distantPast }
+        let end = closed.at.advanced(byMilliseconds: policy.grace(isLoss: closed.isLoss))
+        return min(end, heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit))
+    }
+
+    /// What this session alone says, manual status aside: `offline` if it is not live, then what it brings, then
+    /// `online`, `idle` or `away` by its activity.
+    @inlinable
+    public func status(at now: Timestamp, _ policy: Policy) -> Status {
+        guard isLive(at: now, policy) else { return .offline }
+        if let brought { return brought.status }
+        guard let activity else { return .online }
+        if now >= activity.advanced(byMilliseconds: policy.awayAfter) { return .away }
+        if now >= activity.advanced(byMilliseconds: policy.idleAfter) { return .idle }
+        return .online
+    }
+
+    /// Whether a record of the user is better written from this session than from `other`: not passive goes before
+    /// passive, then the more present status, the later activity, the later heartbeat, the newer incarnation.
+    @inlinable
+    public func isMorePresent(than other: Session, at now: Timestamp, _ policy: Policy) -> Bool {
+        let mine = status(at: now, policy)
+        let others = other.status(at: now, policy)
+        if (mine == .offline) != (others == .offline) { return others == .offline }
+        if isPassive != other.isPassive { return other.isPassive }
+        if mine != others { return mine > others }
+        let acted = activity ?? .distantPast
+        let othersActed = other.activity ?? .distantPast
+        if acted != othersActed { return acted > othersActed }
+        if heartbeat != other.heartbeat { return heartbeat > other.heartbeat }
+        return incarnation > other.incarnation
+    }
+
+    /// A sign of life.
+    ///
+    /// - Parameters:
+    ///   - now: when it came; an instant before the last heartbeat moves nothing back.
+    ///   - isActive: whether a person did something.
+    ///   - ttlMilliseconds: a new TTL, or nil to keep the old one.
+    /// - Returns: false, and nothing changes, if the session is not live: a late heartbeat never resurrects.
+    @inlinable
+    public mutating func beat(
+        at now: Timestamp, isActive: Bool, ttlMilliseconds: Int64? = nil, _ policy: Policy
+    ) -> Bool {
+        guard isLive(at: now, policy) else { return false }
+        heartbeat = max(heartbeat, now)
+        if let ttlMilliseconds { self.ttlMilliseconds = ttlMilliseconds }
+        if isActive { activity = max(activity ?? .distantPast, now) }
+        return true
+    }
+
+    /// Ends the session.
+    ///
+    /// - Returns: false, and nothing changes, if it is not live any more: its end was another.
+    @inlinable
+    public mutating func close(_ closure: Closure, _ policy: Policy) -> Bool {
+        guard isLive(at: closure.at, policy) else { return false }
+        closed = closure
+        return true
+    }
+
+    /// Joins another holder's facts of the same session id.
+    ///
+    /// The newer incarnation wins whole. Of the same one: ended by either (the later end), the greater pair of heartbeat
+    /// and TTL, the later activity.
+    public mutating func merge(_ other: Session) {
+        guard incarnation == other.incarnation else {
+            if other.incarnation > incarnation { self = other }
+            return
+        }
+        if let end = other.closed { closed = max(closed ?? end, end) }
+        if (heartbeat, ttlMilliseconds) < (other.heartbeat, other.ttlMilliseconds) {
+            heartbeat = other.heartbeat
+            ttlMilliseconds = other.ttlMilliseconds
+        }
+        if let acted = other.activity { activity = max(activity ?? acted, acted) }
+        // One CONNECT gives one value of these; should copies differ, the outcome still does not depend on the order.
+        if let theirs = other.brought, brought.map({ theirs.isStronger(than: $0) }) ?? true { brought = theirs }
+        isPassive = isPassive && other.isPassive
+    }
+}
