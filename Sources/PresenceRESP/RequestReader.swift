@@ -1,0 +1,425 @@
+/// Finds the commands in what a client sends, where they lie: `*3\r\n$13\r\nPRESENCE.BEAT\r\n...`, or a typed line.
+///
+/// The reader owns no bytes. It is handed everything received and not yet consumed, and answers where the arguments of
+/// the first command are. When the command is not whole yet it remembers how far it came, and goes on there when it is
+/// handed the same bytes and more: no byte is parsed twice, however the network cuts them, and every cut of the same
+/// bytes gives the same answers.
+///
+/// ```swift
+/// reading: while true {
+///     switch reader.next(in: bytes, from: start) {
+///     case .command:    // bytes.extracting(reader.argument(0)) is the command's name
+///         start += reader.consumed
+///     case .empty:      // nothing to run and nothing to answer
+///         start += reader.consumed
+///     case .incomplete: // keep what lies behind `start` until more has come
+///         break reading
+///     case .failure(let error): // answer the error, close
+///         break reading
+///     }
+/// }
+/// ```
+///
+/// Nothing is allocated for a length that a client only claims: the table of arguments grows with the arguments really
+/// seen, and a large one is given back with the next call. A command costs one pass over its framing, a few nanoseconds
+/// an argument, and no allocation once the table has grown to the connection's habits.
+///
+/// Where it is laxer than one might expect, it is so as Redis: the LF behind a CR, and the two bytes behind an argument,
+/// are counted and not looked at. Where Redis stops looking at a NUL byte, this reader does not.
+public struct RequestReader: ~Copyable {
+    /// What a call of `next(in:from:)` found.
+    public enum Step: Sendable, Equatable {
+        /// A whole command with at least one argument.
+        case command
+        /// A whole request that asks for nothing: an empty line, `*0`, `*-1`. It is consumed and gets no reply.
+        case empty
+        /// The bytes end inside a command, or there are none.
+        case incomplete
+        /// Not a command, and no way to know where the next one begins. All later calls answer the same.
+        case failure(ProtocolError)
+    }
+
+    private enum Phase: UInt8 {
+        case start
+        case count
+        case header
+        case length
+        case body
+        case inline
+        case failed
+    }
+
+    /// What the client may ask for. To be set between two commands, as `AUTH` does.
+    public var limits: RequestLimits
+
+    /// Bytes of the command or empty request just read. Valid after `.command` and `.empty`, until the next call.
+    public private(set) var consumed = 0
+
+    /// Whether the arguments lie in `inlineBytes`, since they were quoted, and not in the bytes handed in.
+    public private(set) var isInlineDecoded = false
+
+    /// The arguments of a quoted inline command, one after the other. Empty unless `isInlineDecoded`.
+    public private(set) var inlineBytes: [UInt8] = []
+
+    /// How many more bytes the argument being received needs, its line end included: a hint for how far to grow a
+    /// buffer. 0 where that is not known. Never above 64 KiB, so that a claimed length costs no memory.
+    public private(set) var bytesNeeded = 0
+
+    @usableFromInline var arguments = ArgumentTable()
+    @usableFromInline var argumentsStart = 0
+
+    private var phase = Phase.start
+    private var position = 0
+    private var lineStart = 0
+    private var line = LengthLine()
+    private var marker: UInt8 = 0
+    private var hasQuotes = false
+    private var remaining = 0
+    private var bulkLength = 0
+    private var error = ProtocolError.invalidBulkLength
+
+    /// A reader at the start of a connection. Allocates nothing until a command is read.
+    public init(limits: RequestLimits = RequestLimits()) {
+        self.limits = limits
+    }
+
+    /// Arguments of the command just read, its name included. Valid after `.command`, until the next call.
+    @inlinable public var argumentCount: Int { arguments.count }
+
+    /// Where argument `index` lies: in the bytes handed to the call that answered `.command`, or in `inlineBytes` if
+    /// `isInlineDecoded`. Argument 0 is the command's name. Traps outside `0 ..< argumentCount`.
+    @inlinable
+    public func argument(_ index: Int) -> Range<Int> {
+        let range = arguments[index]
+        let start = argumentsStart &+ Int(range.offset)
+        return Range(uncheckedBounds: (start, start &+ Int(range.length)))
+    }
+
+    /// Reads on in the current command.
+    ///
+    /// - Parameters:
+    ///   - bytes: What was received; from `offset` on, nothing that an earlier call saw may be missing or changed,
+    ///     though it may lie elsewhere.
+    ///   - offset: Where the current command begins: behind everything consumed. Traps outside `0 ... bytes.count`.
+    public mutating func next(in bytes: Span<UInt8>, from offset: Int) -> Step {
+        precondition(offset >= 0 && offset <= bytes.count, "the command begins outside the bytes")
+        if phase == .start {
+            begin()
+        }
+        argumentsStart = offset
+        return bytes.withUnsafeBufferPointer { buffer in
+            guard let first = buffer.baseAddress else { return .incomplete }
+            return read(first + offset, buffer.count - offset)
+        }
+    }
+
+    private mutating func begin() {
+        position = 0
+        arguments.removeAll()
+        if isInlineDecoded {
+            isInlineDecoded = false
+            inlineBytes.removeAll(keepingCapacity: inlineBytes.capacity <= 1024)
+        }
+    }
+
+    private mutating func read(_ bytes: UnsafePointer<UInt8>, _ end: Int) -> Step {
+        if phase == .start {
+            guard end > 0 else { return .incomplete }
+            if bytes[0] != asterisk {
+                phase = .inline
+                hasQuotes = false
+            } else if end >= 6, let short = ShortLine(bytes), short.number <= limits.maxUnauthenticatedArguments,
+                short.number <= limits.maxArguments, short.number > 0
+            {
+                position = short.width
+                remaining = short.number
+                phase = .header
+            } else {
+                startLine(at: 0)
+                phase = .count
+            }
+        }
+        switch phase {
+        case .header, .length, .body:
+            return readArguments(bytes, end)
+        case .count:
+            return readCount(bytes, end)
+        case .inline:
+            return readInline(bytes, end)
+        case .start, .failed:
+            return .failure(error)
+        }
+    }
+
+    private var maxCommandBytes: Int { min(limits.maxCommandBytes, Int(UInt32.max)) }
+
+    // MARK: - Lines that hold a length
+
+    /// A line of one to three digits that lies whole in the bytes: nearly every line there is.
+    private struct ShortLine {
+        var number: Int
+        /// Bytes of the line with its marker and line end.
+        var width: Int
+
+        /// Needs six bytes behind `line`.
+        @inline(__always)
+        init?(_ line: UnsafePointer<UInt8>) {
+            let first = line[1] &- zero
+            guard first <= 9 else { return nil }
+            if line[2] == carriageReturn {
+                self.init(number: Int(first), width: 4)
+                return
+            }
+            let second = line[2] &- zero
+            guard first != 0, second <= 9 else { return nil }
+            let two = Int(first) &* 10 &+ Int(second)
+            if line[3] == carriageReturn {
+                self.init(number: two, width: 5)
+                return
+            }
+            let third = line[3] &- zero
+            guard third <= 9, line[4] == carriageReturn else { return nil }
+            self.init(number: two &* 10 &+ Int(third), width: 6)
+        }
+
+        @inline(__always)
+        private init(number: Int, width: Int) {
+            self.number = number
+            self.width = width
+        }
+    }
+
+    private enum LineStep {
+        case whole
+        case incomplete
+        case tooLong
+    }
+
+    private mutating func startLine(at start: Int) {
+        lineStart = start
+        position = start + 1
+        line = LengthLine()
+    }
+
+    /// Takes what has come of the line into `line`; when it is whole, moves behind its line end.
+    private mutating func readLine(_ bytes: UnsafePointer<UInt8>, _ end: Int) -> LineStep {
+        var at = position
+        while at < end, bytes[at] != carriageReturn {
+            guard at - lineStart < limits.maxInlineLength else { return .tooLong }
+            line.take(bytes[at])
+            at += 1
+        }
+        position = at
+        guard at + 1 < end else { return .incomplete }
+        position = at + 2
+        return .whole
+    }
+
+    private mutating func readCount(_ bytes: UnsafePointer<UInt8>, _ end: Int) -> Step {
+        switch readLine(bytes, end) {
+        case .whole: break
+        case .incomplete: return wait(for: 0)
+        case .tooLong: return fail(.tooBigMultibulkCount)
+        }
+        guard let count = line.number, count <= limits.maxArguments else { return fail(.invalidMultibulkLength) }
+        if !limits.isAuthenticated, count > limits.maxUnauthenticatedArguments {
+            return fail(.unauthenticatedMultibulkLength)
+        }
+        guard count > 0 else { return finish(.empty) }
+        remaining = Int(count)
+        phase = .header
+        return readArguments(bytes, end)
+    }
+
+    // MARK: - Arguments
+
+    private mutating func readArguments(_ bytes: UnsafePointer<UInt8>, _ end: Int) -> Step {
+        let maxBulkLength = limits.isAuthenticated
+            ? limits.maxBulkLength : min(limits.maxBulkLength, limits.maxUnauthenticatedBulkLength)
+        let maxEnd = maxCommandBytes
+        while remaining > 0 {
+            if phase != .body {
+                if phase == .header, end - position >= 6, bytes[position] == dollar,
+                    let short = ShortLine(bytes + position)
+                {
+                    bulkLength = short.number
+                    position += short.width
+                } else if let step = readHeader(bytes, end) {
+                    return step
+                }
+                guard bulkLength <= maxBulkLength else {
+                    let isInvalid = bulkLength > limits.maxBulkLength
+                    return fail(isInvalid ? .invalidBulkLength : .unauthenticatedBulkLength)
+                }
+                guard bulkLength <= maxEnd - position - 2 else { return fail(.tooBigCommand) }
+            }
+            let behind = position + bulkLength + 2
+            guard behind <= end else {
+                phase = .body
+                return wait(for: behind - end)
+            }
+            arguments.append(ArgumentRange(offset: UInt32(position), length: UInt32(bulkLength)))
+            position = behind
+            remaining -= 1
+            phase = .header
+        }
+        return finish(.command)
+    }
+
+    /// Reads on in a `$<length>` line that is long, odd or not whole. Nil once `bulkLength` is known.
+    private mutating func readHeader(_ bytes: UnsafePointer<UInt8>, _ end: Int) -> Step? {
+        if phase == .header {
+            guard position < end else { return wait(for: 0) }
+            marker = bytes[position]
+            // The marker is judged with its line, as Redis does; a line end in its place ends the line at once.
+            startLine(at: position)
+            if marker == carriageReturn {
+                position = lineStart
+            }
+            phase = .length
+        }
+        switch readLine(bytes, end) {
+        case .whole: break
+        case .incomplete: return wait(for: 0)
+        case .tooLong: return fail(.tooBigBulkCount)
+        }
+        guard marker == dollar else { return fail(.expectedDollar(got: marker)) }
+        guard let length = line.number, length >= 0, length <= limits.maxBulkLength else {
+            return fail(.invalidBulkLength)
+        }
+        bulkLength = Int(length)
+        return nil
+    }
+
+    // MARK: - Inline commands
+
+    private mutating func readInline(_ bytes: UnsafePointer<UInt8>, _ end: Int) -> Step {
+        let limit = min(limits.maxInlineLength, maxCommandBytes)
+        var at = position
+        while at < end, bytes[at] != lineFeed {
+            guard at < limit else { return fail(.tooBigInlineRequest) }
+            if bytes[at] == InlineCommand.doubleQuote || bytes[at] == InlineCommand.singleQuote {
+                hasQuotes = true
+            }
+            at += 1
+        }
+        position = at
+        guard at < end else { return wait(for: 0) }
+        position = at + 1
+
+        let length = at > 0 && bytes[at - 1] == carriageReturn ? at - 1 : at
+        let line = UnsafeBufferPointer(start: bytes, count: length).span
+        if hasQuotes {
+            isInlineDecoded = true
+            argumentsStart = 0
+            let isBalanced = InlineCommand.decode(line, into: &inlineBytes) { arguments.append(ArgumentRange($0)) }
+            guard isBalanced else { return fail(.unbalancedQuotes) }
+        } else {
+            InlineCommand.split(line) { arguments.append(ArgumentRange($0)) }
+        }
+        return finish(arguments.count == 0 ? .empty : .command)
+    }
+
+    // MARK: - Ends of a call
+
+    private mutating func wait(for bytes: Int) -> Step {
+        bytesNeeded = min(bytes, 65_536)
+        return .incomplete
+    }
+
+    private mutating func finish(_ step: Step) -> Step {
+        consumed = position
+        bytesNeeded = 0
+        phase = .start
+        return step
+    }
+
+    private mutating func fail(_ error: ProtocolError) -> Step {
+        self.error = error
+        bytesNeeded = 0
+        phase = .failed
+        return .failure(error)
+    }
+}
+
+/// Where an argument lies: bytes from the start of its command. 32 bits each, as no command is longer.
+public struct ArgumentRange: Sendable, Equatable {
+    /// First byte, counted from the first byte of the command.
+    public var offset: UInt32
+    /// Bytes.
+    public var length: UInt32
+
+    /// The argument of `length` bytes at `offset`.
+    @inlinable
+    public init(offset: UInt32, length: UInt32) {
+        self.offset = offset
+        self.length = length
+    }
+
+    init(_ range: Range<Int>) {
+        self.init(offset: UInt32(range.lowerBound), length: UInt32(range.count))
+    }
+}
+
+/// The arguments of one command: eight bytes each, in memory that is kept from command to command.
+///
+/// Grows by doubling as arguments are seen. What is kept between commands is at most `retainedCapacity` of them (8 KiB);
+/// a larger table is freed by `removeAll`, which costs a command of that many arguments a nanosecond each at most.
+@usableFromInline
+struct ArgumentTable: ~Copyable {
+    @usableFromInline static let initialCapacity = 16
+    static let retainedCapacity = 1024
+
+    @usableFromInline private(set) var count = 0
+    private(set) var capacity = 0
+    @usableFromInline var elements: UnsafeMutablePointer<ArgumentRange>?
+
+    init() {}
+
+    deinit {
+        elements?.deallocate()
+    }
+
+    @inlinable
+    subscript(index: Int) -> ArgumentRange {
+        guard let elements, index >= 0, index < count else { preconditionFailure("no such argument") }
+        return elements[index]
+    }
+
+    @inline(__always)
+    mutating func append(_ range: ArgumentRange) {
+        if count == capacity {
+            grow()
+        }
+        elements.unsafelyUnwrapped.advanced(by: count).initialize(to: range)
+        count &+= 1
+    }
+
+    @inline(__always)
+    mutating func removeAll() {
+        count = 0
+        if capacity > Self.retainedCapacity {
+            elements?.deallocate()
+            elements = nil
+            capacity = 0
+        }
+    }
+
+    @inline(never)
+    private mutating func grow() {
+        let larger = max(Self.initialCapacity, capacity * 2)
+        let grown = UnsafeMutablePointer<ArgumentRange>.allocate(capacity: larger)
+        if let elements {
+            grown.moveInitialize(from: elements, count: count)
+            elements.deallocate()
+        }
+        elements = grown
+        capacity = larger
+    }
+}
+
+private let asterisk = UInt8(ascii: "*")
+private let dollar = UInt8(ascii: "$")
+private let zero = UInt8(ascii: "0")
+private let carriageReturn: UInt8 = 0x0D
+private let lineFeed: UInt8 = 0x0A
