@@ -234,7 +234,8 @@ public struct RequestReader: ~Copyable {
     // MARK: - Arguments
 
     private mutating func readArguments(_ bytes: UnsafePointer<UInt8>, _ end: Int) -> Step {
-        let maxBulkLength = limits.isAuthenticated
+        let maxBulkLength =
+            limits.isAuthenticated
             ? limits.maxBulkLength : min(limits.maxBulkLength, limits.maxUnauthenticatedBulkLength)
         let maxEnd = maxCommandBytes
         while remaining > 0 {
@@ -376,6 +377,7 @@ struct ArgumentTable: ~Copyable {
 
     init() {}
 
+    @inlinable
     deinit {
         elements?.deallocate()
     }
