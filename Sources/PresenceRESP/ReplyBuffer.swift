@@ -84,17 +84,7 @@ public struct ReplyBuffer: ~Copyable {
     /// `:value`.
     @inlinable
     public mutating func integer(_ value: Int) {
-        if value >= 0, value <= 9 {
-            reserve(4)
-            let end = memory + count
-            end[0] = UInt8(ascii: ":")
-            end[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value)
-            end[2] = 0x0D
-            end[3] = 0x0A
-            advance(by: 4)
-        } else {
-            head(UInt8(ascii: ":"), value)
-        }
+        head(UInt8(ascii: ":"), value)
     }
 
     /// `$n` and the bytes: any bytes, of any number.
@@ -158,24 +148,54 @@ public struct ReplyBuffer: ~Copyable {
     }
 
     /// `<marker><number>` and a line end: the head of a bulk or an aggregate, or an integer.
-    @usableFromInline
+    @inlinable
     mutating func head(_ marker: UInt8, _ number: Int) {
+        guard number >= 0, number <= 99 else {
+            longHead(marker, number)
+            return
+        }
         reserve(24)
-        byte(marker)
+        let end = memory + count
+        end[0] = marker
+        if number <= 9 {
+            end[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number)
+            end[2] = 0x0D
+            end[3] = 0x0A
+            advance(by: 4)
+        } else {
+            let tens = number / 10
+            end[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: tens)
+            end[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number &- tens &* 10)
+            end[3] = 0x0D
+            end[4] = 0x0A
+            advance(by: 5)
+        }
+    }
+
+    @inline(never)
+    @usableFromInline
+    mutating func longHead(_ marker: UInt8, _ number: Int) {
+        reserve(24)
+        var end = memory + count
+        end[0] = marker
+        end += 1
         if number < 0 {
-            byte(UInt8(ascii: "-"))
+            end[0] = UInt8(ascii: "-")
+            end += 1
         }
         var rest = number.magnitude
         let digits = Self.digits(of: rest)
-        var at = count + digits
-        advance(by: digits)
+        var at = digits
         repeat {
-            at -= 1
-            let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
-            memory[at] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: digit)
+            at &-= 1
+            let quotient = rest / 10
+            end[at] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest &- quotient &* 10)
             rest = quotient
         } while rest > 0
-        lineEnd()
+        end += digits
+        end[0] = 0x0D
+        end[1] = 0x0A
+        advance(by: end + 2 - (memory + count))
     }
 
     /// `<marker><text>` and a line end.
@@ -186,7 +206,7 @@ public struct ReplyBuffer: ~Copyable {
         lineEnd()
     }
 
-    @usableFromInline
+    @inlinable
     mutating func characters(_ text: StaticString) {
         text.withUTF8Buffer { raw($0.span) }
     }
