@@ -1,0 +1,163 @@
+/// One letter of a constant text. Constants are spelt letter by letter, so that they are laid out at compile time: a
+/// `String` would cost more than all of the record that it names.
+struct Letter: ExpressibleByUnicodeScalarLiteral {
+    let byte: UInt8
+
+    @inline(__always)
+    init(unicodeScalarLiteral scalar: Unicode.Scalar) {
+        byte = UInt8(truncatingIfNeeded: scalar.value)
+    }
+}
+
+/// What the JSON writers share. Whoever calls has made room: an `OutputSpan` that is full stops the process.
+extension OutputSpan where Element == UInt8 {
+    /// The most bytes that one byte of a text becomes: `\u0000`.
+    static var maximumBytesPerJSONByte: Int { 6 }
+
+    /// Appends a constant text.
+    @inline(__always)
+    mutating func append<let count: Int>(letters: InlineArray<count, Letter>) {
+        for index in letters.indices { append(letters[index].byte) }
+    }
+
+    /// Appends `null`.
+    @inline(__always)
+    mutating func appendJSONNull() {
+        append(letters: ["n", "u", "l", "l"])
+    }
+
+    /// Appends bytes as they are.
+    @inline(__always)
+    mutating func append(bytes: Span<UInt8>) {
+        for index in bytes.indices { append(bytes[index]) }
+    }
+
+    /// Appends a text in quotes, or `null`.
+    @inline(__always)
+    mutating func appendJSON(text: Span<UInt8>?) {
+        if let text {
+            appendJSON(text: text)
+        } else {
+            appendJSONNull()
+        }
+    }
+
+    /// Appends a text in quotes. Bytes that are not UTF-8 become U+FFFD, one for each longest wrong piece.
+    ///
+    /// Nearly all texts need no escape; finding that out and copying are loops without a branch.
+    mutating func appendJSON(text: Span<UInt8>) {
+        append(UInt8(ascii: "\""))
+        if text.isPlainJSON {
+            append(bytes: text)
+        } else {
+            appendEscaped(text)
+        }
+        append(UInt8(ascii: "\""))
+    }
+
+    /// Appends an instant in quotes, or `null`.
+    mutating func appendJSON(instant: Timestamp?) {
+        guard let instant else { return appendJSONNull() }
+        append(UInt8(ascii: "\""))
+        instant.writeISO8601(into: &self)
+        append(UInt8(ascii: "\""))
+    }
+
+    /// Appends a status in quotes.
+    mutating func appendJSON(status: Status) {
+        switch status {
+        case .offline: append(letters: ["\"", "o", "f", "f", "l", "i", "n", "e", "\""])
+        case .away: append(letters: ["\"", "a", "w", "a", "y", "\""])
+        case .idle: append(letters: ["\"", "i", "d", "l", "e", "\""])
+        case .dnd: append(letters: ["\"", "d", "n", "d", "\""])
+        case .online: append(letters: ["\"", "o", "n", "l", "i", "n", "e", "\""])
+        }
+    }
+
+    /// Appends decimal digits in quotes.
+    mutating func appendJSON(digitsOf number: UInt64) {
+        append(UInt8(ascii: "\""))
+        var divisor: UInt64 = 1
+        while number / divisor >= 10 { divisor *= 10 }
+        while divisor > 0 {
+            append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
+            divisor /= 10
+        }
+        append(UInt8(ascii: "\""))
+    }
+
+    private mutating func appendEscaped(_ text: Span<UInt8>) {
+        var position = 0
+        while position < text.count {
+            let byte = text[position]
+            if byte >= 0x80 {
+                let piece = text.utf8Piece(at: position)
+                if piece.isValid {
+                    for index in position..<position + piece.count { append(text[index]) }
+                } else {
+                    append(letters: replacementCharacter)
+                }
+                position += piece.count
+                continue
+            }
+            position += 1
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                append(UInt8(ascii: "\\"))
+                append(byte)
+            case 0x08: append(letters: ["\\", "b"])
+            case 0x09: append(letters: ["\\", "t"])
+            case 0x0A: append(letters: ["\\", "n"])
+            case 0x0C: append(letters: ["\\", "f"])
+            case 0x0D: append(letters: ["\\", "r"])
+            case 0..<0x20:
+                append(letters: ["\\", "u", "0", "0"])
+                append(UInt8(ascii: "0") + byte >> 4)
+                append(byte & 15 < 10 ? UInt8(ascii: "0") + byte & 15 : UInt8(ascii: "a") + byte & 15 - 10)
+            default: append(byte)
+            }
+        }
+    }
+
+    /// U+FFFD in UTF-8.
+    private var replacementCharacter: InlineArray<3, Letter> { ["\u{EF}", "\u{BF}", "\u{BD}"] }
+}
+
+extension Span where Element == UInt8 {
+    /// Whether every byte stands for itself in JSON: ASCII, no control character, quote or backslash.
+    var isPlainJSON: Bool {
+        var marks: UInt8 = 0
+        for index in indices {
+            let byte = self[index]
+            let quote = byte ^ UInt8(ascii: "\"")
+            let backslash = byte ^ UInt8(ascii: "\\")
+            // The top bit of each term is set for: not ASCII, a quote, a backslash, below the blank.
+            marks |= byte | (quote &- 1) & ~quote | (backslash &- 1) & ~backslash | (byte &- 0x20) & ~byte
+        }
+        return marks & 0x80 == 0
+    }
+
+    /// The UTF-8 sequence that begins at `start` with a byte of 0x80 or more; or how many bytes from there are wrong
+    /// together (the longest beginning of a sequence, at least one byte), as the Unicode standard advises in section
+    /// 3.9.
+    func utf8Piece(at start: Int) -> (count: Int, isValid: Bool) {
+        let lead = self[start]
+        let length: Int
+        var second: ClosedRange<UInt8> = 0x80...0xBF
+        switch lead {
+        case 0xC2...0xDF: length = 2
+        case 0xE0: (length, second) = (3, 0xA0...0xBF)
+        case 0xED: (length, second) = (3, 0x80...0x9F)
+        case 0xE1...0xEF: length = 3
+        case 0xF0: (length, second) = (4, 0x90...0xBF)
+        case 0xF1...0xF3: length = 4
+        case 0xF4: (length, second) = (4, 0x80...0x8F)
+        default: return (1, false)
+        }
+        for offset in 1..<length {
+            let allowed = offset == 1 ? second : 0x80...0xBF
+            guard start + offset < count, allowed.contains(self[start + offset]) else { return (offset, false) }
+        }
+        return (length, true)
+    }
+}
