@@ -86,6 +86,9 @@ public struct RequestReader: ~Copyable {
     /// Arguments of the command just read, its name included. Valid after `.command`, until the next call.
     @inlinable public var argumentCount: Int { arguments.count }
 
+    /// Arguments that fit the table before it grows: what tests hold its growth and shrinking with.
+    package var argumentCapacity: Int { arguments.capacity }
+
     /// Where argument `index` lies: in the bytes handed to the call that answered `.command`, or in `inlineBytes` if
     /// `isInlineDecoded`. Argument 0 is the command's name. Traps outside `0 ..< argumentCount`.
     @inlinable
