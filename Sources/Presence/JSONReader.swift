@@ -105,17 +105,23 @@ struct JSONReader {
     mutating func readString(in json: Span<UInt8>) throws(RecordError) -> JSONString {
         try expect(UInt8(ascii: "\""), in: json)
         let start = position
-        var hasEscapes = false
-        while position < json.count {
-            switch json[position] {
-            case UInt8(ascii: "\""):
-                position += 1
-                return JSONString(range: start..<position - 1, hasEscapes: hasEscapes)
-            case UInt8(ascii: "\\"):
-                hasEscapes = true
+        var end = start
+        while end < json.count, !json[end].endsPlainString { end += 1 }
+        position = end
+        guard skip(UInt8(ascii: "\""), in: json) else { return try readEscapedString(from: start, in: json) }
+        return JSONString(range: start..<end, hasEscapes: false)
+    }
+
+    /// Reads the rest of a string in which something else than a quote or a plain character was met.
+    private mutating func readEscapedString(
+        from start: Int, in json: Span<UInt8>
+    ) throws(RecordError) -> JSONString {
+        while let byte = peek(in: json), byte >= 0x20 {
+            if byte == UInt8(ascii: "\\") {
                 try skipEscape(in: json)
-            case 0..<0x20: throw .malformed(offset: position)
-            default: position += 1
+            } else {
+                position += 1
+                if byte == UInt8(ascii: "\"") { return JSONString(range: start..<position - 1, hasEscapes: true) }
             }
         }
         throw .malformed(offset: position)
@@ -135,9 +141,9 @@ struct JSONReader {
             guard depth <= PresenceRecord.maximumDepth else { throw .tooDeep(limit: PresenceRecord.maximumDepth) }
             try skipArray(in: json, depth: depth)
         case UInt8(ascii: "\""): _ = try readString(in: json)
-        case UInt8(ascii: "t"): try expect("true", in: json)
-        case UInt8(ascii: "f"): try expect("false", in: json)
-        case UInt8(ascii: "n"): try expect("null", in: json)
+        case UInt8(ascii: "t"): try expect(["t", "r", "u", "e"], in: json)
+        case UInt8(ascii: "f"): try expect(["f", "a", "l", "s", "e"], in: json)
+        case UInt8(ascii: "n"): try expect(["n", "u", "l", "l"], in: json)
         default: try skipNumber(in: json)
         }
     }
@@ -198,12 +204,20 @@ struct JSONReader {
         guard skip(byte, in: json) else { throw .malformed(offset: position) }
     }
 
-    private mutating func expect(_ literal: String, in json: Span<UInt8>) throws(RecordError) {
-        for byte in literal.utf8 { try expect(byte, in: json) }
+    private mutating func expect<let count: Int>(
+        _ letters: InlineArray<count, Letter>, in json: Span<UInt8>
+    ) throws(RecordError) {
+        for index in letters.indices { try expect(letters[index].byte, in: json) }
     }
 }
 
 extension UInt8 {
+    /// Whether a string with this byte ends, goes on with an escape, or is wrong.
+    @inline(__always)
+    fileprivate var endsPlainString: Bool {
+        self == UInt8(ascii: "\"") || self == UInt8(ascii: "\\") || self < 0x20
+    }
+
     /// The value of a hexadecimal digit in either case, or nil.
     fileprivate var hexadecimalDigit: UInt8? {
         switch self {

@@ -1,14 +1,3 @@
-/// One letter of a constant text. Constants are spelt letter by letter, so that they are laid out at compile time: a
-/// `String` would cost more than all of the record that it names.
-struct Letter: ExpressibleByUnicodeScalarLiteral {
-    let byte: UInt8
-
-    @inline(__always)
-    init(unicodeScalarLiteral scalar: Unicode.Scalar) {
-        byte = UInt8(truncatingIfNeeded: scalar.value)
-    }
-}
-
 /// What the JSON writers share. Whoever calls has made room: an `OutputSpan` that is full stops the process.
 extension OutputSpan where Element == UInt8 {
     /// The most bytes that one byte of a text becomes: `\u0000`.

@@ -10,7 +10,7 @@ extension PresenceRecord {
     /// - Throws: `RecordError`.
     public static func parse(_ json: Span<UInt8>) throws(RecordError) -> PresenceRecord {
         guard json.count <= maximumByteCount else { throw .tooLong(limit: maximumByteCount) }
-        if json.isEqual(to: "offline") { return PresenceRecord(status: .offline) }
+        if json.isEqual(to: ["o", "f", "f", "l", "i", "n", "e"]) { return PresenceRecord(status: .offline) }
         var reader = JSONReader()
         reader.skipBlanks(in: json)
         guard reader.peek(in: json) == UInt8(ascii: "{") else { throw .notARecord }
@@ -42,23 +42,23 @@ extension PresenceRecord.Field {
     }
 
     private init?(plain name: Span<UInt8>) {
-        if name.isEqual(to: "status") {
+        if name.isEqual(to: ["s", "t", "a", "t", "u", "s"]) {
             self = .status
-        } else if name.isEqual(to: "userId") {
+        } else if name.isEqual(to: ["u", "s", "e", "r", "I", "d"]) {
             self = .userID
-        } else if name.isEqual(to: "lastSeen") {
+        } else if name.isEqual(to: ["l", "a", "s", "t", "S", "e", "e", "n"]) {
             self = .lastSeen
-        } else if name.isEqual(to: "lastHeartbeat") {
+        } else if name.isEqual(to: ["l", "a", "s", "t", "H", "e", "a", "r", "t", "b", "e", "a", "t"]) {
             self = .lastHeartbeat
-        } else if name.isEqual(to: "deviceType") {
+        } else if name.isEqual(to: ["d", "e", "v", "i", "c", "e", "T", "y", "p", "e"]) {
             self = .device
-        } else if name.isEqual(to: "platform") {
+        } else if name.isEqual(to: ["p", "l", "a", "t", "f", "o", "r", "m"]) {
             self = .platform
-        } else if name.isEqual(to: "connectionId") {
+        } else if name.isEqual(to: ["c", "o", "n", "n", "e", "c", "t", "i", "o", "n", "I", "d"]) {
             self = .connectionID
-        } else if name.isEqual(to: "serverId") {
+        } else if name.isEqual(to: ["s", "e", "r", "v", "e", "r", "I", "d"]) {
             self = .server
-        } else if name.isEqual(to: "activity") {
+        } else if name.isEqual(to: ["a", "c", "t", "i", "v", "i", "t", "y"]) {
             self = .activity
         } else {
             return nil

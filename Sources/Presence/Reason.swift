@@ -65,7 +65,7 @@ public enum Reason: UInt8, Hashable, Sendable, CaseIterable {
 
     /// The reason of a word, or nil. Words are lower case and compared byte by byte.
     public init?(word: Span<UInt8>) {
-        for reason in Reason.allCases where word.isEqual(to: reason.word.description) {
+        for reason in Reason.allCases where word.isEqual(to: reason.word) {
             self = reason
             return
         }

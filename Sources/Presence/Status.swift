@@ -24,15 +24,15 @@ public enum Status: UInt8, Comparable, Hashable, Sendable, CaseIterable {
 
     /// The status of a word, or nil. Words are lower case and compared byte by byte.
     public init?(word: Span<UInt8>) {
-        if word.isEqual(to: "online") {
+        if word.isEqual(to: ["o", "n", "l", "i", "n", "e"]) {
             self = .online
-        } else if word.isEqual(to: "offline") {
+        } else if word.isEqual(to: ["o", "f", "f", "l", "i", "n", "e"]) {
             self = .offline
-        } else if word.isEqual(to: "idle") {
+        } else if word.isEqual(to: ["i", "d", "l", "e"]) {
             self = .idle
-        } else if word.isEqual(to: "away") {
+        } else if word.isEqual(to: ["a", "w", "a", "y"]) {
             self = .away
-        } else if word.isEqual(to: "dnd") {
+        } else if word.isEqual(to: ["d", "n", "d"]) {
             self = .dnd
         } else {
             return nil
@@ -69,13 +69,13 @@ public enum ManualStatus: UInt8, Hashable, Sendable, CaseIterable {
 
     /// The manual status of a word, or nil. Words are lower case and compared byte by byte.
     public init?(word: Span<UInt8>) {
-        if word.isEqual(to: "dnd") {
+        if word.isEqual(to: ["d", "n", "d"]) {
             self = .dnd
-        } else if word.isEqual(to: "away") {
+        } else if word.isEqual(to: ["a", "w", "a", "y"]) {
             self = .away
-        } else if word.isEqual(to: "idle") {
+        } else if word.isEqual(to: ["i", "d", "l", "e"]) {
             self = .idle
-        } else if word.isEqual(to: "invisible") {
+        } else if word.isEqual(to: ["i", "n", "v", "i", "s", "i", "b", "l", "e"]) {
             self = .invisible
         } else {
             return nil
@@ -114,11 +114,11 @@ public enum SessionStatus: UInt8, Hashable, Sendable, CaseIterable {
 
     /// The status of a word, or nil. Words are lower case and compared byte by byte.
     public init?(word: Span<UInt8>) {
-        if word.isEqual(to: "dnd") {
+        if word.isEqual(to: ["d", "n", "d"]) {
             self = .dnd
-        } else if word.isEqual(to: "away") {
+        } else if word.isEqual(to: ["a", "w", "a", "y"]) {
             self = .away
-        } else if word.isEqual(to: "idle") {
+        } else if word.isEqual(to: ["i", "d", "l", "e"]) {
             self = .idle
         } else {
             return nil
