@@ -102,6 +102,26 @@ struct ReplyBufferTests {
         }
     }
 
+    @Test("wherever memory ends, it does not move between a body and its head")
+    func memoryBorders() {
+        let body = Array("abc".utf8)
+        for before in 0..<80 {
+            for maximum in [3, 4, 12, 40] {
+                let filling = [UInt8](repeating: UInt8(ascii: "."), count: before)
+                var buffer = ReplyBuffer(capacity: 64)
+                buffer.raw(filling.span)
+                buffer.bulk(upTo: maximum) { output in
+                    for byte in body { output.append(byte) }
+                }
+                buffer.array(upTo: maximum) { elements in
+                    elements.bulk(body.span)
+                    return 1
+                }
+                #expect(text(of: buffer) == String(repeating: ".", count: before) + "$3\r\nabc\r\n*1\r\n$3\r\nabc\r\n")
+            }
+        }
+    }
+
     @Test("a body that throws leaves nothing behind")
     func inPlaceThrowing() {
         var buffer = ReplyBuffer()
