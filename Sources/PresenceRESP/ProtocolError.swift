@@ -20,8 +20,8 @@ public enum ProtocolError: Error, Sendable, Equatable {
     case unauthenticatedMultibulkLength
     /// More than `RequestLimits.maxUnauthenticatedBulkLength` before the client has authenticated.
     case unauthenticatedBulkLength
-    /// The command exceeds `RequestLimits.maxCommandBytes`. Redis closes such a client without a word; we name the
-    /// setting.
+    /// The command exceeds `RequestLimits.maxCommandBytes`. Redis closes such a client without a word; who rather
+    /// answers names the setting with this.
     case tooBigCommand
 
     /// The text, without Redis's leading `ERR`. A byte outside ASCII is shown as the replacement character here;
