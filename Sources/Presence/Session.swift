@@ -83,12 +83,13 @@ public struct Session: Sendable, Hashable {
 
     /// The first instant at which its end is announced; `distantPast` if nothing holds that back.
     ///
-    /// Only a session that was live and not passive when it was ended leaves a grace, and never past the hard limit.
+    /// Only a session that was live and not passive when it was ended leaves a grace, and never past its deadline: that a
+    /// loss was noticed must not show anyone for longer than if it had not been.
     @inlinable
     public func graceEnd(_ policy: Policy) -> Timestamp {
-        guard let closed, closed.leavesGrace, !isPassive, closed.at < deadline(policy) else { return .distantPast }
-        let end = closed.at.advanced(byMilliseconds: policy.grace(isLoss: closed.isLoss))
-        return min(end, heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit))
+        let deadline = deadline(policy)
+        guard let closed, closed.leavesGrace, !isPassive, closed.at < deadline else { return .distantPast }
+        return min(closed.at.advanced(byMilliseconds: policy.grace(isLoss: closed.isLoss)), deadline)
     }
 
     /// What this session alone says, manual status aside: `offline` if it is not live, then what it brings, then

@@ -1,0 +1,147 @@
+import Presence
+
+/// What the model knows of one session.
+struct ModelSession: Sendable {
+    var heartbeat: Timestamp
+    var ttl: Int64
+    var activity: Timestamp?
+    var brought: SessionStatus?
+    var isPassive = false
+    var closed: Timestamp?
+    var isLoss = false
+
+    func deadline(_ policy: Policy) -> Timestamp {
+        heartbeat.advanced(byMilliseconds: min(ttl, policy.heartbeatHardLimit))
+    }
+
+    /// The end of the grace after its end; nil if it was not ended, or leaves none.
+    func graceEnd(_ policy: Policy) -> Timestamp? {
+        guard let closed, !isPassive else { return nil }
+        let grace = isLoss ? policy.lostGrace : policy.disconnectGrace
+        return min(closed.advanced(byMilliseconds: grace), deadline(policy))
+    }
+}
+
+/// What the model knows of one user, and the rules read out one after the other.
+struct ModelUser: Sendable {
+    var sessions: [SlowModel.Name: ModelSession] = [:]
+    var manual: ManualStatus?
+    var manualUntil = Timestamp.distantFuture
+    var text: SlowModel.Name?
+    var textUntil = Timestamp.distantFuture
+    var lastSeen: Timestamp?
+    var announced = Status.offline
+    var changedAt: Timestamp?
+
+    func live(at now: Timestamp, _ policy: Policy) -> [SlowModel.Name: ModelSession] {
+        sessions.filter { $0.value.closed == nil && now < $0.value.deadline(policy) }
+    }
+
+    func manual(at now: Timestamp) -> ManualStatus? { now < manualUntil ? manual : nil }
+
+    func isInGrace(at now: Timestamp, _ policy: Policy) -> Bool {
+        sessions.values.contains { now < $0.graceEnd(policy) ?? .distantPast }
+    }
+
+    func isPresent(at now: Timestamp, _ policy: Policy) -> Bool {
+        !live(at: now, policy).isEmpty || isInGrace(at: now, policy)
+    }
+
+    /// The deadlines and ends of grace of all sessions.
+    func ends(_ policy: Policy) -> [Timestamp] {
+        sessions.values.compactMap { $0.closed == nil ? $0.deadline(policy) : $0.graceEnd(policy) }
+    }
+
+    func publicStatus(at now: Timestamp, _ policy: Policy) -> Status {
+        manual(at: now) == .invisible ? .offline : trueStatus(at: now, policy)
+    }
+
+    func trueStatus(at now: Timestamp, _ policy: Policy) -> Status {
+        let live = live(at: now, policy).values
+        // 1. Without a live session that is not passive: offline, once a grace is over.
+        guard live.contains(where: { !$0.isPassive }) else {
+            return isInGrace(at: now, policy) ? announced : .offline
+        }
+        // 2. What he set by hand. Invisible says nothing about what he is himself.
+        switch manual(at: now) {
+        case .dnd: return .dnd
+        case .away: return .away
+        case .idle: return .idle
+        case .invisible, nil: break
+        }
+        // 3. What a session brings, passive ones too: dnd over away over idle.
+        if live.contains(where: { $0.brought == .dnd }) { return .dnd }
+        if live.contains(where: { $0.brought == .away }) { return .away }
+        if live.contains(where: { $0.brought == .idle }) { return .idle }
+        // 4. The most present session that is not passive.
+        return live.filter { !$0.isPassive }.map { session in
+            guard let activity = session.activity else { return .online }
+            let silence = now.milliseconds(since: activity)
+            if silence >= policy.awayAfter { return .away }
+            return silence >= policy.idleAfter ? .idle : .online
+        }.max() ?? .offline
+    }
+
+    /// Every instant at which time alone may change something.
+    func breakpoints(_ policy: Policy) -> Set<Timestamp> {
+        var instants = Set(ends(policy))
+        instants.insert(manualUntil)
+        for activity in sessions.values.compactMap(\.activity) {
+            instants.insert(activity.advanced(byMilliseconds: policy.idleAfter))
+            instants.insert(activity.advanced(byMilliseconds: policy.awayAfter))
+        }
+        return instants
+    }
+
+    /// What passed at an instant, if the status changed there.
+    func reasonOfTime(at instant: Timestamp, _ policy: Policy) -> Reason {
+        let ended = sessions.values.filter { $0.closed == nil && $0.deadline(policy) == instant }
+        if let session = ended.first {
+            return session.ttl > policy.heartbeatHardLimit ? .hardLimit : .heartbeatTimeout
+        }
+        if sessions.values.contains(where: { $0.graceEnd(policy) == instant }) { return .graceEnded }
+        return manual != nil && manualUntil == instant ? .manualEnded : .inactivity
+    }
+}
+
+/// Time goes by: the model stops at every instant at which something may change, and looks.
+extension SlowModel {
+    /// The first instant after `now` at which time alone may change something, events or not; `distantFuture` if none.
+    public var nextChange: Timestamp {
+        let ofUsers = users.values.flatMap { $0.breakpoints(policy) }
+        let ofStrings = strings.values.compactMap(\.until)
+        return (ofUsers + ofStrings).filter { $0 > now }.min() ?? .distantFuture
+    }
+
+    /// Lets time go by up to an instant and announces every change at its own instant, of one instant in the order of
+    /// the users' ids.
+    ///
+    /// - Parameter instant: not before `now`; else nothing happens.
+    public mutating func advance(to instant: Timestamp) {
+        while case let next = nextChange, next <= instant {
+            now = next
+            for user in users.keys.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) {
+                guard let reason = users[user]?.reasonOfTime(at: now, policy) else { continue }
+                announce(user, reason)
+            }
+            forget()
+        }
+        now = max(now, instant)
+    }
+
+    /// Lets so many milliseconds go by.
+    public mutating func advance(byMilliseconds interval: Int64) {
+        advance(to: now.advanced(byMilliseconds: interval))
+    }
+
+    /// Drops what can have no effect any more, so that long runs stay fast.
+    private mutating func forget() {
+        for (name, user) in users {
+            let kept = user.sessions.filter { _, session in
+                now < (session.closed == nil ? session.deadline(policy) : session.graceEnd(policy) ?? .distantPast)
+            }
+            if kept.count < user.sessions.count { users[name]?.sessions = kept }
+        }
+        strings = strings.filter { now < $0.value.until ?? .distantFuture }
+    }
+}

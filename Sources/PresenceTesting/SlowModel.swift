@@ -1,0 +1,292 @@
+import Presence
+
+/// The store as one would write it on a blackboard: dictionaries, loops, no wheel, no packing, no locks.
+///
+/// It is written from the specification and shares no rule with `Evidence` or the store, so that a test can run both on
+/// the same operations and compare. Embedders may use it the same way, or as a stand-in.
+///
+///     var model = SlowModel(at: clock.now())
+///     model.connect("alice", session: "phone")
+///     model.advance(byMilliseconds: 120_000)
+///     model.takeEvents()    // online -> offline, heartbeat_timeout, at the very millisecond
+///
+/// The model holds the time itself; operations happen at `now`. Ids and keys are bytes; string literals will do. Time and
+/// memory are linear in everything that was ever opened, and worse for `advance`: it is for tests.
+public struct SlowModel: Sendable {
+    /// A user id, session id, string key or value: any bytes.
+    public struct Name: Hashable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
+        /// The bytes.
+        public var bytes: [UInt8]
+
+        /// A name of bytes.
+        public init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+        /// A name of the UTF-8 of a text.
+        public init(stringLiteral text: String) { bytes = Array(text.utf8) }
+
+        /// The bytes read as UTF-8.
+        public var description: String { String(decoding: bytes, as: UTF8.self) }
+    }
+
+    /// One change of what services see of a user.
+    public struct Event: Hashable, Sendable, CustomStringConvertible {
+        /// Whose status changed.
+        public var user: Name
+        /// What services saw until then.
+        public var old: Status
+        /// What services see from then on.
+        public var new: Status
+        /// Why.
+        public var reason: Reason
+        /// When: of a change by time the very instant.
+        public var timestamp: Timestamp
+
+        /// An event from its parts.
+        public init(user: Name, old: Status, new: Status, reason: Reason, timestamp: Timestamp) {
+            self.user = user
+            self.old = old
+            self.new = new
+            self.reason = reason
+            self.timestamp = timestamp
+        }
+
+        /// One line for the output of a failed test.
+        public var description: String { "\(timestamp) \(user): \(old.word) -> \(new.word) (\(reason.word))" }
+    }
+
+    /// The settings in force.
+    public let policy: Policy
+
+    /// The TTL of a session that does not choose one, in milliseconds.
+    public let sessionTTLMilliseconds: Int64
+
+    /// The most live sessions of one user.
+    public let maxSessionsPerUser: Int
+
+    /// The instant at which the next operation happens.
+    public internal(set) var now: Timestamp
+
+    var users: [Name: ModelUser] = [:]
+    var strings: [Name: ModelString] = [:]
+    var events: [Event] = []
+
+    /// An empty model.
+    ///
+    /// - Parameters:
+    ///   - now: where its time begins.
+    ///   - policy: the settings that rules depend on.
+    ///   - sessionTTLMilliseconds: the TTL of sessions that choose none.
+    ///   - maxSessionsPerUser: the most live sessions of one user.
+    public init(
+        at now: Timestamp, policy: Policy = Policy(), sessionTTLMilliseconds: Int64 = 120_000,
+        maxSessionsPerUser: Int = 32
+    ) {
+        self.now = now
+        self.policy = policy
+        self.sessionTTLMilliseconds = sessionTTLMilliseconds
+        self.maxSessionsPerUser = maxSessionsPerUser
+    }
+
+    /// The events since the last call, in order.
+    public mutating func takeEvents() -> [Event] {
+        defer { events = [] }
+        return events
+    }
+
+    // MARK: Reading
+
+    /// What services see of a user; `offline` for one never heard of.
+    public func status(of user: Name) -> Status {
+        users[user]?.publicStatus(at: now, policy) ?? .offline
+    }
+
+    /// The ids of his live sessions, in no order.
+    public func liveSessions(of user: Name) -> Set<Name> {
+        Set(users[user]?.live(at: now, policy).map(\.key) ?? [])
+    }
+
+    /// His latest activity or clean close that could be seen.
+    public func lastSeen(of user: Name) -> Timestamp? { users[user]?.lastSeen }
+
+    /// When what services see of him last changed.
+    public func lastStatusChange(of user: Name) -> Timestamp? { users[user]?.changedAt }
+
+    /// His activity text, if one holds.
+    public func activity(of user: Name) -> Name? {
+        guard let user = users[user], now < user.textUntil else { return nil }
+        return user.text
+    }
+
+    /// Whether his key exists for Redis's commands: a session is live, passive ones too, or a grace runs.
+    public func exists(user: Name) -> Bool {
+        users[user]?.isPresent(at: now, policy) ?? false
+    }
+
+    /// Milliseconds until he turns offline if no heartbeat comes; nil if his key does not exist.
+    public func timeToLive(user: Name) -> Int64? {
+        guard let user = users[user], user.isPresent(at: now, policy) else { return nil }
+        return user.ends(policy).max().map { $0.milliseconds(since: now) }
+    }
+
+    /// How many users have a key.
+    public var presentUserCount: Int { users.values.count { $0.isPresent(at: now, policy) } }
+
+    // MARK: Sessions
+
+    /// Opens a session, anew if there is one of that id.
+    ///
+    /// - Returns: the user's live sessions; nil, and nothing happens, if he has the most allowed.
+    @discardableResult
+    public mutating func connect(
+        _ user: Name, session: Name, ttlMilliseconds: Int64? = nil, brings brought: SessionStatus? = nil,
+        isPassive: Bool = false
+    ) -> Int? {
+        let live = liveSessions(of: user)
+        guard live.contains(session) || live.count < maxSessionsPerUser else { return nil }
+        let opened = ModelSession(
+            heartbeat: now, ttl: ttlMilliseconds ?? sessionTTLMilliseconds, brought: brought, isPassive: isPassive)
+        users[user, default: ModelUser()].sessions[session] = opened
+        announce(user, .connect)
+        return liveSessions(of: user).count
+    }
+
+    /// A sign of life; `isActive`: and a person did something.
+    ///
+    /// - Returns: false if that session is not live: only `connect` opens.
+    @discardableResult
+    public mutating func beat(_ user: Name, session: Name, isActive: Bool = false) -> Bool {
+        guard liveSessions(of: user).contains(session) else { return false }
+        users[user]?.sessions[session]?.heartbeat = now
+        if isActive {
+            users[user]?.sessions[session]?.activity = now
+            see(user, session, at: now)
+        }
+        announce(user, .activity)
+        return true
+    }
+
+    /// Ends a session.
+    ///
+    /// - Returns: false if it is not live.
+    @discardableResult
+    public mutating func disconnect(_ user: Name, session: Name, reason: Reason = .disconnect) -> Bool {
+        guard liveSessions(of: user).contains(session) else { return false }
+        close(user, session, isLoss: reason.isLoss)
+        announce(user, reason)
+        return true
+    }
+
+    /// `SET` of the seed's record with any status but `offline`.
+    ///
+    /// - Returns: false, and nothing happens, if the user has the most sessions allowed.
+    @discardableResult
+    public mutating func setRecord(
+        _ user: Name, session: Name = "default", status: Status, lastSeen: Timestamp? = nil,
+        ttlMilliseconds: Int64? = nil, keepsTTL: Bool = false
+    ) -> Bool {
+        let live = liveSessions(of: user)
+        guard live.contains(session) || live.count < maxSessionsPerUser else { return false }
+        let before = live.contains(session) ? users[user]?.sessions[session] : nil
+        var activity = min(lastSeen ?? now, now)
+        if status == .idle { activity = min(activity, now.advanced(byMilliseconds: -policy.idleAfter)) }
+        if status == .away { activity = min(activity, now.advanced(byMilliseconds: -policy.awayAfter)) }
+        var ttl = ttlMilliseconds ?? sessionTTLMilliseconds
+        if keepsTTL, let before { ttl = before.ttl }
+        let written = ModelSession(
+            heartbeat: now, ttl: ttl, activity: activity, brought: status == .dnd ? .dnd : nil,
+            isPassive: before?.isPassive ?? false)
+        users[user, default: ModelUser()].sessions[session] = written
+        see(user, session, at: activity)
+        if before == nil {
+            announce(user, .connect)
+        } else if before?.brought != written.brought {
+            announce(user, .sessionStatus)
+        } else {
+            announce(user, status == .online ? .activity : .inactivity)
+        }
+        return true
+    }
+
+    /// `SET` of the seed's record with status `offline`: a goodbye of that session, or of all.
+    @discardableResult
+    public mutating func setOffline(_ user: Name, session: Name? = nil) -> Bool {
+        if let session { return disconnect(user, session: session) }
+        let live = liveSessions(of: user)
+        for id in live { close(user, id, isLoss: false) }
+        announce(user, .disconnect)
+        return !live.isEmpty
+    }
+
+    /// `EXPIRE` of a user's key: a heartbeat of his live sessions with that TTL. 0 or less ends them, as `remove` does.
+    ///
+    /// - Returns: false if the key does not exist, or no session is live to beat (a grace runs).
+    @discardableResult
+    public mutating func expire(user: Name, ttlMilliseconds: Int64) -> Bool {
+        guard ttlMilliseconds > 0 else { return remove(user: user) }
+        let live = liveSessions(of: user)
+        for id in live {
+            users[user]?.sessions[id]?.heartbeat = now
+            users[user]?.sessions[id]?.ttl = ttlMilliseconds
+        }
+        return !live.isEmpty
+    }
+
+    /// `DEL` of a user's key: sessions end, and no grace is left.
+    ///
+    /// - Returns: whether the key existed.
+    @discardableResult
+    public mutating func remove(user: Name, reason: Reason = .deleted) -> Bool {
+        guard exists(user: user) else { return false }
+        users[user]?.sessions = [:]
+        announce(user, reason)
+        return true
+    }
+
+    // MARK: What the user sets
+
+    /// Sets or clears the manual status.
+    public mutating func setManual(_ user: Name, _ status: ManualStatus?, until: Timestamp? = nil) {
+        users[user, default: ModelUser()].manual = status
+        users[user]?.manualUntil = until ?? .distantFuture
+        announce(user, .manual)
+    }
+
+    /// Sets or clears the activity text.
+    public mutating func setActivity(_ user: Name, _ text: Name?, until: Timestamp? = nil) {
+        users[user, default: ModelUser()].text = text
+        users[user]?.textUntil = until ?? .distantFuture
+    }
+
+    /// `FLUSHALL`: ends all sessions and drops all strings; what users set stays.
+    public mutating func removeAll() {
+        strings = [:]
+        for user in users.keys.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) {
+            remove(user: user, reason: .flushed)
+        }
+    }
+
+    // MARK: Inside
+
+    private mutating func close(_ user: Name, _ session: Name, isLoss: Bool) {
+        users[user]?.sessions[session]?.closed = now
+        users[user]?.sessions[session]?.isLoss = isLoss
+        if !isLoss { see(user, session, at: now) }
+    }
+
+    /// Moves `lastSeen`, unless it could not be seen: while invisible, and of a passive session.
+    private mutating func see(_ user: Name, _ session: Name, at instant: Timestamp) {
+        guard let facts = users[user], facts.manual(at: now) != .invisible, facts.sessions[session]?.isPassive == false
+        else { return }
+        users[user]?.lastSeen = max(facts.lastSeen ?? .distantPast, instant)
+    }
+
+    mutating func announce(_ user: Name, _ reason: Reason) {
+        guard let facts = users[user] else { return }
+        let status = facts.publicStatus(at: now, policy)
+        guard status != facts.announced else { return }
+        events.append(
+            Event(user: user, old: facts.announced, new: status, reason: reason, timestamp: now))
+        users[user]?.announced = status
+        users[user]?.changedAt = now
+    }
+}

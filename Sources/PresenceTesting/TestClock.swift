@@ -1,0 +1,44 @@
+import Presence
+import PresenceStore
+import Synchronization
+
+/// A clock that a test holds in its hand: time stands still until the test moves it.
+///
+///     let clock = TestClock()
+///     let store = ShardedStore(.init(clock: clock))
+///     ...
+///     clock.advance(byMilliseconds: 120_000)
+///     store.advance(to: clock.now())
+///
+/// It may be shared by threads; one lock guards the instant and is taken alone.
+public final class TestClock: PresenceClock {
+    private let instant: Mutex<Timestamp>
+
+    /// A clock that stands at an instant.
+    ///
+    /// - Parameter start: 2025-01-01T00:00:00Z unless given.
+    public init(_ start: Timestamp = Timestamp(milliseconds: 1_735_689_600_000)) {
+        instant = Mutex(start)
+    }
+
+    /// The instant at which the clock stands.
+    public func now() -> Timestamp {
+        instant.withLock { $0 }
+    }
+
+    /// Moves the clock on; back, if negative, as wall clocks do at times.
+    ///
+    /// - Returns: the new instant.
+    @discardableResult
+    public func advance(byMilliseconds interval: Int64) -> Timestamp {
+        instant.withLock { now in
+            now = now.advanced(byMilliseconds: interval)
+            return now
+        }
+    }
+
+    /// Puts the clock to an instant, earlier or later.
+    public func set(to now: Timestamp) {
+        instant.withLock { $0 = now }
+    }
+}
