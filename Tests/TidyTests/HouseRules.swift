@@ -1,0 +1,78 @@
+/// The rules of this house that no compiler knows, in one place. The tests beside this file hold them.
+///
+/// A rule that has become wrong is changed here, in the commit that needs it, with the reason.
+enum HouseRules {
+    /// Which modules the files of each target may import. A target that is missing here may not exist.
+    ///
+    /// The arrows of `docs/ARCHITECTURE.md` point down this table: the rules and the wire import nothing, the store
+    /// pulls in neither NIO nor an allocator, and only the process sees all.
+    static let imports: [String: Set<String>] = [
+        "Presence": [],
+        "PresenceRESP": [],
+        "CPrefetch": [],
+        "CJemalloc": [],
+        "PresenceStore": ["Presence", "CPrefetch", "Synchronization"] + cLibrary,
+        "PresenceTesting": ["Presence", "PresenceStore", "Synchronization"] + cLibrary,
+        "PresenceServer": [
+            "Presence", "PresenceRESP", "PresenceStore", "Logging", "NIOCore", "NIOPosix", "Synchronization",
+        ],
+        "presenced": [
+            "Presence", "PresenceServer", "PresenceStore", "CJemalloc", "ArgumentParser", "Logging", "NIOCore",
+            "NIOPosix", "ServiceLifecycle", "Synchronization", "Foundation",
+        ] + cLibrary,
+    ]
+
+    /// The C library, by the names it has on the platforms Swift runs on.
+    private static let cLibrary: Set<String> = ["Glibc", "Musl", "Darwin"]
+
+    /// Which files may hold unsafe code: each hides memory behind a small safe interface.
+    static let unsafeFiles = [
+        "Sources/PresenceStore/Slabs.swift",
+        "Sources/PresenceStore/Record*.swift",
+        "Sources/PresenceStore/SegmentedIndex.swift",
+        "Sources/PresenceStore/TimerWheel.swift",
+        "Sources/PresenceStore/ChangeRing.swift",
+        "Sources/PresenceStore/Bytes*.swift",
+        "Sources/PresenceStore/Shard*.swift",
+        "Sources/PresenceRESP/RequestReader.swift",
+        "Sources/PresenceRESP/ArgumentTable.swift",
+        "Sources/PresenceRESP/ReplyBuffer.swift",
+        "Sources/PresenceServer/ClientHandler.swift",
+    ]
+
+    /// Which files may read a clock. All others are handed the time.
+    static let clockFiles = [
+        "Sources/PresenceStore/SystemClock.swift",
+        "Sources/PresenceStore/Ticker.swift",
+    ]
+
+    /// What reads a clock.
+    static let clocks = [
+        "clock_gettime", "gettimeofday", "ContinuousClock", "SuspendingClock", "Date()", "Date.now", "DispatchTime",
+        "NIODeadline.now", "Task.sleep", "usleep", "nanosleep",
+    ]
+
+    /// Which files may import NIO. All others take bytes and values.
+    static let nioFiles = [
+        "Sources/PresenceServer/*Handler.swift",
+        "Sources/PresenceServer/*Listener.swift",
+        "Sources/PresenceServer/*Loop.swift",
+        "Sources/PresenceServer/PresenceServer.swift",
+        "Sources/presenced/Daemon.swift",
+    ]
+
+    /// A file that is longer holds a second idea.
+    static let maxLines = 500
+
+    /// Endings of type names that say nothing.
+    static let emptyNames = ["Manager", "Helper", "Helpers", "Util", "Utils", "Utility", "Impl"]
+
+    /// Words that promise work to nobody. Put together here, so that this file does not break the rule.
+    static let promises = ["TO" + "DO", "FIX" + "ME", "XX" + "X"]
+}
+
+extension Set {
+    fileprivate static func + (left: Set, right: Set) -> Set {
+        left.union(right)
+    }
+}
