@@ -52,6 +52,18 @@ struct ArgumentTable: ~Copyable {
         count &+= 1
     }
 
+    /// The memory behind the last argument, not initialized. Until `fill`, or whatever else changes the table.
+    @inline(__always)
+    var room: UnsafeMutableBufferPointer<ArgumentRange> {
+        UnsafeMutableBufferPointer(start: elements.map { $0 + count }, count: capacity &- count)
+    }
+
+    /// Counts in the first `more` elements of `room`, which were written.
+    @inline(__always)
+    mutating func fill(_ more: Int) {
+        count &+= more
+    }
+
     @inline(__always)
     mutating func removeAll() {
         count = 0
@@ -63,7 +75,7 @@ struct ArgumentTable: ~Copyable {
     }
 
     @inline(never)
-    private mutating func grow() {
+    mutating func grow() {
         let larger = max(Self.initialCapacity, capacity * 2)
         let grown = UnsafeMutablePointer<ArgumentRange>.allocate(capacity: larger)
         if let elements {

@@ -159,28 +159,34 @@ public struct RequestReader: ~Copyable {
 
     // MARK: - Lines that hold a length
 
-    /// A well-formed line of one or two digits that lies whole in the bytes: nearly every line there is. Read as one
+    /// A well-formed line of one to three digits that lies whole in the bytes: nearly every line there is. Read as one
     /// word, so that marker and line end are one comparison.
     private struct ShortLine {
         var number: Int
         /// Bytes of the line with its marker and line end.
         var width: Int
 
-        /// Needs eight bytes behind `line`.
+        /// Needs eight bytes behind `line`. Nil too for a number with a leading zero, which is none.
         @inline(__always)
         init?(_ line: UnsafePointer<UInt8>, marker: UInt8) {
             let word = UInt64(littleEndian: UnsafeRawPointer(line).loadUnaligned(as: UInt64.self))
             let first = (word >> 8 & 0xFF) &- 0x30
+            let second = (word >> 16 & 0xFF) &- 0x30
             if word & 0xFF_FF00_00FF == 0x0A_0D00_0000 | UInt64(marker) {
-                let second = (word >> 16 & 0xFF) &- 0x30
-                // A first zero makes no number, so the range of the first digit leaves it out.
                 guard first &- 1 <= 8, second <= 9 else { return nil }
                 number = Int(truncatingIfNeeded: first &* 10 &+ second)
                 width = 5
-            } else {
-                guard word & 0xFFFF_00FF == 0x0A0D_0000 | UInt64(marker), first <= 9 else { return nil }
+            } else if word & 0xFFFF_00FF == 0x0A0D_0000 | UInt64(marker) {
+                guard first <= 9 else { return nil }
                 number = Int(truncatingIfNeeded: first)
                 width = 4
+            } else {
+                let third = (word >> 24 & 0xFF) &- 0x30
+                guard word & 0xFFFF_0000_00FF == 0x0A0D_0000_0000 | UInt64(marker), first &- 1 <= 8, second <= 9,
+                    third <= 9
+                else { return nil }
+                number = Int(truncatingIfNeeded: (first &* 10 &+ second) &* 10 &+ third)
+                width = 6
             }
         }
     }
@@ -230,47 +236,59 @@ public struct RequestReader: ~Copyable {
     // MARK: - Arguments
 
     private mutating func readArguments(_ bytes: UnsafePointer<UInt8>, _ end: Int) -> Step {
-        // What the loop works on lives in locals: memory written through a pointer may, to the compiler, be any field.
-        let maxEnd = maxCommandBytes
         let maxBulkLength = self.maxBulkLength
+        let maxEnd = maxCommandBytes
+        while true {
+            if phase == .header {
+                readShortArguments(bytes, until: min(end, maxEnd), maxBulkLength: maxBulkLength)
+                if remaining == 0 { return finish(.command) }
+            }
+            if phase != .body {
+                if let step = readHeader(bytes, end) { return step }
+                guard bulkLength <= maxBulkLength, bulkLength <= maxEnd - position - 2 else {
+                    return refuse(bulkLength)
+                }
+                phase = .body
+            }
+            let behind = position + bulkLength + 2
+            guard behind <= end else { return wait(for: behind - end) }
+            arguments.append(
+                ArgumentRange(
+                    offset: UInt32(truncatingIfNeeded: position), length: UInt32(truncatingIfNeeded: bulkLength)))
+            position = behind
+            remaining -= 1
+            phase = .header
+        }
+    }
+
+    /// Takes arguments as long as they are short, whole and within their limits: nearly all there are. Stops before the
+    /// first that is not.
+    @inline(__always)
+    private mutating func readShortArguments(_ bytes: UnsafePointer<UInt8>, until end: Int, maxBulkLength: Int) {
+        // What the loop works on lives in locals: memory written through a pointer may, to the compiler, be any field.
         var at = position
         var left = remaining
-        var length = bulkLength
-        // Only the first turn of a resumed command begins elsewhere than before a `$`.
-        var isFresh = phase == .header
-        var isBody = phase == .body
-        while left > 0 {
-            if isFresh, end &- at >= 8, let short = ShortLine(bytes + at, marker: dollar) {
-                length = short.number
-                at &+= short.width
-                guard length <= maxBulkLength, length <= maxEnd &- at &- 2 else { return refuse(length) }
-            } else if isBody {
-                isBody = false
-                phase = .header
-            } else {
-                position = at
-                remaining = left
-                if let step = readHeader(bytes, end) { return step }
-                length = bulkLength
-                at = position
-                guard length <= maxBulkLength, length <= maxEnd &- at &- 2 else { return refuse(length) }
+        var room = arguments.room
+        var filled = 0
+        while left > 0, end &- at >= 8, let short = ShortLine(bytes + at, marker: dollar) {
+            let start = at &+ short.width
+            let behind = start &+ short.number &+ 2
+            guard behind <= end, short.number <= maxBulkLength else { break }
+            if filled == room.count {
+                arguments.fill(filled)
+                arguments.grow()
+                room = arguments.room
+                filled = 0
             }
-            let behind = at &+ length &+ 2
-            guard behind <= end else {
-                position = at
-                remaining = left
-                bulkLength = length
-                phase = .body
-                return wait(for: behind - end)
-            }
-            arguments.append(
-                ArgumentRange(offset: UInt32(truncatingIfNeeded: at), length: UInt32(truncatingIfNeeded: length)))
+            room[filled] = ArgumentRange(
+                offset: UInt32(truncatingIfNeeded: start), length: UInt32(truncatingIfNeeded: short.number))
+            filled &+= 1
             at = behind
             left &-= 1
-            isFresh = true
         }
+        arguments.fill(filled)
         position = at
-        return finish(.command)
+        remaining = left
     }
 
     private var maxBulkLength: Int {
@@ -306,7 +324,6 @@ public struct RequestReader: ~Copyable {
             return fail(.invalidBulkLength)
         }
         bulkLength = Int(length)
-        phase = .header
         return nil
     }
 
