@@ -1,0 +1,198 @@
+import PresenceRESP
+
+/// `COMMAND`: the table of commands, told to clients.
+enum CommandCommands {
+    static let table: [Command] = [
+        Command(
+            "command", "[subcommand [argument ...]]", arity: -1, [.loading, .stale], [.connection], since: "2.8.13",
+            group: "server", complexity: "O(N) where N is the number of commands", "Describes the commands",
+            subcommands: subcommands, command)
+    ]
+
+    private static let subcommands: [Command] = [
+        Command(
+            "command|count", arity: 2, [.loading, .stale], [.connection], since: "2.8.13", group: "server",
+            "The number of commands"
+        ) { _, _, _, _, reply in reply.integer(CommandTable.shared.commands.count) },
+        Command(
+            "command|docs", "[command-name [command-name ...]]", arity: -2, [.loading, .stale], [.connection],
+            since: "7.0.0", group: "server", complexity: "O(N) where N is the number of commands to look up",
+            "Documentation of commands", documentation),
+        Command(
+            "command|info", "[command-name [command-name ...]]", arity: -2, [.loading, .stale], [.connection],
+            since: "2.8.13", group: "server", complexity: "O(N) where N is the number of commands to look up",
+            "Arity, flags, keys and categories of commands", information),
+        Command(
+            "command|list", "[FILTERBY MODULE module-name | ACLCAT category | PATTERN pattern]", arity: -2,
+            [.loading, .stale], [.connection], since: "7.0.0", group: "server",
+            complexity: "O(N) where N is the number of commands", "The names of the commands", list),
+        Command(
+            "command|help", arity: 2, [.loading, .stale], [.connection], since: "5.0.0", group: "server",
+            "Tells the subcommands"
+        ) { _, _, _, _, reply in HelpText.write("COMMAND", of: "command", &reply) },
+    ]
+
+    @Sendable private static func command(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        guard request.argumentCount == 1 else {
+            CommandDispatch.runSubcommand(of: "command", loop, client, request, bytes, &reply)
+            return
+        }
+        let commands = CommandTable.shared.commands
+        reply.array(commands.count)
+        for command in commands { describe(command, &reply) }
+    }
+
+    // MARK: - INFO
+
+    @Sendable private static func information(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        guard request.argumentCount > 2 else {
+            reply.array(CommandTable.shared.commands.count)
+            for command in CommandTable.shared.commands { describe(command, &reply) }
+            return
+        }
+        reply.array(request.argumentCount - 2)
+        for index in 2..<request.argumentCount {
+            if let command = CommandTable.shared.command(named: Text.string(bytes, request.argument(index), limit: 64)) {
+                describe(command, &reply)
+            } else {
+                reply.null()
+            }
+        }
+    }
+
+    /// The ten elements of Redis 7.
+    private static func describe(_ command: Command, _ reply: inout ReplyBuffer) {
+        reply.array(10)
+        reply.bulk(command.name)
+        reply.integer(command.arity)
+        write(command.flags.words, &reply)
+        reply.integer(command.keys.first)
+        reply.integer(command.keys.last)
+        reply.integer(command.keys.step)
+        write(command.categories.words, &reply)
+        reply.set(0)
+        if command.keys == .none {
+            reply.set(0)
+        } else {
+            reply.set(1)
+            describeKeys(command, &reply)
+        }
+        reply.array(command.subcommands.count)
+        for subcommand in command.subcommands { describe(subcommand, &reply) }
+    }
+
+    private static func write(_ words: [StaticString], _ reply: inout ReplyBuffer) {
+        reply.set(words.count)
+        for word in words { reply.simple(word) }
+    }
+
+    private static func describeKeys(_ command: Command, _ reply: inout ReplyBuffer) {
+        reply.map(3)
+        reply.bulk("flags")
+        write(command.keyUse.words, &reply)
+        reply.bulk("begin_search")
+        reply.map(2)
+        reply.bulk("type")
+        reply.bulk("index")
+        reply.bulk("spec")
+        reply.map(1)
+        reply.bulk("index")
+        reply.integer(command.keys.first)
+        reply.bulk("find_keys")
+        reply.map(2)
+        reply.bulk("type")
+        reply.bulk("range")
+        reply.bulk("spec")
+        reply.map(3)
+        reply.bulk("lastkey")
+        reply.integer(command.keys.last < 0 ? command.keys.last : command.keys.last - command.keys.first)
+        reply.bulk("keystep")
+        reply.integer(command.keys.step)
+        reply.bulk("limit")
+        reply.integer(0)
+    }
+
+    // MARK: - DOCS
+
+    @Sendable private static func documentation(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        var commands = CommandTable.shared.commands
+        if request.argumentCount > 2 {
+            commands = []
+            for index in 2..<request.argumentCount {
+                let name = Text.string(bytes, request.argument(index), limit: 64)
+                if let command = CommandTable.shared.command(named: name) { commands.append(command) }
+            }
+        }
+        reply.map(commands.count)
+        for command in commands {
+            reply.bulk(command.name)
+            document(command, &reply)
+        }
+    }
+
+    private static func document(_ command: Command, _ reply: inout ReplyBuffer) {
+        let arguments = CommandSyntax.arguments(of: command)
+        reply.map(4 + (arguments.isEmpty ? 0 : 1) + (command.subcommands.isEmpty ? 0 : 1))
+        reply.bulk("summary")
+        reply.bulk(command.summary)
+        reply.bulk("since")
+        reply.bulk(command.since)
+        reply.bulk("group")
+        reply.bulk(command.group == "presence" ? "module" : command.group)
+        reply.bulk("complexity")
+        reply.bulk(command.complexity)
+        if !arguments.isEmpty {
+            reply.bulk("arguments")
+            CommandSyntax.write(arguments, &reply)
+        }
+        guard !command.subcommands.isEmpty else { return }
+        reply.bulk("subcommands")
+        reply.map(command.subcommands.count)
+        for subcommand in command.subcommands {
+            reply.bulk(subcommand.name)
+            document(subcommand, &reply)
+        }
+    }
+
+    // MARK: - LIST
+
+    @Sendable private static func list(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        let all = CommandTable.shared.commands.flatMap { [$0] + $0.subcommands }
+        var names = all
+        if request.argumentCount > 2 {
+            guard request.argumentCount == 5, Word(bytes, request.argument(2)) == "FILTERBY" else {
+                reply.error("ERR syntax error")
+                return
+            }
+            let value = request.argument(4)
+            switch Word(bytes, request.argument(3)) {
+            case "MODULE":
+                names = []
+            case "ACLCAT":
+                let category = "@" + Text.string(bytes, value, limit: 64).lowercased()
+                names = all.filter { $0.categories.words.contains { $0.description == category } }
+            case "PATTERN":
+                names = all.filter {
+                    GlobPattern.matches(bytes.extracting(value), Array($0.name.utf8).span, ignoringCase: true)
+                }
+            default:
+                reply.error("ERR syntax error")
+                return
+            }
+        }
+        reply.array(names.count)
+        for command in names { reply.bulk(command.name) }
+    }
+}

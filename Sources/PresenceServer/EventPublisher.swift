@@ -1,0 +1,103 @@
+import Logging
+import Presence
+import PresenceStore
+import Synchronization
+
+/// Reads the store's change rings and turns their entries into messages; while nobody is subscribed it does not exist to the store.
+///
+/// Shard i belongs to event loop i % loops, and only that loop reads its ring: so the order of a ring is the order of its messages.
+/// The store is read from the moment of the first subscription on; the reader is given back with the last one.
+final class EventPublisher: Sendable {
+    private struct State {
+        var reader: EventReader?
+    }
+
+    private let store: ShardedStore
+    private let registry: SubscriptionRegistry
+    private let keyPrefix: [UInt8]
+    private let nodeName: [UInt8]
+    private let logger: Logger
+    /// Guards the reader's coming and going; taken alone but for the store's own locks below it, never per event.
+    private let state = Mutex(State())
+
+    init(store: ShardedStore, registry: SubscriptionRegistry, configuration: ServerConfiguration, logger: Logger) {
+        self.store = store
+        self.registry = registry
+        self.logger = logger
+        keyPrefix = Array(configuration.keyPrefix.utf8)
+        nodeName = Array(configuration.nodeName.utf8)
+    }
+
+    /// Looks at who is subscribed now and starts or ends reading. To be called after every change of subscriptions, before its reply, and
+    /// when `notify-keyspace-events` changed.
+    func update(notifications: KeyspaceNotifications, wake: @escaping @Sendable (Int) -> Void) {
+        state.withLock { state in
+            // Asked inside the lock, so that of two changes at once the later one sees both.
+            let keyspace = registry.wantsKeyspace ? notifications.interest : []
+            let isNeeded = registry.wantsStatus || !keyspace.isEmpty
+            store.setKeyspaceInterest(keyspace)
+            if isNeeded, state.reader == nil {
+                state.reader = store.makeReader(wake: wake)
+            } else if !isNeeded, let reader = state.reader {
+                reader.cancel()
+                state.reader = nil
+            }
+        }
+    }
+
+    /// The reader, if there is one.
+    var reader: EventReader? { state.withLock { $0.reader } }
+
+    /// Makes the messages of one entry. `send` gets each message once, with the loops that have receivers.
+    ///
+    /// Returns how many entries were missed: the ring had gone on before they were read.
+    func publish(
+        _ event: StoreEvent, notifications: KeyspaceNotifications, _ send: (Message, UInt64) -> Void
+    ) -> Int {
+        switch event {
+        case .status(let change):
+            publish(change, send)
+        case .keyspace(let kind, let key, let name):
+            publish(kind, key, name, notifications, send)
+        case .missed(let count):
+            logger.warning("missed \(count) changes: change-ring-size is too small for the rate of changes")
+            return count
+        }
+        return 0
+    }
+
+    private func publish(_ change: StatusChange, _ send: (Message, UInt64) -> Void) {
+        let all = registry.route(StatusChannels.all)
+        let own = registry.wantsPerUser ? StatusChannels.userPrefix + change.userID : []
+        let single = own.isEmpty ? (receivers: 0, loops: 0) : registry.route(own)
+        guard all.loops | single.loops != 0 else { return }
+        let payload = json(of: change)
+        if all.loops != 0 { send(Message(channel: StatusChannels.all, payload: payload), all.loops) }
+        if single.loops != 0 { send(Message(channel: own, payload: payload), single.loops) }
+    }
+
+    private func json(of change: StatusChange) -> [UInt8] {
+        let maximum = change.maximumJSONByteCount(nodeByteCount: nodeName.count)
+        let node = nodeName
+        return [UInt8](capacity: maximum) { out in change.writeJSON(node: node.span, into: &out) }
+    }
+
+    private func publish(
+        _ event: KeyspaceEvents, _ kind: KeyKind, _ name: [UInt8], _ notifications: KeyspaceNotifications,
+        _ send: (Message, UInt64) -> Void
+    ) {
+        let key = kind == .presence ? keyPrefix + name : name
+        let isExpired = event == .expired
+        if notifications.contains(.keyspace) {
+            let channel = StatusChannels.keyspacePrefix + key
+            let route = registry.route(channel)
+            let payload = Array((isExpired ? "expired" : "del").utf8)
+            if route.loops != 0 { send(Message(channel: channel, payload: payload), route.loops) }
+        }
+        if notifications.contains(.keyevent) {
+            let channel = isExpired ? StatusChannels.expired : StatusChannels.deleted
+            let route = registry.route(channel)
+            if route.loops != 0 { send(Message(channel: channel, payload: key), route.loops) }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import Logging
+import NIOCore
+import NIOPosix
+import Presence
+import PresenceStore
+import Synchronization
+
+/// The RESP port: serves a store to Redis clients.
+///
+/// ```swift
+/// let server = PresenceServer(store: store, configuration: configuration, ...)
+/// try await server.start()
+/// print(server.port)
+/// await server.stop()
+/// ```
+/// One server has one store, and as many event loops as its group; each loop also lets time pass for its share of the store's shards and
+/// carries their events to subscribers. So whoever runs a server needs no `Ticker`.
+///
+/// All methods may be called from any thread.
+public final class PresenceServer: Sendable {
+    private let state: ServerState
+    private let loops: [ServerLoop]
+    private let group: any EventLoopGroup
+    private let channels = Mutex<[any Channel]>([])
+
+    /// A server that does not listen yet.
+    ///
+    /// - Parameters:
+    ///   - store: what it serves. Its time is moved by this server alone.
+    ///   - configuration: the settings at the start.
+    ///   - clock: where it reads the time. With a ``ManualClock``, time stands still but for `PRESENCE.ADVANCE`, and all connections are served
+    ///     by one event loop.
+    ///   - configurationPort: what `CONFIG` asks.
+    ///   - process: what `INFO` tells of the process.
+    ///   - logger: one line an event; no user ids.
+    ///   - group: one to 64 event loops. The caller ends the group.
+    ///   - shutdown: what `SHUTDOWN` calls; it must not wait.
+    public init(
+        store: ShardedStore,
+        configuration: ServerConfiguration,
+        clock: any PresenceClock,
+        configurationPort: any ConfigurationPort,
+        process: ProcessInformation,
+        logger: Logger,
+        group: any EventLoopGroup,
+        shutdown: @escaping @Sendable () -> Void
+    ) {
+        var eventLoops: [any EventLoop] = []
+        for eventLoop in group.makeIterator() where eventLoops.isEmpty || !(clock is ManualClock) {
+            eventLoops.append(eventLoop)
+        }
+        let state = ServerState(
+            store: store, clock: clock, configuration: configuration, configurationPort: configurationPort,
+            process: process, logger: logger, loopCount: eventLoops.count, shutdown: shutdown)
+        let publisher = EventPublisher(
+            store: store, registry: state.registry, configuration: configuration, logger: logger)
+        let loops = eventLoops.enumerated().map { index, eventLoop in
+            ServerLoop(
+                index: index, loopCount: eventLoops.count, eventLoop: eventLoop, server: state, publisher: publisher,
+                configuration: configuration)
+        }
+        for loop in loops { loop.peers = loops }
+        self.state = state
+        self.loops = loops
+        self.group = group
+    }
+
+    /// The port that is listened on, once ``start()`` has returned; 0 before.
+    public var port: Int { state.port.load(ordering: .acquiring) }
+
+    /// The addresses that are listened on, such as `127.0.0.1:6399`.
+    public var addresses: [String] {
+        channels.withLock { $0.map { Listener.text(of: $0.localAddress) } }
+    }
+
+    /// Begins to listen, and to let time pass.
+    ///
+    /// - Throws: the operating system's error if an address of `bind` cannot be listened on; those with a leading `-` may fail. Then nothing
+    ///   is listened on.
+    public func start() async throws {
+        let configuration = state.configuration.withLock { $0 }
+        var port = configuration.port
+        for entry in configuration.bind {
+            let isOptional = entry.hasPrefix("-")
+            let host = isOptional ? String(entry.dropFirst()) : entry
+            do {
+                let channel = try await Listener.bind(
+                    host == "*" ? "0.0.0.0" : host, port, backlog: configuration.backlog, group: group,
+                    children: loops.count == 1 ? loops[0].eventLoop : group, loops: loops
+                ).get()
+                channels.withLock { $0.append(channel) }
+                // A free port was asked for: all addresses share the one that the first was given.
+                if port == 0 { port = channel.localAddress?.port ?? 0 }
+            } catch {
+                guard isOptional else {
+                    await closeListeners()
+                    throw error
+                }
+                state.logger.info("not listening on \(host): \(error)")
+            }
+        }
+        state.port.store(port, ordering: .releasing)
+        for loop in loops {
+            try await loop.eventLoop.submit { loop.start() }.get()
+        }
+    }
+
+    /// Puts changed settings in force: at once for the calling event loop if it is one of the server's, and for the others in a moment.
+    public func apply(_ configuration: ServerConfiguration) {
+        state.configuration.withLock { $0 = configuration }
+        for loop in loops {
+            if loop.eventLoop.inEventLoop {
+                loop.apply(configuration)
+            } else {
+                loop.eventLoop.execute { loop.apply(configuration) }
+            }
+        }
+    }
+
+    /// Stops in order: takes no more connections, lets the replies of commands that were read leave, closes, and lets no more time pass.
+    ///
+    /// Clients that do not read their replies are waited for one second.
+    public func stop() async {
+        await closeListeners()
+        for loop in loops {
+            try? await loop.eventLoop.submit { loop.closeClients() }.get()
+        }
+        for _ in 0..<100 where state.clientCount.load(ordering: .relaxed) > 0 {
+            try? await loops[0].eventLoop.scheduleTask(in: .milliseconds(10)) {}.futureResult.get()
+        }
+        for loop in loops {
+            try? await loop.eventLoop.submit { loop.stop() }.get()
+        }
+    }
+
+    private func closeListeners() async {
+        let listening = channels.withLock { channels in
+            defer { channels = [] }
+            return channels
+        }
+        for channel in listening { try? await channel.close() }
+    }
+}

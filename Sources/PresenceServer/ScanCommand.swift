@@ -1,0 +1,79 @@
+import Presence
+import PresenceRESP
+import PresenceStore
+
+/// `SCAN`: the keys that exist, in the order of their hashes, a part a call.
+extension KeyCommands {
+    /// The most places that one call looks at, whatever COUNT it asks for: so long another client waits for this one.
+    private static let maximumScanCount = 10_000
+
+    @Sendable static func scan(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        guard let cursor = Numbers.unsigned(bytes, request.argument(1)) else {
+            reply.error("ERR invalid cursor")
+            return
+        }
+        var count = 10
+        var pattern: Range<Int>?
+        var kinds: [KeyKind]?
+        var index = 2
+        while index < request.argumentCount {
+            let option = Word(bytes, request.argument(index))
+            guard index + 1 < request.argumentCount else {
+                reply.error("ERR syntax error")
+                return
+            }
+            let value = request.argument(index + 1)
+            switch option {
+            case "COUNT":
+                guard let number = Numbers.integer(bytes, value) else {
+                    reply.error("ERR value is not an integer or out of range")
+                    return
+                }
+                guard number > 0 else {
+                    reply.error("ERR syntax error")
+                    return
+                }
+                count = Int(min(number, Int64(maximumScanCount)))
+            case "MATCH":
+                pattern = value
+            case "TYPE":
+                switch Word(bytes, value) {
+                case "STRING": kinds = [.string]
+                case "PRESENCE": kinds = [.presence]
+                default: kinds = []
+                }
+            default:
+                reply.error("ERR syntax error")
+                return
+            }
+            index += 2
+        }
+        write(loop, cursor, count, pattern, kinds, bytes, &reply)
+    }
+
+    private static func write(
+        _ loop: ServerLoop, _ cursor: UInt64, _ count: Int, _ pattern: Range<Int>?, _ kinds: [KeyKind]?,
+        _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+    ) {
+        // The cursor goes before the keys and is known after them.
+        var keys = ReplyBuffer(capacity: 1024)
+        var found = 0
+        var name: [UInt8] = []
+        let next = loop.store.scan(cursor: cursor, count: count, at: loop.now) { kind, key in
+            if let kinds, !kinds.contains(kind) { return }
+            name.removeAll(keepingCapacity: true)
+            if kind == .presence { name += loop.keyPrefix }
+            for index in 0..<key.count { name.append(key[index]) }
+            if let pattern, !GlobPattern.matches(bytes.extracting(pattern), name.span) { return }
+            keys.bulk(name)
+            found += 1
+        }
+        reply.array(2)
+        reply.bulk(String(next))
+        reply.array(found)
+        keys.withBytes { reply.raw($0) }
+    }
+}

@@ -1,0 +1,134 @@
+import Presence
+import PresenceRESP
+import PresenceStore
+
+/// Operation: what the server is doing, its settings, its end.
+enum ServerCommands {
+    static let table: [Command] = [
+        Command(
+            "info", "[section [section ...]]", arity: -1, [.loading, .stale], [.dangerous], since: "1.0.0",
+            group: "server", "What the server is and does", info),
+        Command(
+            "time", arity: 1, [.loading, .stale, .fast], [], since: "2.6.0", group: "server",
+            "The server's clock: seconds since 1970, and microseconds"
+        ) { loop, _, _, _, reply in
+            let milliseconds = loop.now.milliseconds
+            reply.array(2)
+            reply.bulk(String(milliseconds / 1000))
+            reply.bulk(String(milliseconds % 1000 * 1000))
+        },
+        Command(
+            "shutdown", "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]", arity: -1,
+            [.admin, .noScript, .loading, .stale], [.admin, .dangerous], since: "1.0.0", group: "server",
+            "Stops the server in order", shutdown),
+        Command(
+            "config", "subcommand [argument ...]", arity: -2, [], [], since: "2.0.0", group: "server",
+            complexity: "Depends on subcommand.", "A container for settings", subcommands: configSubcommands
+        ) { CommandDispatch.runSubcommand(of: "config", $0, $1, $2, $3, &$4) },
+    ]
+
+    private static let configSubcommands: [Command] = [
+        Command(
+            "config|get", "parameter [parameter ...]", arity: -3, [.admin, .noScript, .loading, .stale],
+            [.admin, .dangerous], since: "2.0.0", group: "server", "The values of settings, by glob patterns", configGet),
+        Command(
+            "config|set", "parameter value [parameter value ...]", arity: -4, [.admin, .noScript, .loading, .stale],
+            [.admin, .dangerous], since: "2.0.0", group: "server", "Changes settings, all or none", configSet),
+        Command(
+            "config|resetstat", arity: 2, [.admin, .noScript, .loading, .stale], [.admin, .dangerous],
+            since: "2.0.0", group: "server", "Sets the counters of INFO to zero", resetStatistics),
+        Command(
+            "config|help", arity: 2, [.loading, .stale], [], since: "5.0.0", group: "server", "Tells the subcommands"
+        ) { _, _, _, _, reply in HelpText.write("CONFIG", of: "config", &reply) },
+    ]
+
+    // MARK: - INFO
+
+    @Sendable private static func info(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        var names: Set<String> = []
+        for index in 1..<max(1, request.argumentCount) {
+            names.insert(Text.string(bytes, request.argument(index), limit: 64).lowercased())
+        }
+        reply.verbatim(ServerReport(loop).text(sections: names))
+    }
+
+    // MARK: - SHUTDOWN
+
+    @Sendable private static func shutdown(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        var isAborted = false
+        for index in 1..<max(1, request.argumentCount) {
+            switch Word(bytes, request.argument(index)) {
+            case "NOSAVE", "SAVE", "NOW", "FORCE": continue
+            case "ABORT": isAborted = true
+            default:
+                reply.error("ERR syntax error")
+                return
+            }
+        }
+        guard !isAborted else {
+            reply.error("ERR No shutdown in progress.")
+            return
+        }
+        // As Redis: the reply is the end of the connection.
+        client.closesAfterReply = true
+        loop.server.shutdown()
+    }
+
+    // MARK: - CONFIG
+
+    @Sendable private static func configGet(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        var found: [(name: String, value: String)] = []
+        var names: Set<String> = []
+        for index in 2..<request.argumentCount {
+            let pattern = Text.string(bytes, request.argument(index), limit: 256)
+            for setting in loop.server.configurationPort.get(matching: pattern)
+            where names.insert(setting.name).inserted {
+                found.append(setting)
+            }
+        }
+        reply.map(found.count)
+        for (name, value) in found {
+            reply.bulk(name)
+            reply.bulk(value)
+        }
+    }
+
+    @Sendable private static func configSet(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        guard request.argumentCount % 2 == 0 else {
+            reply.error("ERR wrong number of arguments for 'config|set' command")
+            return
+        }
+        var pairs: [(name: String, value: String)] = []
+        for index in stride(from: 2, to: request.argumentCount, by: 2) {
+            pairs.append(
+                (Text.string(bytes, request.argument(index)), Text.string(bytes, request.argument(index + 1))))
+        }
+        do throws(ConfigurationPortError) {
+            try loop.server.configurationPort.set(pairs)
+            reply.simple("OK")
+        } catch {
+            reply.error(error.message)
+        }
+    }
+
+    @Sendable private static func resetStatistics(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        loop.resetCounters()
+        loop.store.resetStatistics()
+        reply.simple("OK")
+    }
+}

@@ -1,0 +1,58 @@
+/// What the server as a whole asks of a loop.
+extension ServerLoop {
+    /// Puts changed settings in force for this loop and its clients.
+    func apply(_ changed: ServerConfiguration) {
+        let hadOtherNotifications = changed.keyspaceNotifications != configuration.keyspaceNotifications
+        configuration = changed
+        for client in clients.values { client.handler.limitsChanged() }
+        if hadOtherNotifications { updatePublisher() }
+    }
+
+    /// Closes all clients once their replies have left.
+    func closeClients() {
+        for client in Array(clients.values) { client.handler.closeGracefully() }
+    }
+
+    /// Asks every loop something and hands the answers, in the order of the loops, to `completion` on this one.
+    func askPeers<Answer: Sendable>(
+        _ question: @escaping @Sendable (ServerLoop) -> Answer, _ completion: @escaping ([Answer]) -> Void
+    ) {
+        let answers = PendingAnswers<Answer>(count: peers.count, completion)
+        for (place, peer) in peers.enumerated() {
+            peer.eventLoop.execute {
+                let answer = question(peer)
+                self.eventLoop.execute { answers.take(answer, place) }
+            }
+        }
+    }
+
+    /// Sets the counters of all loops to zero.
+    func resetCounters() {
+        for peer in peers {
+            if peer === self {
+                counters.reset()
+            } else {
+                peer.eventLoop.execute { peer.counters.reset() }
+            }
+        }
+    }
+}
+
+/// Answers that come in one by one. Touched on the loop that asked only, hence `@unchecked Sendable`.
+private final class PendingAnswers<Answer: Sendable>: @unchecked Sendable {
+    private var answers: [Answer?]
+    private var missing: Int
+    private let completion: ([Answer]) -> Void
+
+    init(count: Int, _ completion: @escaping ([Answer]) -> Void) {
+        answers = Array(repeating: nil, count: count)
+        missing = count
+        self.completion = completion
+    }
+
+    func take(_ answer: Answer, _ place: Int) {
+        answers[place] = answer
+        missing -= 1
+        if missing == 0 { completion(answers.compactMap { $0 }) }
+    }
+}

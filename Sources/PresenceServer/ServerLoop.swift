@@ -1,0 +1,267 @@
+import Logging
+import NIOCore
+import Presence
+import PresenceRESP
+import PresenceStore
+
+/// Everything that one event loop owns: its clients, its subscribers, the buffers they share, its shards' time and events.
+///
+/// Confined to its event loop: every method runs there unless it says otherwise, so nothing here is locked. That is why the class may be
+/// `@unchecked Sendable`: other threads only hand closures to ``eventLoop``.
+final class ServerLoop: @unchecked Sendable {
+    let index: Int
+    let eventLoop: any EventLoop
+    let server: ServerState
+    let store: ShardedStore
+    let publisher: EventPublisher
+    let counters: LoopCounters
+    let keyPrefix: [UInt8]
+    /// All loops of the server, this one included. Set once, before the first connection.
+    var peers: [ServerLoop] = []
+
+    /// The loop's copy of the settings.
+    var configuration: ServerConfiguration
+    /// The instant of the read that is being worked on, or of the present tick.
+    var now: Timestamp
+    /// The replies of the read that is being worked on.
+    var reply = ReplyBuffer(capacity: 32_768)
+    /// What replies are copied into for NIO; its memory is used again once the kernel has taken them.
+    var output = ByteBufferAllocator().buffer(capacity: 4096)
+    /// Where a batch's keys and sessions lie.
+    var ranges: [KeyRange] = []
+
+    private(set) var clients: [Int: Client] = [:]
+    var subscriptions = LoopSubscriptions()
+    /// Messages collected for each loop during a read or a tick.
+    private var outbox: [[Message]]
+    /// Whether messages wait to leave.
+    private(set) var hasMessages = false
+    /// Shards of this loop whose rings have entries to read.
+    private var wokenShards: [Int] = []
+    private var events: [StoreEvent] = []
+    private var tick: RepeatedTask?
+    private var upkeep: RepeatedTask?
+    private var isCatchingUp = false
+
+    init(
+        index: Int, loopCount: Int, eventLoop: any EventLoop, server: ServerState, publisher: EventPublisher,
+        configuration: ServerConfiguration
+    ) {
+        self.index = index
+        self.eventLoop = eventLoop
+        self.server = server
+        self.publisher = publisher
+        self.configuration = configuration
+        store = server.store
+        counters = server.counters[index]
+        keyPrefix = Array(configuration.keyPrefix.utf8)
+        now = server.clock.now()
+        outbox = Array(repeating: [], count: loopCount)
+    }
+
+    // MARK: - Clients
+
+    func add(_ client: Client) {
+        clients[client.id] = client
+    }
+
+    func remove(_ client: Client) {
+        clients[client.id] = nil
+        unsubscribeAll(client)
+    }
+
+    // MARK: - Time
+
+    /// Starts the loop's part in time: expiry every 10 ms, unless tests hold the clock, and a look at its clients every second.
+    func start() {
+        if server.manualClock == nil {
+            tick = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(10), delay: .milliseconds(10)) { _ in
+                self.advance()
+            }
+        }
+        upkeep = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
+            self.inspectClients()
+        }
+    }
+
+    func stop() {
+        tick?.cancel()
+        upkeep?.cancel()
+        tick = nil
+        upkeep = nil
+    }
+
+    /// Lets timers of this loop's shards fire. What is behind goes on in slices with reads in between.
+    private func advance() {
+        guard !isCatchingUp else { return }
+        now = server.clock.now()
+        var isBehind = false
+        var shard = index
+        while shard < store.shardCount {
+            if store.advance(shard: shard, to: now, budget: ServerLoop.advanceBudget).isBehind { isBehind = true }
+            shard += peers.count
+        }
+        deliverEvents(current: nil, &reply)
+        finishBatch()
+        if isBehind {
+            isCatchingUp = true
+            // Not `execute`: NIO runs what is executed meanwhile before it looks at sockets again.
+            eventLoop.scheduleTask(in: .microseconds(200)) {
+                self.isCatchingUp = false
+                self.advance()
+            }
+        }
+    }
+
+    /// Timers that one shard may fire in one slice: about a millisecond's work for a loop's shards.
+    static let advanceBudget = 256
+
+    private func inspectClients() {
+        now = server.clock.now()
+        // A closing client leaves the table.
+        for client in Array(clients.values) { client.handler.inspect() }
+        finishBatch()
+    }
+
+    // MARK: - Events
+
+    /// Called by the store on any thread when a ring of this loop has something to read again.
+    func wake(shard: Int) {
+        if eventLoop.inEventLoop {
+            wokenShards.append(shard)
+        } else {
+            eventLoop.execute {
+                self.wokenShards.append(shard)
+                self.deliverEvents(current: nil, &self.reply)
+                self.finishBatch()
+            }
+        }
+    }
+
+    /// Whether something happened that subscribers do not know yet.
+    var hasEvents: Bool { !wokenShards.isEmpty }
+
+    /// Reads the rings that have something and sends what they say. Messages for `current` go into its replies.
+    func deliverEvents(current: Client?, _ reply: inout ReplyBuffer) {
+        while let shard = wokenShards.popLast() {
+            guard let reader = publisher.reader else { continue }
+            var isRead: Bool
+            repeat {
+                events.removeAll(keepingCapacity: true)
+                isRead = reader.read(shard: shard, limit: ServerLoop.eventBatch, into: &events)
+                for event in events {
+                    let missed = publisher.publish(event, notifications: configuration.keyspaceNotifications) {
+                        send($0, to: $1)
+                    }
+                    if missed > 0 { counters.missedEvents.add(missed) }
+                }
+            } while !isRead
+        }
+        deliverMessages(current: current, &reply)
+    }
+
+    /// Entries read from a ring at once.
+    static let eventBatch = 256
+
+    // MARK: - Messages
+
+    /// Puts `message` on its way to the loops of `loops`; it leaves with the batch.
+    func send(_ message: Message, to loops: UInt64) {
+        var rest = loops
+        while rest != 0 {
+            let loop = rest.trailingZeroBitCount
+            rest &= rest &- 1
+            outbox[loop].append(message)
+        }
+        hasMessages = true
+    }
+
+    /// Hands the batch of messages to its loops: one hop for each, none for this one.
+    func deliverMessages(current: Client?, _ reply: inout ReplyBuffer) {
+        guard hasMessages else { return }
+        hasMessages = false
+        for target in outbox.indices where !outbox[target].isEmpty {
+            let messages = outbox[target]
+            outbox[target].removeAll()
+            if target == index {
+                deliver(messages, current: current, &reply)
+            } else {
+                let peer = peers[target]
+                peer.eventLoop.execute {
+                    peer.deliver(messages, current: nil, &peer.reply)
+                    peer.finishBatch()
+                }
+            }
+        }
+    }
+
+    /// Clients that were written to in this batch and must be flushed.
+    private var unflushed: [ClientHandler] = []
+
+    /// Flushes whoever got messages.
+    func finishBatch() {
+        while let handler = unflushed.popLast() { handler.flushPushes() }
+    }
+
+    func willFlush(_ handler: ClientHandler) {
+        unflushed.append(handler)
+    }
+
+    private func deliver(_ messages: [Message], current: Client?, _ reply: inout ReplyBuffer) {
+        var start = 0
+        while start < messages.count {
+            let channel = messages[start].channel
+            let excluded = messages[start].excludedClient
+            let patterns = subscriptions.patterns.filter { GlobPattern.matches($0.key.span, channel.span) }
+            var end = start + 1
+            // Neighbours on one channel go out as one buffer. With patterns they do not: their order is by message.
+            if patterns.isEmpty {
+                while end < messages.count, messages[end].excludedClient == excluded, messages[end].channel == channel {
+                    end += 1
+                }
+            }
+            let run = messages[start..<end]
+            if let subscribers = subscriptions.channels[channel] {
+                deliver(to: subscribers, excluded, current, &reply) { reply in
+                    for message in run { message.write(to: &reply) }
+                }
+            }
+            for (pattern, subscribers) in patterns {
+                deliver(to: subscribers, excluded, current, &reply) { reply in
+                    for message in run { message.write(to: &reply, pattern: pattern) }
+                }
+            }
+            counters.messages.add(run.count)
+            start = end
+        }
+    }
+
+    private func deliver(
+        to subscribers: Subscribers, _ excluded: Int, _ current: Client?, _ reply: inout ReplyBuffer,
+        _ write: (inout ReplyBuffer) -> Void
+    ) {
+        var encoded: (resp2: ByteBuffer?, resp3: ByteBuffer?)
+        for client in subscribers.clients where client.id != excluded {
+            if client === current {
+                write(&reply)
+                continue
+            }
+            if client.version == .resp3 {
+                if encoded.resp3 == nil { encoded.resp3 = encode(.resp3, write) }
+                if let buffer = encoded.resp3 { client.handler.push(buffer) }
+            } else {
+                if encoded.resp2 == nil { encoded.resp2 = encode(.resp2, write) }
+                if let buffer = encoded.resp2 { client.handler.push(buffer) }
+            }
+        }
+    }
+
+    private func encode(_ version: RESPVersion, _ write: (inout ReplyBuffer) -> Void) -> ByteBuffer {
+        var scratch = ReplyBuffer(capacity: 512)
+        scratch.version = version
+        write(&scratch)
+        var buffer = ByteBufferAllocator().buffer(capacity: scratch.count)
+        scratch.withUnsafeBytes { _ = buffer.writeBytes($0) }
+        return buffer
+    }
+}

@@ -1,0 +1,150 @@
+import Presence
+import PresenceStore
+
+/// The text of `INFO`. Where Redis has a field of the same meaning, it has Redis's name.
+struct ServerReport {
+    private let loop: ServerLoop
+    private let server: ServerState
+    private let statistics: Statistics
+
+    init(_ loop: ServerLoop) {
+        self.loop = loop
+        server = loop.server
+        statistics = loop.store.statistics()
+    }
+
+    /// The sections with these names, in lower case; all if there is none, or `all`, `default`, `everything`.
+    func text(sections: Set<String>) -> String {
+        let isAll = sections.isEmpty || !sections.isDisjoint(with: ["all", "default", "everything"])
+        let parts: [(name: String, fields: () -> [(String, String)])] = [
+            ("Server", serverFields), ("Clients", clientFields), ("Memory", memoryFields), ("Stats", statsFields),
+            ("Replication", replicationFields), ("CPU", processorFields), ("Presence", presenceFields),
+            ("Keyspace", keyspaceFields),
+        ]
+        return parts.filter { isAll || sections.contains($0.name.lowercased()) }
+            .map { part in
+                "# \(part.name)\r\n" + part.fields().map { "\($0.0):\($0.1)\r\n" }.joined()
+            }
+            .joined(separator: "\r\n")
+    }
+
+    /// The Redis whose replies and texts this server speaks; clients ask for it.
+    private static let redisVersion = "7.0.15"
+
+    private func serverFields() -> [(String, String)] {
+        let uptime = loop.now.milliseconds(since: server.startedAt) / 1000
+        return [
+            ("redis_version", ServerReport.redisVersion), ("presenced_version", server.process.version),
+            ("redis_mode", "standalone"), ("arch_bits", "\(Int.bitWidth)"),
+            ("multiplexing_api", "epoll"), ("process_id", "\(server.process.processID)"), ("run_id", server.runID),
+            ("tcp_port", "\(server.port.load(ordering: .relaxed))"),
+            ("server_time_usec", "\(loop.now.milliseconds * 1000)"), ("uptime_in_seconds", "\(uptime)"),
+            ("uptime_in_days", "\(uptime / 86_400)"), ("event_loops", "\(loop.peers.count)"),
+            ("config_file", server.process.configurationFile),
+        ]
+    }
+
+    private func clientFields() -> [(String, String)] {
+        [
+            ("connected_clients", "\(server.clientCount.load(ordering: .relaxed))"),
+            ("maxclients", "\(loop.configuration.maximumClients)"),
+            ("pubsub_subscriptions", "\(server.registry.total)"),
+        ]
+    }
+
+    private func memoryFields() -> [(String, String)] {
+        let use = server.process.memory()
+        let used = use.allocated > 0 ? use.allocated : statistics.memory.total
+        return [
+            ("used_memory", "\(used)"), ("used_memory_human", ServerReport.human(used)),
+            ("used_memory_rss", "\(use.resident)"), ("used_memory_rss_human", ServerReport.human(use.resident)),
+            ("used_memory_peak_rss", "\(use.peakResident)"),
+            ("used_memory_dataset", "\(statistics.memory.total)"), ("allocator_allocated", "\(use.allocated)"),
+            ("allocator_active", "\(use.active)"), ("maxmemory", "\(statistics.memory.limit)"),
+            ("maxmemory_human", ServerReport.human(statistics.memory.limit)), ("mem_allocator", server.process.allocator),
+        ]
+    }
+
+    private func statsFields() -> [(String, String)] {
+        let distinct = server.registry.distinct
+        return [
+            ("total_connections_received", "\(server.sum { $0.connections.value })"),
+            ("total_commands_processed", "\(server.sum { $0.commands.value })"),
+            ("total_net_input_bytes", "\(server.sum { $0.bytesRead.value })"),
+            ("total_net_output_bytes", "\(server.sum { $0.bytesWritten.value })"),
+            ("rejected_connections", "\(server.sum { $0.rejected.value })"),
+            ("expired_keys", "\(statistics.expiredStrings + statistics.expiredSessions)"),
+            ("evicted_keys", "\(statistics.evictedUsers)"),
+            ("keyspace_hits", "\(statistics.keyHits + UInt64(server.sum { $0.hits.value }))"),
+            ("keyspace_misses", "\(statistics.keyMisses + UInt64(server.sum { $0.misses.value }))"),
+            ("pubsub_channels", "\(distinct.channels)"), ("pubsub_patterns", "\(distinct.patterns)"),
+            ("pubsub_messages", "\(server.sum { $0.messages.value })"),
+            ("client_query_buffer_limit_disconnections", "\(server.sum { $0.queryLimitClosures.value })"),
+            ("client_output_buffer_limit_disconnections", "\(server.sum { $0.outputLimitClosures.value })"),
+            ("client_protocol_errors", "\(server.sum { $0.protocolErrors.value })"),
+            ("client_idle_disconnections", "\(server.sum { $0.idleClosures.value })"),
+        ]
+    }
+
+    private func replicationFields() -> [(String, String)] {
+        [("role", "master"), ("connected_slaves", "0")]
+    }
+
+    private func processorFields() -> [(String, String)] {
+        let seconds = server.process.processorSeconds()
+        return [
+            ("used_cpu_sys", ServerReport.micros(seconds.system)), ("used_cpu_user", ServerReport.micros(seconds.user)),
+        ]
+    }
+
+    private func presenceFields() -> [(String, String)] {
+        let memory = statistics.memory
+        return loop.store.countByStatus().reversed().map { ("users_\($0.status.word)", "\($0.count)") } + [
+            ("users_present", "\(statistics.presentUsers)"), ("sessions", "\(statistics.sessions)"),
+            ("strings", "\(statistics.strings)"), ("connects", "\(statistics.connects)"),
+            ("beats", "\(statistics.beats)"), ("unknown_beats", "\(statistics.unknownBeats)"),
+            ("status_changes", "\(statistics.statusChanges)"), ("expired_sessions", "\(statistics.expiredSessions)"),
+            ("refused_for_memory", "\(statistics.refusedForMemory)"),
+            ("heartbeat_interval_ms", "\(loop.configuration.heartbeatIntervalMilliseconds)"),
+            ("expiry_lateness_p50_ms", "\(statistics.lateness.percentile(0.5))"),
+            ("expiry_lateness_p99_ms", "\(statistics.lateness.percentile(0.99))"),
+            ("expiry_lateness_max_ms", "\(statistics.lateness.maximum)"),
+            ("wheel_timers", "\(statistics.timers)"), ("wheel_timers_looked_at", "\(statistics.timersLookedAt)"),
+            ("changes", "\(statistics.changes)"), ("events_missed", "\(server.sum { $0.missedEvents.value })"),
+            ("events_oversized", "\(statistics.oversizedEvents)"), ("words", "\(statistics.words)"),
+            ("refused_words", "\(statistics.refusedWords)"),
+            ("unknown_record_fields", "\(server.sum { $0.unknownFields.value })"),
+            ("shards", "\(loop.store.shardCount)"), ("memory_slabs", "\(memory.slabs)"),
+            ("memory_slabs_in_use", "\(memory.slabsInUse)"), ("memory_index", "\(memory.index)"),
+            ("memory_wheels", "\(memory.wheels)"), ("memory_rings", "\(memory.rings)"),
+            ("memory_blocks", "\(memory.blocks)"), ("memory_words", "\(memory.words)"),
+        ]
+    }
+
+    private func keyspaceFields() -> [(String, String)] {
+        let keys = loop.store.keyCount()
+        return keys == 0 ? [] : [("db0", "keys=\(keys),expires=\(statistics.timers),avg_ttl=0")]
+    }
+
+    // MARK: - Spelling
+
+    private static func human(_ bytes: Int) -> String {
+        guard bytes >= 1024 else { return "\(bytes)B" }
+        var value = Double(bytes)
+        var unit = 0
+        while value >= 1024, unit < 4 {
+            value /= 1024
+            unit += 1
+        }
+        let hundredths = Int((value * 100).rounded())
+        return "\(hundredths / 100).\(twoDigits(hundredths % 100))" + ["", "K", "M", "G", "T"][unit]
+    }
+
+    private static func micros(_ seconds: Double) -> String {
+        let micros = Int((seconds * 1_000_000).rounded())
+        let fraction = String(micros % 1_000_000)
+        return "\(micros / 1_000_000)." + String(repeating: "0", count: 6 - fraction.count) + fraction
+    }
+
+    private static func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+}

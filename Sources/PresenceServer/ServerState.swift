@@ -1,0 +1,66 @@
+import Logging
+import Presence
+import PresenceStore
+import Synchronization
+
+/// What all event loops of a server share. Everything here is constant or synchronised by itself.
+final class ServerState: Sendable {
+    let store: ShardedStore
+    let clock: any PresenceClock
+    /// The clock that tests move; nil when time runs by itself.
+    let manualClock: ManualClock?
+    let configurationPort: any ConfigurationPort
+    let process: ProcessInformation
+    let logger: Logger
+    let registry: SubscriptionRegistry
+    let counters: [LoopCounters]
+    let startedAt: Timestamp
+    /// Forty hexadecimal digits that name this run of the server.
+    let runID: String
+    /// Ends the process in order: what `SHUTDOWN` calls.
+    let shutdown: @Sendable () -> Void
+
+    /// The settings in force. Each loop has a copy that it reads without this lock.
+    let configuration: Mutex<ServerConfiguration>
+    /// Connections open now.
+    let clientCount = Atomic<Int>(0)
+    /// The port listened on, once it is known.
+    let port = Atomic<Int>(0)
+    private let lastClientID = Atomic<Int>(0)
+
+    init(
+        store: ShardedStore,
+        clock: any PresenceClock,
+        configuration: ServerConfiguration,
+        configurationPort: any ConfigurationPort,
+        process: ProcessInformation,
+        logger: Logger,
+        loopCount: Int,
+        shutdown: @escaping @Sendable () -> Void
+    ) {
+        self.store = store
+        self.clock = clock
+        manualClock = clock as? ManualClock
+        self.configurationPort = configurationPort
+        self.process = process
+        self.logger = logger
+        self.shutdown = shutdown
+        self.configuration = Mutex(configuration)
+        registry = SubscriptionRegistry(loopCount: loopCount)
+        counters = (0..<loopCount).map { _ in LoopCounters() }
+        startedAt = clock.now()
+        var generator = SystemRandomNumberGenerator()
+        let digits = Array("0123456789abcdef")
+        runID = String((0..<40).map { _ in digits[Int.random(in: 0..<16, using: &generator)] })
+    }
+
+    /// A number for a new client.
+    func nextClientID() -> Int {
+        lastClientID.wrappingAdd(1, ordering: .relaxed).newValue
+    }
+
+    /// The sum of one counter over all loops.
+    func sum(_ counter: (LoopCounters) -> Int) -> Int {
+        counters.reduce(0) { $0 + counter($1) }
+    }
+}
