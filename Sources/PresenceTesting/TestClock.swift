@@ -26,7 +26,7 @@ public final class TestClock: PresenceClock {
         instant.withLock { $0 }
     }
 
-    /// Moves the clock on; back, if negative, as wall clocks do at times.
+    /// Moves the clock on; back, if negative, which no clock in service does: to show that even that breaks nothing.
     ///
     /// - Returns: the new instant.
     @discardableResult

@@ -59,13 +59,3 @@ func written(_ capacity: Int, _ write: (inout OutputSpan<UInt8>) -> Void) -> [UI
         count = out.finalize(for: buffer)
     }
 }
-
-extension Policy {
-    /// The defaults.
-    static let standard = Policy()
-}
-
-extension Int64 {
-    var seconds: Int64 { self * 1_000 }
-    var minutes: Int64 { self * 60_000 }
-}
