@@ -1,0 +1,168 @@
+/// The name of a record while one operation looks for it: the caller's bytes, a packed form of them, and their hash.
+///
+/// User and session ids are UUIDs as a rule. In its canonical spelling (36 characters, lower case) one is kept as 16 bytes; any other bytes are kept
+/// as they are, so that every id comes back exactly as it was given.
+///
+/// The pointer is valid only inside the `withUnsafeBytes` of the operation that made the key.
+struct BytesKey {
+    /// The longest id of a user or session: its length is one byte of a record.
+    static let maximumIDLength = 255
+
+    let bytes: UnsafeRawBufferPointer
+    /// The sixteen bytes of a UUID; zero when `isPacked` is false.
+    let first: UInt64
+    let second: UInt64
+    let isPacked: Bool
+
+    @inline(__always)
+    init(_ bytes: UnsafeRawBufferPointer) {
+        self.bytes = bytes
+        if bytes.count == PackedUUID.textLength, let packed = PackedUUID(text: bytes.baseAddress!) {
+            first = packed.first
+            second = packed.second
+            isPacked = true
+        } else {
+            first = 0
+            second = 0
+            isPacked = false
+        }
+    }
+
+    /// A key that is never packed: the name of a string.
+    init(verbatim bytes: UnsafeRawBufferPointer) {
+        self.bytes = bytes
+        first = 0
+        second = 0
+        isPacked = false
+    }
+
+    /// The bytes that it takes in a record.
+    var storedCount: Int { isPacked ? PackedUUID.packedLength : bytes.count }
+
+    /// Whether the id stored at `address` is this one.
+    @inline(__always)
+    func matches(_ address: UnsafeRawPointer, storedCount: Int, isPacked: Bool) -> Bool {
+        guard isPacked == self.isPacked else { return false }
+        if isPacked {
+            return address.loadUnaligned(as: UInt64.self) == first
+                && address.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == second
+        }
+        return storedCount == bytes.count && BytesKey.equal(address, bytes.baseAddress, bytes.count)
+    }
+
+    /// Writes the stored form to `address`.
+    func store(to address: UnsafeMutableRawPointer) {
+        if isPacked {
+            address.storeBytes(of: first, as: UInt64.self)
+            address.storeBytes(of: second, toByteOffset: 8, as: UInt64.self)
+        } else if bytes.count > 0 {
+            address.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+        }
+    }
+
+    /// Equality by eight bytes at a time; `memcmp` without leaving the module.
+    @inline(__always)
+    static func equal(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer?, _ count: Int) -> Bool {
+        guard count > 0, let right else { return count == 0 }
+        var offset = 0
+        while offset &+ 8 <= count {
+            if left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                != right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            {
+                return false
+            }
+            offset &+= 8
+        }
+        while offset < count {
+            if left.load(fromByteOffset: offset, as: UInt8.self) != right.load(fromByteOffset: offset, as: UInt8.self) {
+                return false
+            }
+            offset &+= 1
+        }
+        return true
+    }
+}
+
+/// A canonical UUID in sixteen bytes, both ways, eight hexadecimal digits at a time.
+struct PackedUUID {
+    static let textLength = 36
+    static let packedLength = 16
+
+    let first: UInt64
+    let second: UInt64
+
+    init(first: UInt64, second: UInt64) {
+        self.first = first
+        self.second = second
+    }
+
+    /// Reads 36 characters; nil unless they are lower-case hexadecimal digits with dashes at 8, 13, 18 and 23.
+    @inline(__always)
+    init?(text: UnsafeRawPointer) {
+        let dash = UInt8(ascii: "-")
+        guard text.load(fromByteOffset: 8, as: UInt8.self) == dash,
+            text.load(fromByteOffset: 13, as: UInt8.self) == dash,
+            text.load(fromByteOffset: 18, as: UInt8.self) == dash,
+            text.load(fromByteOffset: 23, as: UInt8.self) == dash
+        else { return nil }
+        let a = text.loadUnaligned(as: UInt64.self)
+        let b = PackedUUID.join(text, 9, 14)
+        let c = PackedUUID.join(text, 19, 24)
+        let d = text.loadUnaligned(fromByteOffset: 28, as: UInt64.self)
+        guard let a = PackedUUID.decode(a), let b = PackedUUID.decode(b), let c = PackedUUID.decode(c),
+            let d = PackedUUID.decode(d)
+        else { return nil }
+        first = a | b << 32
+        second = c | d << 32
+    }
+
+    /// Writes the 36 characters.
+    func write(to text: UnsafeMutableRawPointer) {
+        let dash = UInt8(ascii: "-")
+        let b = PackedUUID.encode(first >> 32)
+        let c = PackedUUID.encode(second)
+        text.storeBytes(of: PackedUUID.encode(first), as: UInt64.self)
+        text.storeBytes(of: dash, toByteOffset: 8, as: UInt8.self)
+        text.storeBytes(of: UInt32(truncatingIfNeeded: b), toByteOffset: 9, as: UInt32.self)
+        text.storeBytes(of: dash, toByteOffset: 13, as: UInt8.self)
+        text.storeBytes(of: UInt32(truncatingIfNeeded: b >> 32), toByteOffset: 14, as: UInt32.self)
+        text.storeBytes(of: dash, toByteOffset: 18, as: UInt8.self)
+        text.storeBytes(of: UInt32(truncatingIfNeeded: c), toByteOffset: 19, as: UInt32.self)
+        text.storeBytes(of: dash, toByteOffset: 23, as: UInt8.self)
+        text.storeBytes(of: UInt32(truncatingIfNeeded: c >> 32), toByteOffset: 24, as: UInt32.self)
+        text.storeBytes(of: PackedUUID.encode(second >> 32), toByteOffset: 28, as: UInt64.self)
+    }
+
+    @inline(__always)
+    private static func join(_ text: UnsafeRawPointer, _ low: Int, _ high: Int) -> UInt64 {
+        UInt64(text.loadUnaligned(fromByteOffset: low, as: UInt32.self))
+            | UInt64(text.loadUnaligned(fromByteOffset: high, as: UInt32.self)) << 32
+    }
+
+    /// Eight digits, the first in the lowest byte, to their four bytes; nil if one is no lower-case digit.
+    @inline(__always)
+    private static func decode(_ digits: UInt64) -> UInt64? {
+        let letters = (digits & 0x4040_4040_4040_4040) >> 6
+        let values = (digits & 0x0f0f_0f0f_0f0f_0f0f) &+ letters &* 9
+        // Spelled again they must be the same characters: that is the whole test of validity.
+        guard values & 0xf0f0_f0f0_f0f0_f0f0 == 0, spell(values) == digits else { return nil }
+        var pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff
+        pairs = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff
+        return (pairs | pairs >> 16) & 0xffff_ffff
+    }
+
+    @inline(__always)
+    private static func encode(_ bytes: UInt64) -> UInt64 {
+        var pairs = bytes & 0xffff_ffff
+        pairs = (pairs | pairs << 16) & 0x0000_ffff_0000_ffff
+        pairs = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff
+        return spell((pairs >> 4 | pairs << 8) & 0x0f0f_0f0f_0f0f_0f0f)
+    }
+
+    /// Eight values below 16 to their characters.
+    @inline(__always)
+    private static func spell(_ values: UInt64) -> UInt64 {
+        let letters = ((values &+ 0x0606_0606_0606_0606) & 0x1010_1010_1010_1010) >> 4
+        return values &+ 0x3030_3030_3030_3030 &+ letters &* 0x27
+    }
+}

@@ -1,0 +1,210 @@
+import Presence
+
+/// What changed in one shard, in order, in a bounded ring of bytes.
+///
+/// An entry is complete in itself: it carries ids and words, since by the time it is read its record may have changed or gone.
+/// ```
+///  0        4      5          6        7       8        16        24          32      40        44
+/// +--------+------+----------+--------+-------+--------+---------+-----------+-------+---------+----------------+
+/// | length | kind | old, new | reason | flags | number | version | timestamp | since | record  | 5 lengths, ids |
+/// +--------+------+----------+--------+-------+--------+---------+-----------+-------+---------+----------------+
+/// ```
+/// Lengths are multiples of eight; an entry that does not fit before the end of the ring is written at its start, behind a filler.
+///
+/// **Kept true.** Numbers rise by one an entry and never repeat. An entry is overwritten only by newer ones; a reader whose place was overwritten is
+/// told how many entries it missed.
+///
+/// **Cost.** Appending copies about 80 bytes. Memory is the capacity, whatever readers do: a slow one costs nothing.
+struct ChangeRing: ~Copyable {
+    private static let fixedBytes = 52
+    private static let alignment = 8
+
+    /// Where a reader stands: the offset of the next entry, counted from the beginning of time, and its number.
+    struct Cursor: Sendable {
+        fileprivate(set) var offset: UInt64 = 0
+        fileprivate(set) var number: UInt64 = 0
+    }
+
+    enum Kind: UInt8 {
+        case filler = 0
+        case status
+        case keyspace
+    }
+
+    private let base: UnsafeMutableRawPointer
+    let capacity: Int
+    private var head: UInt64 = 0
+    private var tail: UInt64 = 0
+    private(set) var nextNumber: UInt64 = 0
+    private var oldestNumber: UInt64 = 0
+    /// Entries that were too large to be kept at all.
+    private(set) var oversizedCount = 0
+
+    /// A ring of `capacity` bytes, rounded up to a power of two and at least 16 KiB.
+    init(capacity: Int) {
+        var size = 16_384
+        while size < capacity { size *= 2 }
+        self.capacity = size
+        base = .allocate(byteCount: size, alignment: 4096)
+    }
+
+    deinit { base.deallocate() }
+
+    /// The place behind the newest entry.
+    var end: Cursor { Cursor(offset: head, number: nextNumber) }
+
+    func hasEntries(after cursor: Cursor) -> Bool { cursor.number < nextNumber }
+
+    // MARK: Appending
+
+    /// What a status entry says, but for ids and words.
+    struct StatusEntry {
+        var record: UInt32
+        var old: Status
+        var new: Status
+        var reason: Reason
+        var version: Stamp
+        var timestamp: Timestamp
+        var since: Timestamp?
+    }
+
+    /// Bytes to be copied into an entry. A packed one is the sixteen bytes of a UUID.
+    struct Piece {
+        var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+        var isPacked = false
+    }
+
+    /// Appends a change of status and returns its number.
+    mutating func append(
+        _ entry: StatusEntry, user: Piece, session: Piece, device: Piece, server: Piece, activity: Piece
+    ) -> UInt64 {
+        let count =
+            user.bytes.count + session.bytes.count + device.bytes.count + server.bytes.count + activity.bytes.count
+        let address = reserve(ChangeRing.fixedBytes + count)
+        address.storeBytes(of: Kind.status.rawValue, toByteOffset: 4, as: UInt8.self)
+        address.storeBytes(of: entry.old.rawValue | entry.new.rawValue << 4, toByteOffset: 5, as: UInt8.self)
+        address.storeBytes(of: entry.reason.rawValue, toByteOffset: 6, as: UInt8.self)
+        let flags: UInt8 = (user.isPacked ? 1 : 0) | (session.isPacked ? 2 : 0) | (entry.since != nil ? 4 : 0)
+        address.storeBytes(of: flags, toByteOffset: 7, as: UInt8.self)
+        address.storeBytes(of: entry.version.rawValue, toByteOffset: 16, as: UInt64.self)
+        address.storeBytes(of: entry.timestamp.milliseconds, toByteOffset: 24, as: Int64.self)
+        address.storeBytes(of: entry.since?.milliseconds ?? 0, toByteOffset: 32, as: Int64.self)
+        address.storeBytes(of: entry.record, toByteOffset: 40, as: UInt32.self)
+        var place = ChangeRing.fixedBytes
+        var lengths = 44
+        let pieces: InlineArray<5, Piece> = [user, session, device, server, activity]
+        for index in pieces.indices {
+            let piece = pieces[index]
+            address.storeBytes(of: UInt8(piece.bytes.count), toByteOffset: lengths, as: UInt8.self)
+            lengths += 1
+            guard piece.bytes.count > 0 else { continue }
+            (address + place).copyMemory(from: piece.bytes.baseAddress!, byteCount: piece.bytes.count)
+            place += piece.bytes.count
+        }
+        return nextNumber - 1
+    }
+
+    /// Appends that something happened to a key. Keys longer than a quarter of the ring are counted and left out.
+    mutating func append(_ event: KeyspaceEvents, _ kind: KeyKind, key: Piece) {
+        guard key.bytes.count <= capacity / 4 else {
+            oversizedCount += 1
+            return
+        }
+        let address = reserve(ChangeRing.fixedBytes + key.bytes.count)
+        address.storeBytes(of: Kind.keyspace.rawValue, toByteOffset: 4, as: UInt8.self)
+        address.storeBytes(of: kind == .presence ? 1 : 0, toByteOffset: 5, as: UInt8.self)
+        address.storeBytes(of: key.isPacked ? 1 : 0, toByteOffset: 7, as: UInt8.self)
+        address.storeBytes(of: UInt64(event.rawValue), toByteOffset: 16, as: UInt64.self)
+        address.storeBytes(of: UInt64(key.bytes.count), toByteOffset: 24, as: UInt64.self)
+        if key.bytes.count > 0 {
+            (address + ChangeRing.fixedBytes).copyMemory(from: key.bytes.baseAddress!, byteCount: key.bytes.count)
+        }
+    }
+
+    /// Makes room at the head, over the oldest entries.
+    private mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
+        let length = (count + ChangeRing.alignment - 1) & ~(ChangeRing.alignment - 1)
+        let rest = capacity - Int(head & UInt64(capacity - 1))
+        if rest < length {
+            dropOldest(for: rest)
+            let filler = base + Int(head & UInt64(capacity - 1))
+            filler.storeBytes(of: UInt32(rest), as: UInt32.self)
+            filler.storeBytes(of: Kind.filler.rawValue, toByteOffset: 4, as: UInt8.self)
+            head += UInt64(rest)
+        }
+        dropOldest(for: length)
+        let address = base + Int(head & UInt64(capacity - 1))
+        address.storeBytes(of: UInt32(length), as: UInt32.self)
+        address.storeBytes(of: nextNumber, toByteOffset: 8, as: UInt64.self)
+        head += UInt64(length)
+        nextNumber += 1
+        return address
+    }
+
+    private mutating func dropOldest(for count: Int) {
+        while head + UInt64(count) - tail > UInt64(capacity) {
+            let address = base + Int(tail & UInt64(capacity - 1))
+            if address.load(fromByteOffset: 4, as: UInt8.self) != Kind.filler.rawValue { oldestNumber += 1 }
+            tail += UInt64(address.load(as: UInt32.self))
+        }
+    }
+
+    // MARK: Reading
+
+    /// Decodes up to `limit` entries from `cursor` on; the first event is `missed` if the reader fell out of the ring.
+    func read(_ cursor: inout Cursor, limit: Int, into events: inout [StoreEvent]) {
+        if cursor.number < oldestNumber {
+            events.append(.missed(Int(oldestNumber - cursor.number)))
+            cursor = Cursor(offset: tail, number: oldestNumber)
+        }
+        var left = limit
+        while left > 0 && cursor.number < nextNumber {
+            let address = base + Int(cursor.offset & UInt64(capacity - 1))
+            cursor.offset += UInt64(address.load(as: UInt32.self))
+            switch Kind(rawValue: address.load(fromByteOffset: 4, as: UInt8.self)) {
+            case .status: events.append(.status(ChangeRing.statusChange(at: address)))
+            case .keyspace: events.append(ChangeRing.keyspaceEvent(at: address))
+            default: continue
+            }
+            cursor.number += 1
+            left -= 1
+        }
+    }
+
+    private static func statusChange(at address: UnsafeMutableRawPointer) -> StatusChange {
+        let statuses = address.load(fromByteOffset: 5, as: UInt8.self)
+        let flags = address.load(fromByteOffset: 7, as: UInt8.self)
+        let since = Timestamp(milliseconds: address.load(fromByteOffset: 32, as: Int64.self))
+        var place = fixedBytes
+        func piece(_ index: Int, isPacked: Bool) -> [UInt8]? {
+            let count = Int(address.load(fromByteOffset: 44 + index, as: UInt8.self))
+            defer { place += count }
+            guard count > 0 else { return nil }
+            return BytesText.expand(UnsafeRawBufferPointer(start: address + place, count: count), isPacked: isPacked)
+        }
+        let user = piece(0, isPacked: flags & 1 != 0) ?? []
+        let session = piece(1, isPacked: flags & 2 != 0)
+        let device = piece(2, isPacked: false)
+        let server = piece(3, isPacked: false)
+        let activity = piece(4, isPacked: false)
+        return StatusChange(
+            userID: user,
+            old: Status(rawValue: statuses & 15) ?? .offline,
+            new: Status(rawValue: statuses >> 4) ?? .offline,
+            reason: Reason(rawValue: address.load(fromByteOffset: 6, as: UInt8.self)) ?? .merged,
+            timestamp: Timestamp(milliseconds: address.load(fromByteOffset: 24, as: Int64.self)),
+            since: flags & 4 != 0 ? since : nil,
+            version: Stamp(rawValue: address.load(fromByteOffset: 16, as: UInt64.self)),
+            activity: activity, device: device, connection: session, server: server)
+    }
+
+    private static func keyspaceEvent(at address: UnsafeMutableRawPointer) -> StoreEvent {
+        let count = Int(address.load(fromByteOffset: 24, as: UInt64.self))
+        let isPacked = address.load(fromByteOffset: 7, as: UInt8.self) & 1 != 0
+        let bytes = UnsafeRawBufferPointer(start: address + fixedBytes, count: count)
+        return .keyspace(
+            KeyspaceEvents(rawValue: UInt8(truncatingIfNeeded: address.load(fromByteOffset: 16, as: UInt64.self))),
+            address.load(fromByteOffset: 5, as: UInt8.self) == 1 ? .presence : .string,
+            key: BytesText.expand(bytes, isPacked: isPacked))
+    }
+}

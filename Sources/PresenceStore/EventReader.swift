@@ -1,0 +1,58 @@
+import Presence
+import Synchronization
+
+/// One reader of the store's change rings, with a place of its own in each.
+///
+/// A ring is read by one thread at a time; different rings may be read at once. A reader that is too slow gets `missed` in place of what was
+/// overwritten. It costs the store nothing but its place.
+public final class EventReader: Sendable {
+    private let store: ShardedStore
+    private let places: [Place]
+    /// Called with a shard in whose ring something was written after this or another reader had read all of it. May be called from any thread, and
+    /// must return at once.
+    let wake: @Sendable (Int) -> Void
+
+    init(_ store: ShardedStore, wake: @escaping @Sendable (Int) -> Void) {
+        self.store = store
+        self.wake = wake
+        places = (0..<store.shardCount).map { shard in Place(store.withShard(shard) { $0.ring.end }) }
+    }
+
+    /// The reader's place in one ring.
+    private final class Place: Sendable {
+        let cursor: Mutex<ChangeRing.Cursor>
+        init(_ cursor: ChangeRing.Cursor) { self.cursor = Mutex(cursor) }
+    }
+
+    /// Appends up to `limit` events of a shard that were not read yet, in their order.
+    ///
+    /// - Returns: whether all were read: then `wake` is called after the next one is written.
+    @discardableResult
+    public func read(shard: Int, limit: Int = 64, into events: inout [StoreEvent]) -> Bool {
+        places[shard].cursor.withLock { cursor in
+            store.withShard(shard) { state in
+                state.ring.read(&cursor, limit: limit, into: &events)
+                guard !state.ring.hasEntries(after: cursor) else { return false }
+                state.hasIdleReader = true
+                return true
+            }
+        }
+    }
+
+    /// Ends the reader: `wake` is not called any more.
+    public func cancel() {
+        store.readers.withLock { list in list.removeAll { $0 === self } }
+    }
+}
+
+extension ShardedStore {
+    /// A reader of everything that is announced from now on.
+    ///
+    /// - Parameter wake: called with a shard that has news; must return at once. Until `cancel` the store keeps the reader alive.
+    public func makeReader(wake: @escaping @Sendable (_ shard: Int) -> Void) -> EventReader {
+        let reader = EventReader(self, wake: wake)
+        readers.withLock { $0.append(reader) }
+        for shard in 0..<shardCount { withShard(shard) { $0.hasIdleReader = true } }
+        return reader
+    }
+}

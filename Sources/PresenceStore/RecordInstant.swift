@@ -1,0 +1,25 @@
+import Presence
+
+/// Instants of a record: the low 40 bits of the milliseconds since 1970, five bytes.
+///
+/// Forty bits wrap every 34.8 years, next in September 2039. An instant is therefore read as the one nearest to a time that the reader gives, as TCP
+/// reads its sequence numbers (RFC 1982): right for 17 years on either side of it.
+enum RecordInstant {
+    static let byteCount = 5
+
+    @inline(__always)
+    static func load(_ address: UnsafeRawPointer, near now: Timestamp) -> Timestamp {
+        let low = UInt64(address.loadUnaligned(as: UInt32.self))
+        let high = UInt64(address.load(fromByteOffset: 4, as: UInt8.self))
+        let distance = (low | (high << 32)) &- UInt64(bitPattern: now.milliseconds)
+        let signed = Int64(bitPattern: distance &<< 24) &>> 24
+        return Timestamp(milliseconds: now.milliseconds &+ signed)
+    }
+
+    @inline(__always)
+    static func store(_ instant: Timestamp, to address: UnsafeMutableRawPointer) {
+        let bits = UInt64(bitPattern: instant.milliseconds)
+        address.storeBytes(of: UInt32(truncatingIfNeeded: bits), as: UInt32.self)
+        address.storeBytes(of: UInt8(truncatingIfNeeded: bits >> 32), toByteOffset: 4, as: UInt8.self)
+    }
+}

@@ -1,0 +1,141 @@
+import Presence
+
+/// One session inside a user's record.
+/// ```
+///  0             8           13          18    22       24         26       28      29     30
+/// +-------------+-----------+-----------+-----+--------+----------+--------+-------+------+-----
+/// | incarnation | heartbeat | activity, | TTL | device | platform | server | flags | id   | id
+/// | (stamp)     |           | or end    | ms  | word   | word     | word   |       | size |
+/// +-------------+-----------+-----------+-----+--------+----------+--------+-------+------+-----
+/// ```
+/// An ended session stays as a tombstone until its TTL would have run out, so that a late copy of it cannot come to life; the instant of its end
+/// lies where its activity lay.
+struct SessionRecord {
+    static let fixedBytes = 30
+
+    private enum Flag {
+        static let isClosed: UInt8 = 1
+        static let isLoss: UInt8 = 2
+        static let isPassive: UInt8 = 4
+        static let broughtShift: UInt8 = 3
+        static let hasActivity: UInt8 = 32
+        static let isPacked: UInt8 = 64
+        static let leavesNoGrace: UInt8 = 128
+    }
+
+    let address: UnsafeMutableRawPointer
+
+    @inline(__always)
+    init(_ address: UnsafeMutableRawPointer) { self.address = address }
+
+    /// Writes a new session: facts, words, id.
+    func initialize(_ facts: Session, _ key: BytesKey, device: UInt16, platform: UInt16, server: UInt16) {
+        address.storeBytes(of: key.isPacked ? Flag.isPacked : 0, toByteOffset: 28, as: UInt8.self)
+        address.storeBytes(of: UInt8(key.storedCount), toByteOffset: 29, as: UInt8.self)
+        key.store(to: address + SessionRecord.fixedBytes)
+        store(facts)
+        address.storeBytes(of: device, toByteOffset: 22, as: UInt16.self)
+        address.storeBytes(of: platform, toByteOffset: 24, as: UInt16.self)
+        address.storeBytes(of: server, toByteOffset: 26, as: UInt16.self)
+    }
+
+    @inline(__always)
+    private var flags: UInt8 {
+        get { address.load(fromByteOffset: 28, as: UInt8.self) }
+        nonmutating set { address.storeBytes(of: newValue, toByteOffset: 28, as: UInt8.self) }
+    }
+
+    @inline(__always)
+    var isPacked: Bool { flags & Flag.isPacked != 0 }
+    @inline(__always)
+    var idCount: Int { Int(address.load(fromByteOffset: 29, as: UInt8.self)) }
+    @inline(__always)
+    var byteCount: Int { SessionRecord.fixedBytes &+ idCount }
+    var id: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: address + SessionRecord.fixedBytes, count: idCount)
+    }
+
+    @inline(__always)
+    func isNamed(_ key: BytesKey) -> Bool {
+        key.matches(address + SessionRecord.fixedBytes, storedCount: idCount, isPacked: isPacked)
+    }
+
+    var device: UInt16 { address.loadUnaligned(fromByteOffset: 22, as: UInt16.self) }
+    var platform: UInt16 { address.loadUnaligned(fromByteOffset: 24, as: UInt16.self) }
+    var server: UInt16 { address.loadUnaligned(fromByteOffset: 26, as: UInt16.self) }
+
+    func storeWords(device: UInt16, platform: UInt16, server: UInt16) {
+        address.storeBytes(of: device, toByteOffset: 22, as: UInt16.self)
+        address.storeBytes(of: platform, toByteOffset: 24, as: UInt16.self)
+        address.storeBytes(of: server, toByteOffset: 26, as: UInt16.self)
+    }
+
+    @inline(__always)
+    var isClosed: Bool { flags & Flag.isClosed != 0 }
+
+    /// The first instant at which it is not live if no heartbeat comes.
+    @inline(__always)
+    func deadline(near now: Timestamp, _ policy: Policy) -> Timestamp {
+        let heartbeat = RecordInstant.load(address + 8, near: now)
+        let ttl = Int64(address.loadUnaligned(fromByteOffset: 18, as: UInt32.self))
+        return heartbeat.advanced(byMilliseconds: min(ttl, policy.heartbeatHardLimit))
+    }
+
+    /// When the record may forget it: an open session at its deadline, a tombstone once its TTL and its grace are over.
+    func keptUntil(near now: Timestamp, _ policy: Policy) -> Timestamp {
+        guard isClosed else { return deadline(near: now, policy) }
+        let facts = facts(near: now)
+        return max(facts.deadline(policy), facts.graceEnd(policy))
+    }
+
+    /// A heartbeat of a live session: five bytes.
+    @inline(__always)
+    func beat(at now: Timestamp) {
+        if RecordInstant.load(address + 8, near: now) < now { RecordInstant.store(now, to: address + 8) }
+    }
+
+    /// A person did something.
+    @inline(__always)
+    func act(at now: Timestamp) {
+        if flags & Flag.hasActivity != 0, RecordInstant.load(address + 13, near: now) >= now { return }
+        flags |= Flag.hasActivity
+        RecordInstant.store(now, to: address + 13)
+    }
+
+    /// The facts as the rules take them.
+    @inline(__always)
+    func facts(near now: Timestamp) -> Session {
+        let flags = flags
+        let moment = RecordInstant.load(address + 13, near: now)
+        let isClosed = flags & Flag.isClosed != 0
+        return Session(
+            incarnation: Stamp(rawValue: address.loadUnaligned(as: UInt64.self)),
+            heartbeat: RecordInstant.load(address + 8, near: now),
+            ttlMilliseconds: Int64(address.loadUnaligned(fromByteOffset: 18, as: UInt32.self)),
+            activity: !isClosed && flags & Flag.hasActivity != 0 ? moment : nil,
+            brought: SessionStatus(rawValue: flags >> Flag.broughtShift & 3),
+            isPassive: flags & Flag.isPassive != 0,
+            closed: isClosed
+                ? Closure(
+                    at: moment, isLoss: flags & Flag.isLoss != 0, leavesGrace: flags & Flag.leavesNoGrace == 0) : nil)
+    }
+
+    /// Writes the facts over those that are there; id and words stay.
+    func store(_ facts: Session) {
+        address.storeBytes(of: facts.incarnation.rawValue, as: UInt64.self)
+        RecordInstant.store(facts.heartbeat, to: address + 8)
+        RecordInstant.store(
+            facts.closed?.at ?? facts.activity ?? Timestamp(milliseconds: 0), to: address + 13)
+        address.storeBytes(
+            of: UInt32(clamping: facts.ttlMilliseconds), toByteOffset: 18, as: UInt32.self)
+        var flags = flags & Flag.isPacked
+        if let closed = facts.closed {
+            flags |= Flag.isClosed | (closed.isLoss ? Flag.isLoss : 0) | (closed.leavesGrace ? 0 : Flag.leavesNoGrace)
+        } else if facts.activity != nil {
+            flags |= Flag.hasActivity
+        }
+        if facts.isPassive { flags |= Flag.isPassive }
+        flags |= (facts.brought?.rawValue ?? 0) << Flag.broughtShift
+        self.flags = flags
+    }
+}

@@ -1,0 +1,97 @@
+import Presence
+
+/// A plain string in its slot: a key, a value, an end.
+/// ```
+///  0      1       12         16           20       28       36
+/// +------+-------+----------+------------+--------+--------+--------------------------------------+
+/// | kind | flags | key size | value size | expiry | stamp  | key and value; or the address of a   |
+/// |      |       |          |            | 8 B    | 8 B    | block that holds both (flag 1)       |
+/// +------+-------+----------+------------+--------+--------+--------------------------------------+
+/// ```
+/// Key and value of more than `inlineLimit` bytes together have a block of their own outside the slabs.
+struct StringRecord {
+    static let fixedBytes = 36
+    static let inlineLimit = 2_012
+    private static let isOutside: UInt8 = 1
+
+    let address: UnsafeMutableRawPointer
+
+    @inline(__always)
+    init(_ address: UnsafeMutableRawPointer) { self.address = address }
+
+    var header: RecordHeader { RecordHeader(address) }
+
+    /// Bytes of the slot for a key and a value.
+    static func byteCount(key: Int, value: Int) -> Int {
+        key + value <= inlineLimit ? fixedBytes + key + value : fixedBytes + MemoryLayout<UnsafeRawPointer>.size
+    }
+
+    /// Bytes outside the slabs for a key and a value.
+    static func blockBytes(key: Int, value: Int) -> Int { key + value <= inlineLimit ? 0 : key + value }
+
+    /// Writes the record. The armed tick of the slot stays.
+    func initialize(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, expiry: Timestamp, stamp: Stamp) {
+        header.kind = .string
+        header.changeNumber = 0
+        address.storeBytes(of: UInt32(key.count), toByteOffset: 12, as: UInt32.self)
+        self.expiry = expiry
+        let bytes: UnsafeMutableRawPointer
+        if key.count + value.count <= StringRecord.inlineLimit {
+            address.storeBytes(of: 0, toByteOffset: 1, as: UInt8.self)
+            bytes = address + StringRecord.fixedBytes
+        } else {
+            address.storeBytes(of: StringRecord.isOutside, toByteOffset: 1, as: UInt8.self)
+            bytes = .allocate(byteCount: key.count + value.count, alignment: 16)
+            address.storeBytes(of: UInt(bitPattern: bytes), toByteOffset: StringRecord.fixedBytes, as: UInt.self)
+        }
+        if key.count > 0 { bytes.copyMemory(from: key.baseAddress!, byteCount: key.count) }
+        store(value: value, stamp: stamp)
+    }
+
+    /// Writes another value of a size for which the slot has room and which is inside as the old one was.
+    func store(value: UnsafeRawBufferPointer, stamp: Stamp) {
+        address.storeBytes(of: UInt32(value.count), toByteOffset: 16, as: UInt32.self)
+        address.storeBytes(of: stamp.rawValue, toByteOffset: 28, as: UInt64.self)
+        guard value.count > 0 else { return }
+        (bytes + keyCount).copyMemory(from: value.baseAddress!, byteCount: value.count)
+    }
+
+    /// Gives the block back, if there is one. The slot is the caller's to free.
+    func destroy() {
+        if isOutside { bytes.deallocate() }
+    }
+
+    @inline(__always)
+    var isOutside: Bool { address.load(fromByteOffset: 1, as: UInt8.self) & StringRecord.isOutside != 0 }
+
+    var outsideBytes: Int { isOutside ? keyCount + valueCount : 0 }
+
+    @inline(__always)
+    private var bytes: UnsafeMutableRawPointer {
+        guard isOutside else { return address + StringRecord.fixedBytes }
+        let bits = address.loadUnaligned(fromByteOffset: StringRecord.fixedBytes, as: UInt.self)
+        return UnsafeMutableRawPointer(bitPattern: bits).unsafelyUnwrapped
+    }
+
+    var keyCount: Int { Int(address.load(fromByteOffset: 12, as: UInt32.self)) }
+    var valueCount: Int { Int(address.load(fromByteOffset: 16, as: UInt32.self)) }
+    var key: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: bytes, count: keyCount) }
+    var value: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: bytes + keyCount, count: valueCount) }
+
+    /// The write that made it: what replicas compare, and what a flush spares if it is newer.
+    var stamp: Stamp { Stamp(rawValue: address.loadUnaligned(fromByteOffset: 28, as: UInt64.self)) }
+
+    /// The first instant at which it is gone; `distantFuture` if it stays.
+    @inline(__always)
+    var expiry: Timestamp {
+        get { Timestamp(milliseconds: address.loadUnaligned(fromByteOffset: 20, as: Int64.self)) }
+        nonmutating set { address.storeBytes(of: newValue.milliseconds, toByteOffset: 20, as: Int64.self) }
+    }
+
+    @inline(__always)
+    func isNamed(_ key: BytesKey) -> Bool {
+        keyCount == key.bytes.count && BytesKey.equal(bytes, key.bytes.baseAddress, key.bytes.count)
+    }
+
+    func hash(_ hash: BytesHash) -> UInt64 { hash.bytes(key, .string) }
+}

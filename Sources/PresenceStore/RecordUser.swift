@@ -1,0 +1,219 @@
+import Presence
+
+/// A user's record in its slot: what is known of him, then his sessions.
+/// ```
+///  0      1       2      3        4     8      12         13        18       26
+/// +------+-------+------+--------+-----+------+----------+---------+--------+----------+---------+-------+----------+
+/// | kind | flags | id   | number | armed, change number   | last    | version| id, 16 B | manual  | text  | sessions |
+/// |      |       | size | of     | (see | status, present |  seen   | (stamp)| a UUID   | 14 B    | 15 B+ | 30 B+ id |
+/// |      |       |      | sessions header)              |  5 B    |  8 B   |          | if any  | if any| each     |
+/// +------+-------+------+--------+-----+------+----------+---------+--------+----------+---------+-------+----------+
+/// ```
+/// With a UUID, no manual status, no text and one session whose id is 20 bytes, as in `ws-conn-abc123def456`: 92 bytes, a slot of 96.
+/// The last change of status is the version's own instant.
+struct UserRecord {
+    static let idOffset = 26
+
+    /// Bits of the byte at offset 1.
+    private enum Flag {
+        static let isPacked: UInt8 = 1
+        static let hasLastSeen: UInt8 = 2
+        static let hasManual: UInt8 = 4
+        static let hasText: UInt8 = 8
+    }
+
+    let address: UnsafeMutableRawPointer
+
+    @inline(__always)
+    init(_ address: UnsafeMutableRawPointer) { self.address = address }
+
+    var header: RecordHeader { RecordHeader(address) }
+
+    /// Writes the record of a user of whom nothing is known yet. The armed tick of the slot stays.
+    func initialize(_ key: BytesKey) {
+        header.kind = .user
+        flags = key.isPacked ? Flag.isPacked : 0
+        address.storeBytes(of: UInt8(key.storedCount), toByteOffset: 2, as: UInt8.self)
+        sessionCount = 0
+        header.changeNumber = 0
+        address.storeBytes(of: 0, toByteOffset: 12, as: UInt8.self)
+        version = .zero
+        key.store(to: address + UserRecord.idOffset)
+    }
+
+    private var flags: UInt8 {
+        get { address.load(fromByteOffset: 1, as: UInt8.self) }
+        nonmutating set { address.storeBytes(of: newValue, toByteOffset: 1, as: UInt8.self) }
+    }
+
+    // MARK: The user
+
+    @inline(__always)
+    var isPacked: Bool { flags & Flag.isPacked != 0 }
+
+    @inline(__always)
+    var idCount: Int { Int(address.load(fromByteOffset: 2, as: UInt8.self)) }
+
+    var id: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: address + UserRecord.idOffset, count: idCount) }
+
+    @inline(__always)
+    func isNamed(_ key: BytesKey) -> Bool {
+        key.matches(address + UserRecord.idOffset, storedCount: idCount, isPacked: isPacked)
+    }
+
+    func hash(_ hash: BytesHash) -> UInt64 {
+        if isPacked {
+            return hash.packed(
+                address.loadUnaligned(fromByteOffset: UserRecord.idOffset, as: UInt64.self),
+                address.loadUnaligned(fromByteOffset: UserRecord.idOffset + 8, as: UInt64.self), .user)
+        }
+        return hash.bytes(id, .user)
+    }
+
+    @inline(__always)
+    var sessionCount: Int {
+        get { Int(address.load(fromByteOffset: 3, as: UInt8.self)) }
+        nonmutating set { address.storeBytes(of: UInt8(newValue), toByteOffset: 3, as: UInt8.self) }
+    }
+
+    /// The public status that was last announced.
+    @inline(__always)
+    var announced: Status {
+        get { Status(rawValue: address.load(fromByteOffset: 12, as: UInt8.self) & 7).unsafelyUnwrapped }
+        nonmutating set {
+            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~7
+            address.storeBytes(of: rest | newValue.rawValue, toByteOffset: 12, as: UInt8.self)
+        }
+    }
+
+    /// Whether the key existed for Redis's commands when the record was last looked at.
+    @inline(__always)
+    var isPresent: Bool {
+        get { address.load(fromByteOffset: 12, as: UInt8.self) & 8 != 0 }
+        nonmutating set {
+            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~8
+            address.storeBytes(of: rest | (newValue ? 8 : 0), toByteOffset: 12, as: UInt8.self)
+        }
+    }
+
+    func lastSeen(near now: Timestamp) -> Timestamp? {
+        flags & Flag.hasLastSeen == 0 ? nil : RecordInstant.load(address + 13, near: now)
+    }
+
+    /// Moves it to a later instant.
+    func raiseLastSeen(to instant: Timestamp, near now: Timestamp) {
+        if let known = lastSeen(near: now), known >= instant { return }
+        flags |= Flag.hasLastSeen
+        RecordInstant.store(instant, to: address + 13)
+    }
+
+    @inline(__always)
+    var version: Stamp {
+        get { Stamp(rawValue: address.loadUnaligned(fromByteOffset: 18, as: UInt64.self)) }
+        nonmutating set { address.storeBytes(of: newValue.rawValue, toByteOffset: 18, as: UInt64.self) }
+    }
+
+    // MARK: Registers
+
+    /// Bytes of the register of the manual status: stamp 8, value and flags 1, end 5.
+    static let manualBytes = 14
+    /// Bytes of the register of the text before the text: stamp 8, length 1, flags 1, end 5.
+    static let textBytes = 15
+
+    @inline(__always)
+    var hasManual: Bool { flags & Flag.hasManual != 0 }
+    @inline(__always)
+    var hasText: Bool { flags & Flag.hasText != 0 }
+
+    var manualOffset: Int { UserRecord.idOffset + idCount }
+    var textOffset: Int { manualOffset + (hasManual ? UserRecord.manualBytes : 0) }
+
+    func manual(near now: Timestamp) -> Register<ManualStatus> {
+        guard hasManual else { return Register() }
+        let place = address + manualOffset
+        let bits = place.load(fromByteOffset: 8, as: UInt8.self)
+        return Register(
+            stamp: Stamp(rawValue: place.loadUnaligned(as: UInt64.self)), value: ManualStatus(rawValue: bits & 7),
+            until: bits & 0x80 == 0 ? nil : RecordInstant.load(place + 9, near: now))
+    }
+
+    /// The record must have the room: see `ShardState.resize`.
+    func storeManual(_ register: Register<ManualStatus>) {
+        flags |= Flag.hasManual
+        let place = address + manualOffset
+        place.storeBytes(of: register.stamp.rawValue, as: UInt64.self)
+        let bits = (register.value?.rawValue ?? 0) | (register.until == nil ? 0 : 0x80)
+        place.storeBytes(of: bits, toByteOffset: 8, as: UInt8.self)
+        RecordInstant.store(register.until ?? Timestamp(milliseconds: 0), to: place + 9)
+    }
+
+    var textCount: Int { hasText ? Int(address.load(fromByteOffset: textOffset + 8, as: UInt8.self)) : 0 }
+
+    /// The text in force, as it lies in the record.
+    func text(at now: Timestamp) -> UnsafeRawBufferPointer? {
+        guard hasText, textCount > 0 else { return nil }
+        let place = address + textOffset
+        if place.load(fromByteOffset: 9, as: UInt8.self) & 0x80 != 0,
+            RecordInstant.load(place + 10, near: now) <= now
+        {
+            return nil
+        }
+        return UnsafeRawBufferPointer(start: place + UserRecord.textBytes, count: textCount)
+    }
+
+    /// The record must have the room: see `ShardState.resize`.
+    func storeText(_ text: UnsafeRawBufferPointer, stamp: Stamp, until: Timestamp?) {
+        flags |= Flag.hasText
+        let place = address + textOffset
+        place.storeBytes(of: stamp.rawValue, as: UInt64.self)
+        place.storeBytes(of: UInt8(text.count), toByteOffset: 8, as: UInt8.self)
+        place.storeBytes(of: until == nil ? 0 : 0x80, toByteOffset: 9, as: UInt8.self)
+        RecordInstant.store(until ?? Timestamp(milliseconds: 0), to: place + 10)
+        if text.count > 0 {
+            (place + UserRecord.textBytes).copyMemory(from: text.baseAddress!, byteCount: text.count)
+        }
+    }
+
+    // MARK: Sessions
+
+    @inline(__always)
+    var sessionsOffset: Int {
+        let flags = flags
+        var offset = UserRecord.idOffset &+ idCount
+        if flags & Flag.hasManual != 0 { offset &+= UserRecord.manualBytes }
+        if flags & Flag.hasText != 0 {
+            offset &+= UserRecord.textBytes &+ Int(address.load(fromByteOffset: offset &+ 8, as: UInt8.self))
+        }
+        return offset
+    }
+
+    /// The bytes that the record takes, of those of its slot.
+    var byteCount: Int {
+        var end = sessionsOffset
+        for _ in 0..<sessionCount { end += SessionRecord(address + end).byteCount }
+        return end
+    }
+
+    @inline(__always)
+    func forEachSession(_ body: (SessionRecord) -> Void) {
+        var place = sessionsOffset
+        for _ in 0..<sessionCount {
+            let session = SessionRecord(address + place)
+            body(session)
+            place &+= session.byteCount
+        }
+    }
+
+    @inline(__always)
+    func session(_ key: BytesKey) -> SessionRecord? {
+        var place = sessionsOffset
+        var left = sessionCount
+        while left > 0 {
+            let session = SessionRecord(address + place)
+            if session.isNamed(key) { return session }
+            place &+= session.byteCount
+            left &-= 1
+        }
+        return nil
+    }
+}

@@ -1,0 +1,59 @@
+import Presence
+
+/// The live settings as a shard has them: a copy each, so that no operation reads a cache line that all shards share.
+struct ShardSettings: Sendable {
+    /// The shortest TTL that a client may choose for a session, in milliseconds.
+    static let minimumSessionTTL: Int64 = 5_000
+
+    var policy: Policy
+    var sessionTTLMilliseconds: Int64
+    var maxSessionsPerUser: Int
+    var maxActivityLength: Int
+    var maxWords: Int
+    var keyspaceInterest: KeyspaceEvents = []
+
+    init(_ configuration: ShardedStore.Configuration) {
+        policy = configuration.policy
+        sessionTTLMilliseconds = configuration.sessionTTLMilliseconds
+        maxSessionsPerUser = configuration.maxSessionsPerUser
+        maxActivityLength = configuration.maxActivityLength
+        maxWords = configuration.maxWords
+    }
+
+    /// The TTL that a client chose, or the default one, checked against its bounds.
+    func ttl(_ chosen: Int64?, atLeast minimum: Int64) throws(StoreError) -> Int64 {
+        guard let chosen else { return min(sessionTTLMilliseconds, policy.heartbeatHardLimit) }
+        guard chosen >= minimum, chosen <= policy.heartbeatHardLimit else {
+            throw .ttlOutOfBounds(minimum: minimum, maximum: policy.heartbeatHardLimit)
+        }
+        return chosen
+    }
+}
+
+/// What a shard counts. All of it is kept as records change: nothing is ever counted by walking.
+struct ShardCounters: Sendable {
+    /// Known users by the public status that was last announced, by `Status.rawValue`.
+    var usersByStatus = InlineArray<5, Int>(repeating: 0)
+    /// Users whose key exists for Redis's commands.
+    var presentUsers = 0
+    var strings = 0
+    /// Sessions in records, tombstones not among them.
+    var sessions = 0
+    var beats: UInt64 = 0
+    var unknownBeats: UInt64 = 0
+    var connects: UInt64 = 0
+    var statusChanges: UInt64 = 0
+    var expiredSessions: UInt64 = 0
+    var expiredStrings: UInt64 = 0
+    var evictedUsers: UInt64 = 0
+    var refusedForMemory: UInt64 = 0
+    var timersLookedAt: UInt64 = 0
+    var keyHits: UInt64 = 0
+    var keyMisses: UInt64 = 0
+    var lateness = LatenessHistogram()
+
+    subscript(status: Status) -> Int {
+        get { usersByStatus[Int(status.rawValue)] }
+        set { usersByStatus[Int(status.rawValue)] = newValue }
+    }
+}

@@ -1,0 +1,146 @@
+import Presence
+
+/// Reads, writes and the wheel come to one place: whoever computes a verdict that differs from what was announced announces it, under the same lock.
+extension ShardState {
+    /// What brought a change about.
+    struct Cause {
+        var reason: Reason
+        /// The write's stamp, or that of the instant at which time changed it.
+        var stamp: Stamp
+        var at: Timestamp
+        /// Whether nobody wrote anything: time went by.
+        var isTime = false
+    }
+
+    @inline(__always)
+    func evidence(of record: UserRecord, at instant: Timestamp, near now: Timestamp) -> Evidence {
+        let manual = record.hasManual ? record.manual(near: now) : Register<ManualStatus>()
+        var evidence = Evidence(
+            at: instant, policy: settings.policy, announced: record.announced, manual: manual.value,
+            manualUntil: manual.until)
+        record.forEachSession { evidence.add($0.facts(near: now)) }
+        return evidence
+    }
+
+    /// Announces what time has changed up to `now` and returns the evidence at `now`.
+    ///
+    /// A late look announces every change in between, each at its own instant: versions and events do not tell how late it was.
+    @inline(__always)
+    mutating func settle(_ number: UInt32, at now: Timestamp, isTimer: Bool = false) -> Evidence {
+        let record = record(number)
+        let evidence = evidence(of: record, at: now, near: now)
+        let verdict = evidence.verdict(at: now)
+        if verdict.publicStatus == record.announced && verdict.isPresent == record.isPresent { return evidence }
+        announceWhatTimeChanged(number, until: now, isTimer: isTimer)
+        return self.evidence(of: record, at: now, near: now)
+    }
+
+    private mutating func announceWhatTimeChanged(_ number: UInt32, until now: Timestamp, isTimer: Bool) {
+        let record = record(number)
+        var instant = min(record.version.timestamp, now)
+        // Every step passes a deadline, an activity limit, an end of a grace or of a manual status.
+        for _ in 0..<(4 * record.sessionCount + 4) {
+            let next = evidence(of: record, at: instant, near: now).nextTransition(after: instant)
+            guard next <= now else { break }
+            instant = next
+            announceIfChanged(number, at: instant, until: now, isTimer: isTimer)
+        }
+        announceIfChanged(number, at: now, until: now, isTimer: isTimer)
+    }
+
+    private mutating func announceIfChanged(
+        _ number: UInt32, at instant: Timestamp, until now: Timestamp, isTimer: Bool
+    ) {
+        let record = record(number)
+        let verdict = evidence(of: record, at: instant, near: now).verdict(at: instant)
+        guard verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent else { return }
+        let (reason, session) = reasonOfTime(record, at: instant, near: now)
+        if isTimer { counters.lateness.record(now.milliseconds(since: instant)) }
+        let cause = Cause(reason: reason, stamp: Stamp(instant), at: instant, isTime: true)
+        announce(number, verdict, cause, session, near: now)
+    }
+
+    /// What ended or passed at `instant`.
+    private func reasonOfTime(
+        _ record: UserRecord, at instant: Timestamp, near now: Timestamp
+    ) -> (Reason, SessionRecord?) {
+        let policy = settings.policy
+        var found: (Reason, SessionRecord?)?
+        record.forEachSession { session in
+            let facts = session.facts(near: now)
+            if facts.closed == nil && facts.deadline(policy) == instant {
+                let isHard = facts.ttlMilliseconds > policy.heartbeatHardLimit
+                found = (isHard ? .hardLimit : .heartbeatTimeout, session)
+            } else if facts.closed != nil && facts.graceEnd(policy) == instant && found == nil {
+                found = (.graceEnded, session)
+            }
+        }
+        if let found { return found }
+        let manual = record.manual(near: now)
+        return (manual.value != nil && manual.until == instant ? .manualEnded : .inactivity, nil)
+    }
+
+    /// Announces `verdict` if it differs from what was announced last, of the status or of the key's existence.
+    mutating func announce(
+        _ number: UInt32, _ verdict: Verdict, _ cause: Cause, _ session: SessionRecord?, near now: Timestamp
+    ) {
+        let record = record(number)
+        let wasPresent = record.isPresent
+        if verdict.publicStatus != record.announced {
+            let old = record.announced
+            let since = record.version == .zero ? nil : record.version.timestamp
+            record.version = max(record.version.successor, cause.stamp)
+            record.announced = verdict.publicStatus
+            counters[old] -= 1
+            counters[verdict.publicStatus] += 1
+            counters.statusChanges += 1
+            let entry = ChangeRing.StatusEntry(
+                record: number, old: old, new: verdict.publicStatus, reason: cause.reason, version: record.version,
+                timestamp: cause.at, since: since)
+            append(entry, record, session, near: now)
+        }
+        guard verdict.isPresent != wasPresent else { return }
+        record.isPresent = verdict.isPresent
+        counters.presentUsers += verdict.isPresent ? 1 : -1
+        if wasPresent {
+            let event: KeyspaceEvents = cause.isTime ? .expired : .deleted
+            if settings.keyspaceInterest.contains(event) {
+                ring.append(event, .presence, key: .init(bytes: record.id, isPacked: record.isPacked))
+            }
+        }
+    }
+
+    private mutating func append(
+        _ entry: ChangeRing.StatusEntry, _ record: UserRecord, _ session: SessionRecord?, near now: Timestamp
+    ) {
+        let user = ChangeRing.Piece(bytes: record.id, isPacked: record.isPacked)
+        var connection = ChangeRing.Piece()
+        if let session { connection = .init(bytes: session.id, isPacked: session.isPacked) }
+        var activity = ChangeRing.Piece()
+        if let text = record.text(at: now) { activity.bytes = text }
+        let device = devices.bytes(session?.device ?? WordTable.none) ?? []
+        let server = servers.bytes(session?.server ?? WordTable.none) ?? []
+        let change = device.withUnsafeBytes { device in
+            server.withUnsafeBytes { server in
+                ring.append(
+                    entry, user: user, session: connection, device: .init(bytes: device), server: .init(bytes: server),
+                    activity: activity)
+            }
+        }
+        record.header.changeNumber = UInt32(truncatingIfNeeded: change)
+    }
+
+    // MARK: Timers
+
+    /// Sees to it that the wheel looks at the record when time changes something next, or a tombstone is over.
+    mutating func arm(_ number: UInt32, _ evidence: Evidence, at now: Timestamp) {
+        let record = record(number)
+        var next = evidence.nextTransition(after: now)
+        if evidence.liveCount < record.sessionCount {
+            record.forEachSession { session in
+                if session.isClosed { next = min(next, session.keptUntil(near: now, settings.policy)) }
+            }
+        }
+        wheel.arm(number, record.header, by: next)
+    }
+}

@@ -1,0 +1,58 @@
+import Presence
+
+/// Room when `maxmemory` is reached: offline users of whom nothing is set are forgotten, a slab chunk at a time.
+///
+/// Memory is had and given in chunks, so freeing a slot here and there helps nobody. A clock hand goes round the chunks; one in which enough can be
+/// forgotten is emptied: what must stay moves to free slots of the other chunks of its class.
+extension ShardState {
+    /// How many chunks one write looks at before it gives up.
+    private static let chunksPerAttempt = 64
+
+    /// Gives one chunk back. False if none was found that could be emptied.
+    mutating func evictChunk(at now: Timestamp) -> Bool {
+        for _ in 0..<ShardState.chunksPerAttempt {
+            guard let hand = slabs.chunk(after: evictionHand.sizeClass, evictionHand.chunk) else { return false }
+            evictionHand = hand
+            let numbers = slabs.numbers(inClass: hand.sizeClass, chunk: hand.chunk)
+            let before = slabs.capacityBytes
+            var forgettable = 0
+            for number in numbers where isForgettable(number) { forgettable += 1 }
+            let (used, freeElsewhere) = slabs.occupancy(ofClass: hand.sizeClass, chunk: hand.chunk)
+            guard forgettable > 0, used - forgettable <= freeElsewhere else { continue }
+            for number in numbers where isForgettable(number) { forget(number) }
+            moveAway(numbers, at: now)
+            slabs.releaseIfEmpty(hand)
+            account()
+            if slabs.capacityBytes < before { return true }
+        }
+        return false
+    }
+
+    /// An offline user without sessions, manual status and text.
+    private func isForgettable(_ number: UInt32) -> Bool {
+        guard let address = slabs.addressIfPresent(number), RecordHeader(address).kind == .user else { return false }
+        let record = UserRecord(address)
+        return record.sessionCount == 0 && !record.hasManual && !record.hasText
+    }
+
+    private mutating func forget(_ number: UInt32) {
+        let record = record(number)
+        counters[record.announced] -= 1
+        counters.evictedUsers += 1
+        index.remove(record.hash(hash), number)
+        slabs.free(number)
+    }
+
+    private mutating func moveAway(_ numbers: Range<UInt32>, at now: Timestamp) {
+        for number in numbers {
+            guard let address = slabs.addressIfPresent(number), RecordHeader(address).kind != .free else { continue }
+            guard let other = slabs.allocate(besideChunkOf: number) else { return }
+            move(number, to: other, byteCount: slabs.slotSize(of: other))
+            if RecordHeader(slabs.address(other)).kind == .string {
+                wheel.arm(other, string(other).header, by: string(other).expiry)
+            } else {
+                arm(other, settle(other, at: now), at: now)
+            }
+        }
+    }
+}

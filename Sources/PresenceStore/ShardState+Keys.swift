@@ -1,0 +1,122 @@
+import Presence
+
+/// What works on a key of either kind.
+extension ShardState {
+    mutating func exists(_ kind: KeyKind, _ key: BytesKey, _ keyHash: UInt64, at now: Timestamp) -> Bool {
+        switch kind {
+        case .string: return findLiveString(key, keyHash, at: now) != 0
+        case .presence:
+            let number = find(key, keyHash)
+            return number != 0 && settle(number, at: now).isPresent
+        }
+    }
+
+    mutating func timeToLive(_ kind: KeyKind, _ key: BytesKey, _ keyHash: UInt64, at now: Timestamp) -> TimeToLive {
+        let end: Timestamp
+        switch kind {
+        case .string:
+            let number = findLiveString(key, keyHash, at: now)
+            guard number != 0 else { return .missing }
+            end = string(number).expiry
+        case .presence:
+            let number = find(key, keyHash)
+            guard number != 0 else { return .missing }
+            let evidence = settle(number, at: now)
+            guard evidence.isPresent else { return .missing }
+            end = evidence.latestDeadline
+        }
+        return end == .distantFuture ? .persistent : .milliseconds(end.milliseconds(since: now))
+    }
+
+    /// Gives a key another end. For a presence it is a heartbeat of all live sessions with that TTL.
+    mutating func expire(
+        _ kind: KeyKind, _ key: BytesKey, _ keyHash: UInt64, at deadline: Timestamp, now: Timestamp
+    ) throws(StoreError) -> Bool {
+        switch kind {
+        case .string:
+            let number = findLiveString(key, keyHash, at: now)
+            guard number != 0 else { return false }
+            if deadline <= now {
+                removeString(number, keyHash, event: .deleted)
+            } else {
+                let string = string(number)
+                string.expiry = deadline
+                wheel.arm(number, string.header, by: deadline)
+            }
+            return true
+        case .presence:
+            let number = find(key, keyHash)
+            guard number != 0 else { return false }
+            if deadline <= now {
+                return closeAll(number, reason: .deleted, leavesGrace: false, isClean: false, at: now)
+            }
+            let ttl = deadline.milliseconds(since: now)
+            let limit = settings.policy.heartbeatHardLimit
+            guard ttl <= limit else { throw .ttlOutOfBounds(minimum: 1, maximum: limit) }
+            let evidence = settle(number, at: now)
+            guard evidence.liveCount > 0 else { return false }
+            record(number).forEachSession { session in
+                var facts = session.facts(near: now)
+                if facts.beat(at: now, isActive: false, ttlMilliseconds: ttl, settings.policy) { session.store(facts) }
+            }
+            counters.beats += UInt64(evidence.liveCount)
+            announceWrite(number, nil, reason: .activity, at: now)
+            return true
+        }
+    }
+
+    mutating func remove(
+        _ kind: KeyKind, _ key: BytesKey, _ keyHash: UInt64, reason: Reason, at now: Timestamp
+    ) -> Bool {
+        switch kind {
+        case .string:
+            let number = findLiveString(key, keyHash, at: now)
+            guard number != 0 else { return false }
+            removeString(number, keyHash, event: .deleted)
+            return true
+        case .presence:
+            let number = find(key, keyHash)
+            guard number != 0 else { return false }
+            return closeAll(number, reason: reason, leavesGrace: false, isClean: false, at: now)
+        }
+    }
+
+    /// The keys that exist of one segment, from `position` on in hash order, and where the next segment begins; nil at the end of the shard.
+    mutating func keys(
+        from position: UInt64, at now: Timestamp
+    ) -> (found: [(hash: UInt64, kind: KeyKind, key: [UInt8])], next: UInt64?) {
+        var numbers: [(hash: UInt64, number: UInt32)] = []
+        let records = slabs.reader
+        let next = index.numbers(around: position) { records.prefetch($0); numbers.append((0, $0)) }
+        for place in numbers.indices { numbers[place].hash = hash(of: numbers[place].number) }
+        numbers.sort { $0.hash < $1.hash }
+        var found: [(hash: UInt64, kind: KeyKind, key: [UInt8])] = []
+        for (hash, number) in numbers where hash >= position {
+            let address = slabs.address(number)
+            if RecordHeader(address).kind == .string {
+                let string = StringRecord(address)
+                if string.expiry > now { found.append((hash, .string, [UInt8](string.key))) }
+            } else if settle(number, at: now).isPresent {
+                let record = UserRecord(address)
+                found.append((hash, .presence, BytesText.expand(record.id, isPacked: record.isPacked)))
+            }
+        }
+        return (found, next)
+    }
+
+    /// Ends the strings and sessions of one segment that are no newer than `limit`; where the next begins, nil at the end of the shard.
+    mutating func flush(from position: UInt64, upTo limit: Stamp, at now: Timestamp) -> UInt64? {
+        var numbers: [UInt32] = []
+        let next = index.numbers(around: position) { numbers.append($0) }
+        for number in numbers {
+            let address = slabs.address(number)
+            if RecordHeader(address).kind == .user {
+                _ = closeAll(
+                    number, reason: .flushed, leavesGrace: false, isClean: false, openedUpTo: limit, at: now)
+            } else if StringRecord(address).stamp <= limit {
+                removeString(number, hash(of: number), event: .deleted)
+            }
+        }
+        return next
+    }
+}

@@ -1,0 +1,50 @@
+import Presence
+
+/// The wheel's side: look at what has come up.
+extension ShardState {
+    /// Looks at up to `budget` records whose time has come by `now`.
+    mutating func advance(to now: Timestamp, budget: Int) -> AdvanceResult {
+        var result = AdvanceResult()
+        while true {
+            var numbers = InlineArray<7, UInt32>(repeating: 0)
+            var count = 0
+            withUnsafeMutablePointer(to: &numbers) { pointer in
+                pointer.withMemoryRebound(to: UInt32.self, capacity: 7) {
+                    count = wheel.takeDue(at: now, into: $0)
+                }
+            }
+            guard count > 0 else { break }
+            for place in 0..<count where slabs.addressIfPresent(numbers[place]) != nil {
+                slabs.reader.prefetch(numbers[place])
+            }
+            for place in 0..<count { look(at: numbers[place], now) }
+            result.lookedAt += count
+            if result.lookedAt >= budget {
+                result.isBehind = true
+                break
+            }
+        }
+        counters.timersLookedAt += UInt64(result.lookedAt)
+        return result
+    }
+
+    private mutating func look(at number: UInt32, _ now: Timestamp) {
+        guard let address = slabs.addressIfPresent(number) else { return }
+        let header = RecordHeader(address)
+        guard wheel.isDue(header) else { return }
+        switch header.kind {
+        case .free: return
+        case .string:
+            let string = StringRecord(address)
+            if string.expiry <= now {
+                expireString(number, string.hash(hash), at: now, isTimer: true)
+            } else {
+                wheel.arm(number, header, by: string.expiry)
+            }
+        case .user:
+            let evidence = settle(number, at: now, isTimer: true)
+            let isWhole = evidence.liveCount == UserRecord(address).sessionCount
+            arm(isWhole ? number : prune(number, at: now), evidence, at: now)
+        }
+    }
+}

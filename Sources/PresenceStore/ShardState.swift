@@ -1,0 +1,136 @@
+import Presence
+
+/// What one shard owns: the records of its users and strings, and everything that finds, times, counts and reports them.
+///
+/// A value behind its shard's lock; nothing in it waits, calls out or does I/O. Its extensions hold one topic each: sessions, users, strings, keys,
+/// time, memory.
+///
+/// **Kept true.** After every write and every look, a record's announced status and presence are the verdict of its facts at that instant, its timer
+/// is armed no later than its next transition, and the counters agree with the records.
+///
+/// Unchecked: its pointers are its own, and its lock hands it to one thread at a time.
+struct ShardState: ~Copyable, @unchecked Sendable {
+    var slabs = Slabs()
+    var index: SegmentedIndex
+    var wheel: TimerWheel
+    var ring: ChangeRing
+    var devices = WordTable()
+    var platforms = WordTable()
+    var servers = WordTable()
+    let hash: BytesHash
+    var stamps: StampClock
+    var settings: ShardSettings
+    var counters = ShardCounters()
+    let budget: MemoryBudget
+    /// Bytes of strings outside the slabs.
+    var blockBytes = 0
+    /// What of `capacityBytes` the budget has been told.
+    private var accountedBytes = 0
+    /// Whether a reader of the ring has read all of it and waits to be woken.
+    var hasIdleReader = false
+    /// Where the clock of eviction stands: a size class, a chunk.
+    var evictionHand = (sizeClass: 0, chunk: -1)
+
+    init(_ configuration: ShardedStore.Configuration, shard: Int, budget: MemoryBudget, at now: Timestamp) {
+        let bits = configuration.shards.trailingZeroBitCount
+        index = SegmentedIndex(skippedBits: bits)
+        wheel = TimerWheel(at: now, phase: shard * 64 / configuration.shards)
+        ring = ChangeRing(capacity: configuration.changeRingBytes)
+        hash = BytesHash(secret: configuration.hashSecret)
+        stamps = StampClock(node: configuration.node)
+        settings = ShardSettings(configuration)
+        self.budget = budget
+        account()
+    }
+
+    deinit {
+        // Blocks outside the slabs are known to their records alone.
+        let records = slabs.reader
+        var position: UInt64? = 0
+        while let start = position {
+            position = index.numbers(around: start) { number in
+                let address = records.address(number)
+                if RecordHeader(address).kind == .string { StringRecord(address).destroy() }
+            }
+        }
+    }
+
+    // MARK: Memory
+
+    var capacityBytes: Int {
+        slabs.capacityBytes + index.capacityBytes + wheel.capacityBytes + ring.capacity + blockBytes
+            + devices.capacityBytes + platforms.capacityBytes + servers.capacityBytes
+    }
+
+    /// Tells the budget what came or went since the last time.
+    mutating func account() {
+        let bytes = capacityBytes
+        if bytes != accountedBytes {
+            budget.add(bytes - accountedBytes)
+            accountedBytes = bytes
+        }
+    }
+
+    // MARK: Records
+
+    func record(_ number: UInt32) -> UserRecord { UserRecord(slabs.address(number)) }
+
+    @inline(__always)
+    func find(_ user: BytesKey, _ hash: UInt64) -> UInt32 {
+        index.find(hash) { number in
+            let address = slabs.address(number)
+            return RecordHeader(address).kind == .user && UserRecord(address).isNamed(user)
+        }
+    }
+
+    func hash(of number: UInt32) -> UInt64 { ShardState.hash(of: slabs.address(number), hash) }
+
+    private static func hash(of address: UnsafeMutableRawPointer, _ hash: BytesHash) -> UInt64 {
+        RecordHeader(address).kind == .user ? UserRecord(address).hash(hash) : StringRecord(address).hash(hash)
+    }
+
+    /// Enters a new record into the index.
+    mutating func enter(_ nameHash: UInt64, _ number: UInt32) {
+        let records = slabs.reader
+        let hash = hash
+        index.insert(nameHash, number, prefetch: { records.prefetch($0) }) { other in
+            ShardState.hash(of: records.address(other), hash)
+        }
+    }
+
+    /// A slot of `size` bytes, if the budget allows for it or eviction makes room.
+    mutating func allocate(_ size: Int, blockBytes: Int = 0, at now: Timestamp) throws(StoreError) -> UInt32 {
+        while true {
+            let growth = slabs.growth(forSize: size) + blockBytes
+            if growth == 0 || budget.hasRoom(for: growth) { break }
+            guard evictChunk(at: now) else {
+                counters.refusedForMemory += 1
+                throw .outOfMemory
+            }
+        }
+        let number = slabs.allocate(size)
+        account()
+        return number
+    }
+
+    /// Moves a record of `byteCount` bytes into another slot and gives the old one back.
+    mutating func move(_ number: UInt32, to other: UInt32, byteCount: Int) {
+        let old = slabs.address(number)
+        let new = slabs.address(other)
+        let header = RecordHeader(new)
+        let armedTick = header.armedTick
+        new.copyMemory(from: old, byteCount: byteCount)
+        header.armedTick = armedTick
+        index.replace(hash(of: number), number, with: other)
+        slabs.free(number)
+        account()
+    }
+
+    /// The number of the record once it has room for `size` bytes.
+    mutating func resize(_ number: UInt32, to size: Int, at now: Timestamp) throws(StoreError) -> UInt32 {
+        guard size > slabs.slotSize(of: number) else { return number }
+        let other = try allocate(size, at: now)
+        move(number, to: other, byteCount: record(number).byteCount)
+        return other
+    }
+}

@@ -1,0 +1,124 @@
+import CPrefetch
+import Presence
+
+/// Many users at once: all keys are hashed, grouped by shard, and a group is worked through under one lock while the next records are on their way.
+extension ShardedStore {
+    /// Users worked through at a time. Bounds the time a lock is held, and the memory of a batch.
+    private static let groupLimit = 128
+
+    /// One key of a batch.
+    private struct Item {
+        var hash: UInt64
+        /// Its place in what the caller gave.
+        var position: Int32
+        var next: Int32
+    }
+
+    /// Beats many sessions: pairs of a user and a session, in the order of `bytes`' owner.
+    ///
+    /// - Parameters:
+    ///   - bytes: what the ranges point into.
+    ///   - pairs: user, session, user, session, ...; an odd one at the end is ignored.
+    ///   - isActive: whether persons acted there.
+    ///   - unknown: called with the 1-based position of every pair whose session is unknown or over, in ascending order.
+    /// - Complexity: one look-up a pair, overlapped. Allocates nothing for up to 128 pairs without unknown ones.
+    public func beatAll(
+        _ bytes: Span<UInt8>, _ pairs: Span<KeyRange>, isActive: Bool = false, at now: Timestamp,
+        unknown: (Int) -> Void
+    ) {
+        var start = 0
+        let total = pairs.count / 2
+        while start < total {
+            let count = min(total - start, ShardedStore.groupLimit)
+            var missing = InlineArray<2, UInt64>(repeating: 0)
+            forEachGrouped(bytes, pairs, from: start, count: count, stride: 2) { state, user, hash, position in
+                bytes.extracting(pairs[position * 2 + 1].range).withUnsafeBytes { session in
+                    if !state.beat(user, hash, BytesKey(session), isActive: isActive, at: now) {
+                        missing[(position - start) >> 6] |= 1 << UInt64((position - start) & 63)
+                    }
+                }
+            }
+            for offset in 0..<count where missing[offset >> 6] >> UInt64(offset & 63) & 1 != 0 {
+                unknown(start + offset + 1)
+            }
+            start += count
+        }
+    }
+
+    /// The public statuses of many users, handed out in their order.
+    ///
+    /// - Parameters:
+    ///   - bytes: what the ranges point into.
+    ///   - users: the users' ids.
+    ///   - body: called with the 0-based position and the status of every user, in ascending order.
+    /// - Complexity: one look-up a user, overlapped. Allocates nothing for up to 128 users.
+    public func statuses(
+        _ bytes: Span<UInt8>, _ users: Span<KeyRange>, at now: Timestamp, _ body: (Int, Status) -> Void
+    ) {
+        var start = 0
+        while start < users.count {
+            let count = min(users.count - start, ShardedStore.groupLimit)
+            var found = InlineArray<128, Status>(repeating: .offline)
+            forEachGrouped(bytes, users, from: start, count: count, stride: 1) { state, user, hash, position in
+                found[position - start] = state.status(user, hash, at: now)
+            }
+            for offset in 0..<count { body(start + offset, found[offset]) }
+            start += count
+        }
+    }
+
+    /// Calls `body` for `count` users of a batch, shard by shard, within a shard in the caller's order.
+    @inline(__always)
+    private func forEachGrouped(
+        _ bytes: Span<UInt8>, _ ranges: Span<KeyRange>, from start: Int, count: Int, stride: Int,
+        _ body: (inout ShardState, BytesKey, UInt64, Int) -> Void
+    ) {
+        withUnsafeTemporaryAllocation(of: Item.self, capacity: count) { items in
+            withUnsafeTemporaryAllocation(of: Int32.self, capacity: shardCount) { heads in
+                heads.initialize(repeating: -1)
+                // Chained from the back, so that each chain is in the caller's order.
+                for offset in (0..<count).reversed() {
+                    let position = start + offset
+                    let hash = bytes.extracting(ranges[position * stride].range).withUnsafeBytes {
+                        self.hash(BytesKey($0), .user)
+                    }
+                    let shard = shardIndex(hash)
+                    items.initializeElement(
+                        at: offset, to: Item(hash: hash, position: Int32(position), next: heads[shard]))
+                    heads[shard] = Int32(offset)
+                }
+                for shard in 0..<shardCount where heads[shard] >= 0 {
+                    withShard(shard) { state in
+                        prefetch(items, from: heads[shard], &state)
+                        var place = heads[shard]
+                        while place >= 0 {
+                            let item = items[Int(place)]
+                            let position = Int(item.position)
+                            bytes.extracting(ranges[position * stride].range).withUnsafeBytes {
+                                body(&state, BytesKey($0), item.hash, position)
+                            }
+                            place = item.next
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// First the tags of all, then the records that they name: each round's misses overlap.
+    @inline(__always)
+    private func prefetch(_ items: UnsafeMutableBufferPointer<Item>, from head: Int32, _ state: inout ShardState) {
+        var place = head
+        while place >= 0 {
+            presence_prefetch(state.index.tags(for: items[Int(place)].hash))
+            place = items[Int(place)].next
+        }
+        let records = state.slabs.reader
+        place = head
+        while place >= 0 {
+            let number = state.index.likely(items[Int(place)].hash)
+            if number != 0 { records.prefetch(number) }
+            place = items[Int(place)].next
+        }
+    }
+}

@@ -1,0 +1,146 @@
+import Presence
+
+/// Strings, and what works on keys of either kind.
+extension ShardedStore {
+    /// Sets a string.
+    ///
+    /// - Parameters:
+    ///   - key: any bytes.
+    ///   - value: any bytes.
+    ///   - options: its end, and the condition of the write. An end that is past deletes the key.
+    /// - Returns: false, and nothing has changed, if the condition was not met.
+    /// - Throws: `outOfMemory`.
+    @discardableResult
+    public func setString(
+        _ key: Span<UInt8>, _ value: Span<UInt8>, _ options: StringSetOptions = StringSetOptions(), at now: Timestamp
+    ) throws(StoreError) -> Bool {
+        try value.withUnsafeBytes { bytes throws(StoreError) in
+            try withKey(.string, key) { state, key, hash throws(StoreError) in
+                try state.setString(key, hash, bytes, options, at: now)
+            }
+        }
+    }
+
+    /// Hands the value of a string to `body`, under the lock of its shard: copy it and return.
+    ///
+    /// - Returns: false, and `body` is not called, if there is no such string.
+    public func getString(_ key: Span<UInt8>, at now: Timestamp, _ body: (Span<UInt8>) -> Void) -> Bool {
+        withKey(.string, key) { state, key, hash in
+            let number = state.findLiveString(key, hash, at: now)
+            guard number != 0 else {
+                state.counters.keyMisses += 1
+                return false
+            }
+            state.counters.keyHits += 1
+            body(state.string(number).value.bindMemory(to: UInt8.self).span)
+            return true
+        }
+    }
+
+    /// Ends a key: a string is gone, a presence has no session any more. What else is known of a user stays.
+    ///
+    /// - Returns: whether the key existed.
+    @discardableResult
+    public func remove(_ kind: KeyKind, _ key: Span<UInt8>, reason: Reason = .deleted, at now: Timestamp) -> Bool {
+        withKey(kind, key) { state, key, hash in state.remove(kind, key, hash, reason: reason, at: now) }
+    }
+
+    /// Whether a key exists: a string whose time is not over, a user with a live session or in a grace.
+    public func exists(_ kind: KeyKind, _ key: Span<UInt8>, at now: Timestamp) -> Bool {
+        withKey(kind, key) { state, key, hash in
+            let found = state.exists(kind, key, hash, at: now)
+            if found { state.counters.keyHits += 1 } else { state.counters.keyMisses += 1 }
+            return found
+        }
+    }
+
+    /// How long a key will exist if nothing is written: of a presence, until its last live session or grace is over.
+    public func timeToLive(_ kind: KeyKind, _ key: Span<UInt8>, at now: Timestamp) -> TimeToLive {
+        withKey(kind, key) { state, key, hash in state.timeToLive(kind, key, hash, at: now) }
+    }
+
+    /// Gives a key an end; one that is not later than `now` ends it. Of a presence it is a heartbeat of all live sessions with that TTL.
+    ///
+    /// - Returns: whether the key existed (for a presence: had a live session).
+    /// - Throws: `ttlOutOfBounds` for a presence beyond the hard limit.
+    @discardableResult
+    public func expire(
+        _ kind: KeyKind, _ key: Span<UInt8>, at deadline: Timestamp, now: Timestamp
+    ) throws(StoreError) -> Bool {
+        try withKey(kind, key) { state, key, hash throws(StoreError) in
+            try state.expire(kind, key, hash, at: deadline, now: now)
+        }
+    }
+
+    /// Takes the end of a string away.
+    ///
+    /// - Returns: whether it had one. A presence always has an end.
+    @discardableResult
+    public func persistString(_ key: Span<UInt8>, at now: Timestamp) -> Bool {
+        withKey(.string, key) { state, key, hash in
+            let number = state.findLiveString(key, hash, at: now)
+            guard number != 0, state.string(number).expiry != .distantFuture else { return false }
+            state.string(number).expiry = .distantFuture
+            return true
+        }
+    }
+
+    // MARK: All keys
+
+    /// Strings, and users whose key exists.
+    ///
+    /// - Complexity: O(shards).
+    public func keyCount() -> Int {
+        var count = 0
+        for index in 0..<shardCount {
+            count += withShard(index) { $0.counters.strings + $0.counters.presentUsers }
+        }
+        return count
+    }
+
+    /// Hands some keys from `cursor` on to `body`, in the order of their hashes.
+    ///
+    /// A key that exists during the whole walk is handed out exactly once, however the table grows or shrinks meanwhile.
+    ///
+    /// - Parameters:
+    ///   - cursor: 0 to begin, then what the call before returned.
+    ///   - count: how many keys to look for, at least 1; about a segment (up to 224 keys) is looked at in any case.
+    /// - Returns: the next cursor, 0 at the end.
+    public func scan(
+        cursor: UInt64, count: Int, at now: Timestamp, _ body: (KeyKind, Span<UInt8>) -> Void
+    ) -> UInt64 {
+        var position = cursor
+        var left = max(count, 1)
+        while true {
+            let shard = shardIndex(position)
+            let (found, next) = withShard(shard) { $0.keys(from: position, at: now) }
+            for entry in found {
+                // Keys of one hash go out together: the cursor cannot stand between them.
+                if left <= 0 && entry.hash != position &- 1 { return entry.hash }
+                body(entry.kind, entry.key.span)
+                left -= 1
+                position = entry.hash &+ 1
+            }
+            if let next {
+                position = next
+            } else {
+                guard shard + 1 < shardCount else { return 0 }
+                position = UInt64(shard + 1) << shardShift
+            }
+            if left <= 0 { return position }
+        }
+    }
+
+    /// Ends all keys that exist at the call: strings are gone, sessions end (`flushed`). What else is known of users stays.
+    ///
+    /// Goes segment by segment, so other callers wait for none of it; what they write meanwhile stays.
+    public func removeAll(at now: Timestamp) {
+        for shard in 0..<shardCount {
+            let limit = withShard(shard) { $0.stamps.next(at: now) }
+            var position: UInt64? = shardCount == 1 ? 0 : UInt64(shard) << shardShift
+            while let start = position {
+                position = withShard(shard) { $0.flush(from: start, upTo: limit, at: now) }
+            }
+        }
+    }
+}

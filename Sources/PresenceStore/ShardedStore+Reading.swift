@@ -1,0 +1,85 @@
+import Presence
+
+/// What is read of users, and what they set.
+extension ShardedStore {
+    /// The public status of a user at `now`: offline if he is unknown, or invisible.
+    ///
+    /// - Complexity: one look-up; allocates nothing.
+    public func status(of user: Span<UInt8>, at now: Timestamp) -> Status {
+        withUser(user) { state, user, hash in state.status(user, hash, at: now) }
+    }
+
+    /// What is known of a user; nil if nothing is.
+    public func describe(_ user: Span<UInt8>, at now: Timestamp) -> UserDescription? {
+        withUser(user) { state, user, hash in state.describe(user, hash, at: now) }
+    }
+
+    /// The live sessions of a user, in the order in which they were opened as a rule.
+    public func sessions(of user: Span<UInt8>, at now: Timestamp) -> [SessionDescription] {
+        withUser(user) { state, user, hash in state.sessions(user, hash, at: now) }
+    }
+
+    /// Sets or clears a manual status and an activity text.
+    ///
+    /// - Throws: when an id or the text is too long, or memory is out; then nothing has changed.
+    public func set(_ user: Span<UInt8>, _ change: UserSettings, at now: Timestamp) throws(StoreError) {
+        try checkIDs(user, Span())
+        try withUser(user) { state, user, hash throws(StoreError) in
+            let limit = state.settings.maxActivityLength
+            if let text = change.activity, let text, text.count > limit { throw .activityTooLong(limit: limit) }
+            try state.set(user, hash, change, at: now)
+        }
+    }
+
+    /// The most bytes that `writeRecord` appends.
+    public static let maximumRecordBytes = PresenceRecordWriter.maximumByteCount(
+        textByteCount: 2 * BytesKey.maximumIDLength + 3 * WordTable.maximumLength + 255)
+
+    /// Appends the seed's record of a user as JSON: that of his most present session.
+    ///
+    /// - Parameter out: has room for `maximumRecordBytes`.
+    /// - Returns: false, and nothing is appended, if the key does not exist: no session is live.
+    public func writeRecord(of user: Span<UInt8>, at now: Timestamp, into out: inout OutputSpan<UInt8>) -> Bool {
+        withUser(user) { state, user, hash in state.writeRecord(user, hash, at: now, into: &out) }
+    }
+
+    /// The same as values; nil if the key does not exist.
+    public func recordFields(of user: Span<UInt8>, at now: Timestamp) -> RecordFields? {
+        withUser(user) { state, user, hash in state.fields(user, hash, at: now) }
+    }
+
+    // MARK: Counting
+
+    /// Known users by public status.
+    ///
+    /// - Complexity: O(shards): kept as records change, so it may lag time by a tick of the wheel.
+    public func countByStatus() -> [(status: Status, count: Int)] {
+        var counts = [Status: Int]()
+        for index in 0..<shardCount {
+            withShard(index) { state in
+                for status in Status.allCases { counts[status, default: 0] += state.counters[status] }
+            }
+        }
+        return Status.allCases.map { ($0, counts[$0] ?? 0) }
+    }
+
+    /// Sessions by device, platform or server, the most frequent first. Sessions without the word are not among them.
+    ///
+    /// - Complexity: O(shards x words).
+    public func countSessions(by kind: WordKind) -> [(word: [UInt8], count: Int)] {
+        var counts = [[UInt8]: Int]()
+        for index in 0..<shardCount {
+            withShard(index) { state in
+                switch kind {
+                case .device: state.devices.forEach { counts[$0, default: 0] += $1 }
+                case .platform: state.platforms.forEach { counts[$0, default: 0] += $1 }
+                case .server: state.servers.forEach { counts[$0, default: 0] += $1 }
+                }
+            }
+        }
+        let order = counts.sorted { left, right in
+            left.value != right.value ? left.value > right.value : left.key.lexicographicallyPrecedes(right.key)
+        }
+        return order.map { (word: $0.key, count: $0.value) }
+    }
+}

@@ -1,0 +1,125 @@
+import Presence
+
+/// Sessions: open, keep alive, end.
+extension ShardedStore {
+    /// Opens a session of a user, or opens it anew if it was there.
+    ///
+    /// - Parameters:
+    ///   - user: the id, at most 255 bytes.
+    ///   - session: the id of the connection, at most 255 bytes.
+    ///   - device: what the session runs on, at most 128 bytes; empty for none. Likewise `platform` and `server`.
+    ///   - options: TTL, a status that it brings, whether it is passive.
+    ///   - now: when.
+    /// - Returns: the live sessions of the user now, passive ones too.
+    /// - Throws: when an id, a word or the TTL is out of bounds, the user has too many sessions, or memory is out; then nothing has changed.
+    /// - Complexity: O(sessions of the user).
+    @discardableResult
+    public func connect(
+        _ user: Span<UInt8>, session: Span<UInt8>, device: Span<UInt8>, platform: Span<UInt8>, server: Span<UInt8>,
+        _ options: ConnectOptions = ConnectOptions(), at now: Timestamp
+    ) throws(StoreError) -> Int {
+        try checkIDs(user, session)
+        try checkWords(device, platform, server)
+        return try withWords(device, platform, server) { words throws(StoreError) in
+            try session.withUnsafeBytes { bytes throws(StoreError) in
+                let key = BytesKey(bytes)
+                return try withUser(user) { state, user, hash throws(StoreError) in
+                    let ttl = try state.settings.ttl(
+                        options.ttlMilliseconds, atLeast: ShardSettings.minimumSessionTTL)
+                    let facts = Session(
+                        incarnation: .zero, heartbeat: now, ttlMilliseconds: ttl, brought: options.brought,
+                        isPassive: options.isPassive)
+                    return try state.connect(user, hash, key, words, facts, reason: .connect, at: now)
+                }
+            }
+        }
+    }
+
+    /// Alive, and if `isActive` a person acted there.
+    ///
+    /// - Returns: false if the session is unknown or over: connect again.
+    /// - Complexity: one look-up; allocates nothing.
+    @discardableResult
+    public func beat(_ user: Span<UInt8>, session: Span<UInt8>, isActive: Bool = false, at now: Timestamp) -> Bool {
+        session.withUnsafeBytes { bytes in
+            let key = BytesKey(bytes)
+            return withUser(user) { state, user, hash in
+                state.beat(user, hash, key, isActive: isActive, at: now)
+            }
+        }
+    }
+
+    /// The end of a session: a goodbye, or a loss that was noticed (`Reason.isLoss`), which is announced once its grace is over.
+    ///
+    /// - Returns: whether the session was live.
+    @discardableResult
+    public func disconnect(
+        _ user: Span<UInt8>, session: Span<UInt8>, reason: Reason = .disconnect, at now: Timestamp
+    ) -> Bool {
+        session.withUnsafeBytes { bytes in
+            let key = BytesKey(bytes)
+            return withUser(user) { state, user, hash in
+                state.disconnect(user, hash, key, reason: reason, at: now)
+            }
+        }
+    }
+
+    /// The end of all sessions of a user by a goodbye.
+    ///
+    /// - Returns: whether one was live, or a grace ran.
+    @discardableResult
+    public func disconnectAll(_ user: Span<UInt8>, reason: Reason = .disconnect, at now: Timestamp) -> Bool {
+        withUser(user) { state, user, hash in
+            let number = state.find(user, hash)
+            guard number != 0 else { return false }
+            return state.closeAll(number, reason: reason, leavesGrace: true, isClean: !reason.isLoss, at: now)
+        }
+    }
+
+    /// Writes the seed's record: the session is opened, or beaten if it lives, with the status and activity that the record tells.
+    ///
+    /// - Throws: as `connect`; a TTL may be shorter here, 1 ms at least, since existing Redis code chooses it freely.
+    public func write(
+        _ user: Span<UInt8>, session: Span<UInt8>, device: Span<UInt8>, platform: Span<UInt8>, server: Span<UInt8>,
+        _ write: RecordWrite, at now: Timestamp
+    ) throws(StoreError) {
+        try checkIDs(user, session)
+        try checkWords(device, platform, server)
+        try withWords(device, platform, server) { words throws(StoreError) in
+            try session.withUnsafeBytes { bytes throws(StoreError) in
+                let key = BytesKey(bytes)
+                try withUser(user) { state, user, hash throws(StoreError) in
+                    _ = try state.settings.ttl(write.ttlMilliseconds, atLeast: 1)
+                    try state.write(user, hash, key, words, write, at: now)
+                }
+            }
+        }
+    }
+
+    // MARK: Bounds
+
+    func checkIDs(_ user: Span<UInt8>, _ session: Span<UInt8>) throws(StoreError) {
+        let limit = BytesKey.maximumIDLength
+        if user.count > limit || session.count > limit { throw .idTooLong(limit: limit) }
+    }
+
+    private func checkWords(
+        _ device: Span<UInt8>, _ platform: Span<UInt8>, _ server: Span<UInt8>
+    ) throws(StoreError) {
+        let limit = WordTable.maximumLength
+        if device.count > limit || platform.count > limit || server.count > limit { throw .wordTooLong(limit: limit) }
+    }
+
+    private func withWords<Result>(
+        _ device: Span<UInt8>, _ platform: Span<UInt8>, _ server: Span<UInt8>,
+        _ body: (ShardState.Words) throws(StoreError) -> Result
+    ) throws(StoreError) -> Result {
+        try device.withUnsafeBytes { device throws(StoreError) in
+            try platform.withUnsafeBytes { platform throws(StoreError) in
+                try server.withUnsafeBytes { server throws(StoreError) in
+                    try body(ShardState.Words(device: device, platform: platform, server: server))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+import Presence
+
+/// Numbers that tell how a store is.
+public struct Statistics: Sendable {
+    /// Known users, offline ones too; those whose key exists; their sessions that were not seen to end yet.
+    public var users = 0
+    public var presentUsers = 0
+    public var sessions = 0
+    /// Plain strings.
+    public var strings = 0
+    /// Since the start: sessions opened; heartbeats taken; heartbeats of sessions that were unknown or over.
+    public var connects: UInt64 = 0
+    public var beats: UInt64 = 0
+    public var unknownBeats: UInt64 = 0
+    /// Since the start: changes of a public status; sessions and strings that ran out; offline users forgotten for room; writes refused for memory.
+    public var statusChanges: UInt64 = 0
+    public var expiredSessions: UInt64 = 0
+    public var expiredStrings: UInt64 = 0
+    public var evictedUsers: UInt64 = 0
+    public var refusedForMemory: UInt64 = 0
+    /// Since the start: look-ups of keys that existed, and that did not.
+    public var keyHits: UInt64 = 0
+    public var keyMisses: UInt64 = 0
+    /// Entries in the wheels, stale ones among them; records that they had looked at since the start.
+    public var timers = 0
+    public var timersLookedAt: UInt64 = 0
+    /// Since the start: entries of the change rings; events too large for one.
+    public var changes: UInt64 = 0
+    public var oversizedEvents = 0
+    /// Devices, platforms and servers in use, over all shards; refusals for a full table since the start.
+    public var words = 0
+    public var refusedWords = 0
+    /// How late the wheels announced what time had changed.
+    public var lateness = LatenessHistogram()
+    /// Bytes by part.
+    public var memory = MemoryByPart()
+
+    /// Bytes that the store has taken, by part: whole slab chunks, segments, pages, rings; not counts times a constant.
+    public struct MemoryByPart: Sendable {
+        /// Slab chunks, and of them the slots in use.
+        public var slabs = 0
+        public var slabsInUse = 0
+        /// Segments and directories of the index.
+        public var index = 0
+        /// Buckets and nodes of the wheels.
+        public var wheels = 0
+        /// Change rings.
+        public var rings = 0
+        /// Strings outside the slabs.
+        public var blocks = 0
+        /// Devices, platforms, servers.
+        public var words = 0
+        /// The limit, 0 for none.
+        public var limit = 0
+
+        /// All of them.
+        public var total: Int { slabs + index + wheels + rings + blocks + words }
+    }
+}
+
+extension ShardedStore {
+    /// The statistics now.
+    ///
+    /// - Complexity: O(shards); each shard's part is of one instant.
+    public func statistics() -> Statistics {
+        var all = Statistics()
+        all.memory.limit = budget.limitBytes
+        for index in 0..<shardCount { withShard(index) { $0.add(to: &all) } }
+        return all
+    }
+
+    /// The bytes that the store has taken, as `maxMemoryBytes` counts them.
+    public var usedBytes: Int { budget.usedBytes }
+
+    /// Sets the counts that `CONFIG RESETSTAT` resets to zero: those since the start, and the lateness.
+    public func resetStatistics() {
+        for index in 0..<shardCount { withShard(index) { $0.counters.reset() } }
+    }
+}
+
+extension ShardState {
+    fileprivate func add(to all: inout Statistics) {
+        for status in Status.allCases { all.users += counters[status] }
+        all.presentUsers += counters.presentUsers
+        all.sessions += counters.sessions
+        all.strings += counters.strings
+        all.connects += counters.connects
+        all.beats += counters.beats
+        all.unknownBeats += counters.unknownBeats
+        all.statusChanges += counters.statusChanges
+        all.expiredSessions += counters.expiredSessions
+        all.expiredStrings += counters.expiredStrings
+        all.evictedUsers += counters.evictedUsers
+        all.refusedForMemory += counters.refusedForMemory
+        all.keyHits += counters.keyHits
+        all.keyMisses += counters.keyMisses
+        all.timers += wheel.entryCount
+        all.timersLookedAt += counters.timersLookedAt
+        all.changes += ring.nextNumber
+        all.oversizedEvents += ring.oversizedCount
+        all.words += devices.count + platforms.count + servers.count
+        all.refusedWords += devices.refusedCount + platforms.refusedCount + servers.refusedCount
+        all.lateness.add(counters.lateness)
+        all.memory.slabs += slabs.capacityBytes
+        all.memory.slabsInUse += slabs.usedBytes
+        all.memory.index += index.capacityBytes
+        all.memory.wheels += wheel.capacityBytes
+        all.memory.rings += ring.capacity
+        all.memory.blocks += blockBytes
+        all.memory.words += devices.capacityBytes + platforms.capacityBytes + servers.capacityBytes
+    }
+}
+
+extension ShardCounters {
+    fileprivate mutating func reset() {
+        var fresh = ShardCounters()
+        fresh.usersByStatus = usersByStatus
+        fresh.presentUsers = presentUsers
+        fresh.strings = strings
+        fresh.sessions = sessions
+        self = fresh
+    }
+}

@@ -1,0 +1,38 @@
+/// Why the store did not do what it was asked for. Nothing is half done.
+public enum StoreError: Error, Sendable, Hashable {
+    /// `maxmemory` is reached, and no offline user without settings was left to forget.
+    case outOfMemory
+    /// The user has as many live sessions as `max-sessions-per-user` allows.
+    case tooManySessions(limit: Int)
+    /// An id of a user or a session is longer than 255 bytes.
+    case idTooLong(limit: Int)
+    /// A device, platform or server is longer than 128 bytes.
+    case wordTooLong(limit: Int)
+    /// The table of devices, platforms or servers is full: `max-words`.
+    case tooManyWords(limit: Int)
+    /// A TTL below 5 s, or above the hard limit; both in milliseconds.
+    case ttlOutOfBounds(minimum: Int64, maximum: Int64)
+    /// An activity text is longer than `max-activity-length` bytes.
+    case activityTooLong(limit: Int)
+
+    /// One sentence that names the limit and the setting, in the form of an error reply.
+    public var message: String {
+        switch self {
+        case .outOfMemory:
+            "OOM command not allowed when used memory > 'maxmemory'."
+        case .tooManySessions(let limit):
+            "ERR the user already has \(limit) live sessions, the limit of max-sessions-per-user"
+        case .idTooLong(let limit):
+            "ERR a user id or session id may have at most \(limit) bytes"
+        case .wordTooLong(let limit):
+            "ERR DEVICE, PLATFORM and SERVER may have at most \(limit) bytes each"
+        case .tooManyWords(let limit):
+            "ERR more than \(limit) different words for DEVICE, PLATFORM or SERVER are in use, the limit of max-words"
+        case .ttlOutOfBounds(let minimum, let maximum):
+            "ERR invalid expire time: a session lives \(minimum) ms at least and \(maximum) ms at most, "
+                + "the limit of heartbeat-hard-limit"
+        case .activityTooLong(let limit):
+            "ERR the activity text may have at most \(limit) bytes, the limit of max-activity-length"
+        }
+    }
+}

@@ -1,0 +1,214 @@
+import Presence
+
+/// What a key names: a user's presence, or a plain string.
+public enum KeyKind: Sendable, Hashable {
+    /// A user, named by his id without any prefix.
+    case presence
+    /// A plain string with or without an end.
+    case string
+}
+
+/// Where one argument lies in the bytes of a batch.
+public struct KeyRange: Sendable, Hashable {
+    /// Offset of the first byte.
+    public var offset: Int
+    /// Number of bytes.
+    public var length: Int
+
+    /// A range of `length` bytes from `offset` on.
+    @inlinable
+    public init(offset: Int, length: Int) {
+        self.offset = offset
+        self.length = length
+    }
+
+    var range: Range<Int> { offset..<offset + length }
+}
+
+/// Things that happen to keys and that readers may ask to hear of: Redis's keyspace notifications.
+public struct KeyspaceEvents: OptionSet, Sendable, Hashable {
+    public let rawValue: UInt8
+
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// Time ended a key (`expired`, class `x`).
+    public static let expired = KeyspaceEvents(rawValue: 1)
+    /// A command ended a key (`del`, class `g`).
+    public static let deleted = KeyspaceEvents(rawValue: 2)
+}
+
+/// One entry of the store's change rings, decoded.
+public enum StoreEvent: Sendable, Hashable {
+    /// A user's public status changed.
+    case status(StatusChange)
+    /// Something happened to a key; only kinds set by `ShardedStore.setKeyspaceInterest` appear.
+    case keyspace(KeyspaceEvents, KeyKind, key: [UInt8])
+    /// The reader was too slow, and that many entries of one shard were overwritten before it read them.
+    case missed(Int)
+}
+
+/// What `CONNECT` may choose.
+public struct ConnectOptions: Sendable, Hashable {
+    /// How long a sign of life lasts; nil is the store's `sessionTTLMilliseconds`. 5 000 up to the policy's hard limit.
+    public var ttlMilliseconds: Int64?
+    /// A status that the session brings with it while it lives.
+    public var brought: SessionStatus?
+    /// Whether the session makes nobody online by itself: a calendar, a bot.
+    public var isPassive: Bool
+
+    /// Options; by default an ordinary session with the store's TTL.
+    public init(ttlMilliseconds: Int64? = nil, brought: SessionStatus? = nil, isPassive: Bool = false) {
+        self.ttlMilliseconds = ttlMilliseconds
+        self.brought = brought
+        self.isPassive = isPassive
+    }
+}
+
+/// What `ShardedStore.set` changes of a user: what is nil stays as it is.
+public struct UserSettings: Sendable, Hashable {
+    /// A manual status to set, `.some(nil)` to go back to automatic.
+    public var status: ManualStatus??
+    /// An activity text to set, `.some(nil)` or empty to clear it.
+    public var activity: [UInt8]??
+    /// The first instant at which the status and text given here do not hold any more; nil is no end.
+    public var until: Timestamp?
+
+    /// Settings that change nothing until one is given.
+    public init(status: ManualStatus?? = nil, activity: [UInt8]?? = nil, until: Timestamp? = nil) {
+        self.status = status
+        self.activity = activity
+        self.until = until
+    }
+}
+
+/// What services may read of a user. `invisible` is shown as offline.
+public struct UserDescription: Sendable, Hashable {
+    /// The id, as it was given.
+    public var id: [UInt8]
+    /// The public status.
+    public var status: Status
+    /// The latest activity or clean close of any device that was visible then.
+    public var lastSeen: Timestamp?
+    /// When the public status last changed; nil if it never did.
+    public var lastStatusChange: Timestamp?
+    /// The activity text in force.
+    public var activity: [UInt8]?
+    /// The stamp of the last change of the public status.
+    public var version: Stamp
+    /// Whether a session is live, or a grace runs: whether the key exists for Redis's commands.
+    public var isPresent: Bool
+}
+
+/// One live session.
+public struct SessionDescription: Sendable, Hashable {
+    /// The session's id.
+    public var id: [UInt8]
+    /// What this session alone says.
+    public var status: Status
+    /// Its device type, platform and server, as given.
+    public var device: [UInt8]?
+    public var platform: [UInt8]?
+    public var server: [UInt8]?
+    /// Its last sign of life.
+    public var lastHeartbeat: Timestamp
+    /// When a person last did something there; nil if that was never reported.
+    public var lastActivity: Timestamp?
+    /// The first instant at which it is not live if no heartbeat comes.
+    public var expiresAt: Timestamp
+    /// What it brings with it.
+    public var brought: SessionStatus?
+    /// Whether it is passive.
+    public var isPassive: Bool
+}
+
+/// The fields of the seed's record of a present user: those of the user, and those of his most present session.
+public struct RecordFields: Sendable, Hashable {
+    public var userID: [UInt8]
+    public var status: Status
+    public var lastSeen: Timestamp?
+    public var lastHeartbeat: Timestamp?
+    public var deviceType: [UInt8]?
+    public var platform: [UInt8]?
+    public var connectionID: [UInt8]?
+    public var serverID: [UInt8]?
+    public var activity: [UInt8]?
+}
+
+/// What a service writes when it `SET`s the seed's record.
+public struct RecordWrite: Sendable, Hashable {
+    /// The status that the record gives: every word but `offline`, which is `disconnect`.
+    public var status: Status
+    /// When a person last did something; nil is the instant of the write.
+    public var activity: Timestamp?
+    /// A TTL, 1 ms up to the hard limit; nil is the store's `sessionTTLMilliseconds`, or the old one if `keepsTTL`.
+    public var ttlMilliseconds: Int64?
+    /// Whether a session that lives keeps its TTL.
+    public var keepsTTL: Bool
+
+    /// A record to write.
+    public init(status: Status, activity: Timestamp? = nil, ttlMilliseconds: Int64? = nil, keepsTTL: Bool = false) {
+        self.status = status
+        self.activity = activity
+        self.ttlMilliseconds = ttlMilliseconds
+        self.keepsTTL = keepsTTL
+    }
+}
+
+/// How long a key will live if nothing is written.
+public enum TimeToLive: Sendable, Hashable {
+    /// There is no such key.
+    case missing
+    /// The key has no end.
+    case persistent
+    /// It ends in that many milliseconds, at least 1.
+    case milliseconds(Int64)
+}
+
+/// How a string is set.
+public struct StringSetOptions: Sendable, Hashable {
+    /// The end of the string.
+    public enum Expiry: Sendable, Hashable {
+        /// It never ends.
+        case none
+        /// It keeps the end that it has.
+        case keep
+        /// The first instant at which it is gone.
+        case at(Timestamp)
+    }
+
+    /// When the write takes place at all.
+    public enum Condition: Sendable, Hashable {
+        case always
+        case ifAbsent
+        case ifPresent
+    }
+
+    public var expiry: Expiry
+    public var condition: Condition
+
+    /// Options; by default the string never ends and replaces whatever was there.
+    public init(expiry: Expiry = .none, condition: Condition = .always) {
+        self.expiry = expiry
+        self.condition = condition
+    }
+}
+
+/// Which of a session's words to count by.
+public enum WordKind: Sendable, Hashable, CaseIterable {
+    case device
+    case platform
+    case server
+}
+
+/// What `advance` did.
+public struct AdvanceResult: Sendable, Hashable {
+    /// Records that were looked at.
+    public var lookedAt = 0
+    /// Whether the budget ended before the work did: call again.
+    public var isBehind = false
+
+    static func += (left: inout AdvanceResult, right: AdvanceResult) {
+        left.lookedAt += right.lookedAt
+        left.isBehind = left.isBehind || right.isBehind
+    }
+}

@@ -1,0 +1,74 @@
+/// The few words that many sessions share (a device, a platform, a server), each kept once a shard and named by sixteen bits.
+///
+/// A word lives as long as a session uses it, so names of servers that come and go do not pile up. The table is bounded (`max-words`).
+struct WordTable: ~Copyable {
+    static let maximumLength = 128
+    /// Word 0 is none.
+    static let none: UInt16 = 0
+
+    private struct Word {
+        var bytes: [UInt8] = []
+        var hash: UInt64 = 0
+        var uses = 0
+    }
+
+    private var words = [Word()]
+    private var byHash: [UInt64: UInt16] = [:]
+    private var vacant: [UInt16] = []
+    /// Words in use.
+    var count: Int { byHash.count }
+    /// Bytes of the words and their table entries.
+    private(set) var capacityBytes = 0
+    /// How often a word was refused because the table was full.
+    private(set) var refusedCount = 0
+
+    /// The number of a word, one use more; nil if the table is full.
+    mutating func intern(_ bytes: UnsafeRawBufferPointer, hash: UInt64, limit: Int) -> UInt16? {
+        var hash = hash
+        while let known = byHash[hash] {
+            if words[Int(known)].bytes.elementsEqual(bytes) {
+                words[Int(known)].uses += 1
+                return known
+            }
+            hash &+= 1
+        }
+        guard byHash.count < min(limit, Int(UInt16.max)) else {
+            refusedCount += 1
+            return nil
+        }
+        let number = vacant.popLast() ?? UInt16(words.count)
+        let word = Word(bytes: [UInt8](bytes), hash: hash, uses: 1)
+        if Int(number) == words.count { words.append(word) } else { words[Int(number)] = word }
+        byHash[hash] = number
+        capacityBytes += WordTable.cost(bytes.count)
+        return number
+    }
+
+    /// One use less.
+    mutating func release(_ number: UInt16) {
+        guard number != WordTable.none else { return }
+        words[Int(number)].uses -= 1
+        guard words[Int(number)].uses == 0 else { return }
+        capacityBytes -= WordTable.cost(words[Int(number)].bytes.count)
+        byHash[words[Int(number)].hash] = nil
+        words[Int(number)] = Word()
+        vacant.append(number)
+    }
+
+    /// The bytes of a word in use; nil for none.
+    func bytes(_ number: UInt16) -> [UInt8]? {
+        number == WordTable.none ? nil : words[Int(number)].bytes
+    }
+
+    /// Whether `number` is this word; none is the empty word.
+    func matches(_ number: UInt16, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        words[Int(number)].bytes.elementsEqual(bytes)
+    }
+
+    /// Every word in use, with the sessions that use it.
+    func forEach(_ body: (_ bytes: [UInt8], _ uses: Int) -> Void) {
+        for word in words where word.uses > 0 { body(word.bytes, word.uses) }
+    }
+
+    private static func cost(_ length: Int) -> Int { MemoryLayout<Word>.stride + 24 + 32 + length }
+}
