@@ -19,6 +19,8 @@ final class Client {
     var lastCommandAt: Timestamp
     /// The number of that command in the table.
     var lastCommand = -1
+    /// The name of the subcommand, if that command is a container.
+    var lastSubcommand = ""
 
     private(set) var channels: Set<[UInt8]> = []
     private(set) var patterns: Set<[UInt8]> = []

@@ -143,7 +143,11 @@ enum ClientCommands {
         let age = loop.now.milliseconds(since: client.connectedAt) / 1000
         let idle = loop.now.milliseconds(since: client.lastCommandAt) / 1000
         let table = CommandTable.shared
-        let command = client.lastCommand < 0 ? "NULL" : table.commands[client.lastCommand].name
+        var command = "NULL"
+        if client.lastCommand >= 0 {
+            let last = table.commands[client.lastCommand]
+            command = last.subcommands.isEmpty || client.lastSubcommand.isEmpty ? last.name : client.lastSubcommand
+        }
         return "id=\(client.id) addr=\(connection.remote) laddr=\(connection.local) name=\(text(client.name)) age=\(age) "
             + "idle=\(idle) flags=\(client.isSubscribed ? "P" : "N") db=0 sub=\(client.channels.count) "
             + "psub=\(client.patterns.count) ssub=0 multi=-1 qbuf=\(connection.queryBytes) omem=\(connection.outputBytes) "

@@ -29,6 +29,8 @@ final class ClientHandler: ChannelInboundHandler {
     private var isClosing = false
     private var isReadingStopped = false
     private var hasPushes = false
+    /// Limits that a command changed; the reader, which is lent to that command, takes them after it.
+    private var hasNewLimits = false
     /// Since when more output waits than the soft limit allows.
     private var overSoftLimitSince: Timestamp?
 
@@ -156,6 +158,7 @@ final class ClientHandler: ChannelInboundHandler {
                     }
                     commands &+= 1
                     consumed &+= reader.consumed
+                    if hasNewLimits { takeLimits(client) }
                     if loop.hasEvents, client.isSubscribed || loop.server.manualClock != nil {
                         loop.deliverEvents(current: client, &loop.reply)
                     }
@@ -337,6 +340,11 @@ final class ClientHandler: ChannelInboundHandler {
     /// After AUTH, HELLO and CONFIG SET: what the client may send now.
     func limitsChanged() {
         guard let client else { return }
+        if isRunning { hasNewLimits = true } else { takeLimits(client) }
+    }
+
+    private func takeLimits(_ client: Client) {
+        hasNewLimits = false
         reader.limits.isAuthenticated = client.isAuthenticated
         reader.limits.maxBulkLength = loop.configuration.maximumBulkLength
         reader.limits.maxCommandBytes = loop.configuration.maximumCommandBytes

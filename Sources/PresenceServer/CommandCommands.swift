@@ -83,7 +83,7 @@ enum CommandCommands {
             reply.set(1)
             describeKeys(command, &reply)
         }
-        reply.array(command.subcommands.count)
+        reply.set(command.subcommands.count)
         for subcommand in command.subcommands { describe(subcommand, &reply) }
     }
 

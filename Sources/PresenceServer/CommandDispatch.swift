@@ -48,6 +48,7 @@ enum CommandDispatch {
             wrongArity(command, loop, client, &reply)
             return
         }
+        client.lastSubcommand = command.name
         command.body(loop, client, request, bytes, &reply)
     }
 
