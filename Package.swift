@@ -55,17 +55,23 @@ let package = Package(
             ] + (usesJemalloc ? ["CJemalloc"] : [])
         ),
 
+        // Stories that run against the server in process and against the binary: their form, and who plays them.
+        .target(name: "TranscriptSupport", path: "Tests/TranscriptSupport"),
+
         .testTarget(name: "PresenceTests", dependencies: ["Presence", "PresenceTesting"]),
         .testTarget(name: "PresenceRESPTests", dependencies: ["PresenceRESP", "PresenceTesting"]),
         .testTarget(name: "PresenceStoreTests", dependencies: ["Presence", "PresenceStore", "PresenceTesting"]),
         .testTarget(
             name: "PresenceServerTests",
             dependencies: [
-                "PresenceServer", "PresenceStore", "PresenceTesting",
+                "Presence", "PresenceRESP", "PresenceServer", "PresenceStore", "PresenceTesting", "TranscriptSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]
         ),
-        .testTarget(name: "PresencedTests", dependencies: ["presenced", "PresenceTesting"]),
+        .testTarget(name: "PresencedTests", dependencies: ["presenced", "PresenceTesting", "TranscriptSupport"]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]
