@@ -128,7 +128,8 @@ enum PubSubCommands {
                 // As Redis: who publishes to himself gets the message before the reply.
                 message.excludedClient = client.id
                 if client.channels.contains(channel) { message.write(to: &reply) }
-                for pattern in client.patterns where GlobPattern.matches(pattern.span, channel.span) {
+                for (pattern, _) in loop.subscriptions.patterns(matching: channel)
+                where client.patterns.contains(pattern) {
                     message.write(to: &reply, pattern: pattern)
                 }
             }

@@ -143,7 +143,11 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Reads the rings that have something and sends what they say. Messages for `current` go into its replies.
     func deliverEvents(current: Client?, _ reply: inout ReplyBuffer) {
-        while let shard = wokenShards.popLast() {
+        // In the order in which they were woken: so a command that changed two shards is told in its order.
+        var next = 0
+        while next < wokenShards.count {
+            let shard = wokenShards[next]
+            next += 1
             guard let reader = publisher.reader else { continue }
             var isRead: Bool
             repeat {
@@ -157,6 +161,7 @@ final class ServerLoop: @unchecked Sendable {
                 }
             } while !isRead
         }
+        wokenShards.removeAll(keepingCapacity: true)
         deliverMessages(current: current, &reply)
     }
 
@@ -212,7 +217,7 @@ final class ServerLoop: @unchecked Sendable {
         while start < messages.count {
             let channel = messages[start].channel
             let excluded = messages[start].excludedClient
-            let patterns = subscriptions.patterns.filter { GlobPattern.matches($0.key.span, channel.span) }
+            let patterns = subscriptions.patterns(matching: channel)
             var end = start + 1
             // Neighbours on one channel go out as one buffer. With patterns they do not: their order is by message.
             if patterns.isEmpty {

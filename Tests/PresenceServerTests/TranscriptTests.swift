@@ -1,0 +1,61 @@
+import Foundation
+import Presence
+import PresenceStore
+import Testing
+import TranscriptSupport
+
+@testable import PresenceServer
+
+/// The stories of `Tests/Transcripts`, played against the server in process.
+@Suite struct TranscriptTests {
+    static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "Transcripts")
+
+    static let names: [String] = ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
+        .filter { $0.hasSuffix(".txt") }.sorted()
+
+    @Test(arguments: names)
+    func story(_ name: String) throws {
+        let text = try String(contentsOf: Self.folder.appending(path: name), encoding: .utf8)
+        let transcript = try Transcript(text)
+        let server = try server(for: transcript)
+        do {
+            try TranscriptRunner(server).run(transcript)
+        } catch let mismatch as TranscriptRunner.Mismatch {
+            Issue.record("\(name), \(mismatch)")
+        }
+    }
+
+    @Test func thereAreStories() {
+        #expect(Self.names.count >= 12)
+    }
+
+    /// A server with a transcript's settings: those that stories need.
+    private func server(for transcript: Transcript) throws -> EmbeddedServer {
+        var configuration = ServerConfiguration()
+        var policy = Policy()
+        var sessionTTL: Int64 = 120_000
+        var maxSessions = 32
+        for (name, value) in transcript.settings {
+            let duration = Transcript.duration(value) ?? 0
+            switch name {
+            case "requirepass": configuration.password = value
+            case "idle-after": policy.idleAfter = duration
+            case "away-after": policy.awayAfter = duration
+            case "disconnect-grace": policy.disconnectGrace = duration
+            case "lost-grace": policy.lostGrace = duration
+            case "session-ttl": sessionTTL = duration
+            case "max-sessions-per-user": maxSessions = Int(value) ?? 0
+            case "notify-keyspace-events":
+                configuration.keyspaceNotifications = value == "KEgx" ? [.keyspace, .keyevent, .generic, .expired] : []
+            case "proto-max-bulk-len": configuration.maximumBulkLength = Int(value) ?? 0
+            default: Issue.record("the runner does not know the setting \(name)")
+            }
+        }
+        return EmbeddedServer(configuration) {
+            $0.policy = policy
+            $0.sessionTTLMilliseconds = sessionTTL
+            $0.maxSessionsPerUser = maxSessions
+        }
+    }
+}
