@@ -112,6 +112,7 @@ struct TimerWheel: ~Copyable {
     /// The caller looks at each: `isDue` tells stale entries apart.
     mutating func takeDue(at now: Timestamp, into numbers: UnsafeMutablePointer<UInt32>) -> Int {
         let target = TimerWheel.tick(now, phase)
+        leapIfFarBehind(target)
         while currentTick < target {
             let next = currentTick + 1
             if !isWindowOpen {
@@ -145,9 +146,19 @@ struct TimerWheel: ~Copyable {
         let armed = header.armedTick
         guard armed != 0 else { return false }
         let end = (currentTick + 1) | (TimerWheel.fineCount - 1)
-        let isEarlier = Int32(bitPattern: TimerWheel.short(end) &- armed) >= 0
-        if isEarlier { header.armedTick = 0 }
-        return isEarlier
+        // Nothing is armed further ahead than the horizon: what seems to be is long past, as after a leap.
+        let ahead = Int32(bitPattern: armed &- TimerWheel.short(end))
+        let isLater = ahead > 0 && ahead <= Int32(TimerWheel.coarseCount * TimerWheel.fineCount)
+        if !isLater { header.armedTick = 0 }
+        return !isLater
+    }
+
+    /// After a pause longer than the wheel (a suspended machine, a test's clock) everything in it is due: one round over the buckets finds it all.
+    private mutating func leapIfFarBehind(_ target: UInt64) {
+        guard target > currentTick + TimerWheel.coarseCount << TimerWheel.fineBits else { return }
+        let window = target >> TimerWheel.fineBits - (TimerWheel.coarseCount - 1)
+        currentTick = window << TimerWheel.fineBits - 1
+        isWindowOpen = false
     }
 
     /// With no entries there is nothing to do in between.
