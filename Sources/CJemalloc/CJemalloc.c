@@ -1,5 +1,26 @@
 #include "CJemalloc.h"
 
-/// Read by jemalloc before main: background threads give dirty pages back; large blocks begin on a page of their own, so that a slab chunk of
-/// whole pages costs exactly its pages.
-const char *malloc_conf = "background_thread:true,cache_oblivious:false,dirty_decay_ms:5000,muzzy_decay_ms:5000";
+#include <jemalloc/jemalloc.h>
+#include <stdint.h>
+
+/// Read by jemalloc before main: background threads give dirty pages back. Debian's jemalloc is built without cache-oblivious placement, so
+/// a slab chunk of whole pages costs exactly its pages; the option that says so is unknown to it.
+const char *malloc_conf = "background_thread:true,dirty_decay_ms:5000,muzzy_decay_ms:5000";
+
+const char *presenced_jemalloc_version(void) {
+    const char *version = "unknown";
+    size_t size = sizeof(version);
+    mallctl("version", &version, &size, NULL, 0);
+    return version;
+}
+
+void presenced_jemalloc_refresh(void) {
+    uint64_t epoch = 1;
+    mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+}
+
+size_t presenced_jemalloc_figure(const char *name) {
+    size_t figure = 0;
+    size_t size = sizeof(figure);
+    return mallctl(name, &figure, &size, NULL, 0) == 0 ? figure : 0;
+}

@@ -1,0 +1,70 @@
+# presenced: what one can do here. `make help` lists it. Everything that is needed and missing is installed by the target that needs it.
+
+# Flags for every debug build; CI adds "-Xswiftc -warnings-as-errors". One set of flags means one build folder.
+SWIFT_FLAGS ?=
+# Settings for `make run`: make run SETTINGS="--port 6400 --session-ttl 90s"
+SETTINGS ?=
+# The binary that the real clients test.
+PRESENCED_BINARY ?= $(CURDIR)/.build/debug/presenced
+
+SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
+PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-swift test-clients lint format docs bench fuzz sanitize setup setup-tests clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Build for release and serve on the defaults, port 6399.
+	exec .build/release/presenced $(SETTINGS)
+
+build: setup ## Build presenced for release: .build/release/presenced.
+	@scripts/announce release "Building presenced for release" "about 5 minutes the first time on 2 cores, seconds after that"
+	swift build -c release --product presenced
+
+test: test-swift test-clients ## Set up, build, run the Swift tests, then real Redis clients against the real binary.
+
+test-swift: setup-tests ## The Swift tests alone.
+	@scripts/announce debug "Building presenced and its tests" "about 5 minutes the first time on 2 cores, seconds after that"
+	swift build --build-tests $(SWIFT_FLAGS)
+	swift test --skip-build $(SWIFT_FLAGS)
+
+test-clients: setup-tests ## redis-cli, redis-py and redis-benchmark against PRESENCED_BINARY (the debug build).
+	@test -x "$(PRESENCED_BINARY)" || swift build --product presenced $(SWIFT_FLAGS)
+	PRESENCED_BINARY="$(PRESENCED_BINARY)" $(PYTHON) -m pytest Tests/clients
+
+lint: ## Check the format of all Swift code.
+	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)
+
+format: ## Format all Swift code in place.
+	swift format --in-place --recursive --parallel $(SWIFT_SOURCES)
+
+docs: setup ## Write docs/CONFIGURATION.md, cluster.conf and the README's table anew from the code.
+	swift build --product presenced $(SWIFT_FLAGS)
+	scripts/write-documents .build/debug/presenced
+
+bench: setup-tests ## Measure presenced, beside Redis where it is installed; docs/BENCHMARKS.md says how to read it.
+	@scripts/announce bench "Building the benchmarks for release" "about 5 minutes the first time on 2 cores"
+	swift build -c release --product presenced
+	Benchmarks/run
+
+fuzz: setup ## Run the random tests (codec, model, laws) with fresh seeds for FUZZ_SECONDS (300).
+	@scripts/fuzz
+
+sanitize: setup ## Run the tests of store and codec under the thread and the address sanitizer.
+	@scripts/announce tsan "Building the tests for two sanitizers" "about 8 minutes the first time on 2 cores"
+	PRESENCED_ALLOCATOR=system swift test --scratch-path .build-tsan --sanitize=thread $(SWIFT_FLAGS) \
+		--filter 'PresenceStoreTests|PresenceRESPTests'
+	PRESENCED_ALLOCATOR=system swift test --scratch-path .build-asan --sanitize=address $(SWIFT_FLAGS) \
+		--filter 'PresenceStoreTests|PresenceRESPTests'
+
+setup: ## Install what a build needs (Debian packages).
+	@scripts/setup-debian libjemalloc-dev libssl-dev redis-tools
+
+setup-tests: setup ## Install what the tests need too (Debian packages, Python packages into .venv).
+	@scripts/setup-debian redis-server python3-venv
+	@scripts/setup-python
+
+clean: ## Remove everything that was built or installed here.
+	rm -rf .build .build-* Benchmarks/.build .venv

@@ -1,0 +1,81 @@
+import Glibc
+import PresenceServer
+import Synchronization
+
+/// The settings of the running process: what `CONFIG GET` reads and `CONFIG SET` changes.
+///
+/// A `CONFIG SET` of several pairs is one change: all are read and checked together on a copy; then the copy is applied
+/// whole, or nothing is. The lock guards the current values. It is held while they are applied, so that the changes of
+/// two clients reach store and server in one order; the locks of those two are taken inside it, and never the other way
+/// round.
+final class LiveSettings: ConfigurationPort {
+    private struct State {
+        var settings: Settings
+        var apply: @Sendable (Settings) -> Void
+    }
+
+    private let state: Mutex<State>
+
+    /// Starts with `settings`, which nobody is told of: who applies changes is ``attach(_:)``ed before clients come.
+    init(_ settings: Settings) {
+        state = Mutex(State(settings: settings, apply: { _ in }))
+    }
+
+    /// Hands changed settings to `apply` from now on.
+    func attach(_ apply: @escaping @Sendable (Settings) -> Void) {
+        state.withLock { $0.apply = apply }
+    }
+
+    /// The settings whose names match a glob pattern, in the table's order, as canonical text.
+    func get(matching pattern: String) -> [(name: String, value: String)] {
+        let settings = state.withLock { $0.settings }
+        let pattern = pattern.lowercased()
+        return Settings.table.filter { fnmatch(pattern, $0.name, 0) == 0 }.map { ($0.name, $0.read(settings)) }
+    }
+
+    /// Changes all of `pairs`, or none and says which is wrong. When it returns, they are in force.
+    func set(_ pairs: [(name: String, value: String)]) throws(ConfigurationPortError) {
+        let result = state.withLock { state -> Result<Void, ConfigurationPortError> in
+            do throws(ConfigurationPortError) {
+                let changed = try Self.changed(state.settings, by: pairs)
+                if changed != state.settings {
+                    state.apply(changed)
+                    state.settings = changed
+                }
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
+    private static func changed(
+        _ settings: Settings, by pairs: [(name: String, value: String)]
+    ) throws(ConfigurationPortError) -> Settings {
+        var settings = settings
+        var names: [String] = []
+        for (name, value) in pairs {
+            guard let setting = Setting.named(name) else { throw .unknown(name: name) }
+            guard setting.isLive else { throw .immutable(name: setting.name) }
+            guard !names.contains(setting.name) else { throw .duplicate(name: setting.name) }
+            names.append(setting.name)
+            do {
+                try setting.write(&settings, setting.isList ? SettingsFile.words(of: value) : [value])
+            } catch {
+                throw .invalid(name: setting.name, reason: error.message)
+            }
+        }
+        for relation in settings.brokenRelations() {
+            let name = relation.names.first(where: names.contains) ?? relation.names[0]
+            throw .invalid(name: name, reason: relation.message)
+        }
+        let clients = OpenFileLimit.raise(for: settings.maxclients)
+        guard clients == settings.maxclients || !names.contains("maxclients") else {
+            throw .invalid(
+                name: "maxclients",
+                reason: "the limit of open files allows \(clients); ulimit -n raises it at the start")
+        }
+        return settings
+    }
+}

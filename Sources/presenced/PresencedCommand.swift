@@ -1,0 +1,130 @@
+import ArgumentParser
+import Glibc
+import PresenceServer
+
+/// What one types: `presenced`, `presenced check-config`, `presenced --version`.
+@main
+struct PresencedCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "presenced",
+        abstract: "Presence for a whole product: who is here, right now. Speaks the Redis protocol.",
+        usage: """
+            presenced [--config <cluster.conf>] [--<setting> <value> ...]
+            presenced check-config [--config <cluster.conf>] [--<setting> <value> ...]
+            """,
+        version: "presenced \(presencedVersion)",
+        subcommands: [ServeCommand.self, CheckConfigCommand.self, DocumentationCommand.self],
+        defaultSubcommand: ServeCommand.self)
+}
+
+/// The words that both serving and checking take.
+struct SettingsOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("File of settings in redis.conf's form.", valueName: "cluster.conf"))
+    var config: String?
+
+    @Argument(
+        parsing: .allUnrecognized,
+        help: ArgumentHelp(
+            "Any setting: --port 6400, --session-ttl 90s. docs/CONFIGURATION.md lists them.",
+            valueName: "--setting value"))
+    var settings: [String] = []
+
+    /// Reads the file and the settings of the command line.
+    func read() throws -> Settings {
+        guard let config else { return try SettingsReader.read(file: nil, arguments: settings) }
+        guard let text = Self.contents(of: config) else {
+            throw SettingsProblems(lines: ["\(config): \(String(cString: strerror(errno)))"])
+        }
+        guard let text = String(validating: text, as: UTF8.self) else {
+            throw SettingsProblems(lines: ["\(config): the file is not UTF-8"])
+        }
+        return try SettingsReader.read(file: (config, text), arguments: settings)
+    }
+
+    /// The bytes of a file, or nil with the cause in `errno`.
+    private static func contents(of path: String) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var contents: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = Glibc.read(descriptor, &block, block.count)
+            guard count >= 0 else { return nil }
+            if count == 0 { return contents }
+            contents += block[..<count]
+        }
+    }
+}
+
+/// `presenced`: serves until SIGTERM, SIGINT or `SHUTDOWN`.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Serve (the default).",
+        discussion: """
+            Without --config the defaults hold. A setting on the command line wins over the file. All settings, with \
+            their bounds, are in docs/CONFIGURATION.md; `presenced check-config` says what is wrong with a file.
+            """)
+
+    @OptionGroup var options: SettingsOptions
+
+    func run() async throws {
+        try await orderly {
+            let settings = try options.read()
+            var daemon = Daemon(settings: settings, configurationFile: options.config ?? "")
+            try await daemon.run()
+        }
+    }
+}
+
+/// `presenced check-config`: says what is wrong with a configuration, and changes nothing.
+struct CheckConfigCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check-config", abstract: "Check a file and settings, show what would hold, and exit.")
+
+    @OptionGroup var options: SettingsOptions
+
+    func run() async throws {
+        try await orderly {
+            let settings = try options.read()
+            for line in settings.advice() { print("# advice: \(line)") }
+            print(SettingsDocumentation.differences(of: settings), terminator: "")
+        }
+    }
+}
+
+/// `presenced documentation settings|example|commands`: prints the documents that come from the tables in the code.
+struct DocumentationCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "documentation", abstract: "Print documents that are made from the code.", shouldDisplay: false)
+
+    enum Document: String, ExpressibleByArgument, CaseIterable {
+        case settings, example, commands
+    }
+
+    @Argument(help: "settings: docs/CONFIGURATION.md; example: cluster.conf; commands: the README's table.")
+    var document: Document
+
+    func run() {
+        switch document {
+        case .settings: print(SettingsDocumentation.reference, terminator: "")
+        case .example: print(SettingsDocumentation.example, terminator: "")
+        case .commands: print(CommandReference.presenceTable, terminator: "")
+        }
+    }
+}
+
+/// Runs `body`; what stops it is said on standard error, one line a problem, without a usage text that would bury it.
+private func orderly(_ body: () async throws -> Void) async throws {
+    do {
+        try await body()
+    } catch let problem as any Error & CustomStringConvertible
+        where problem is SettingsProblems || problem is StartProblem
+    {
+        for line in problem.description.split(separator: "\n") {
+            let bytes = Array("presenced: \(line)\n".utf8)
+            _ = write(STDERR_FILENO, bytes, bytes.count)
+        }
+        throw ExitCode(1)
+    }
+}

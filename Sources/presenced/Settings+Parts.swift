@@ -1,0 +1,63 @@
+import Presence
+import PresenceServer
+import PresenceStore
+
+/// What each part of the process is told of the settings.
+extension Settings {
+    /// The rules' settings.
+    var policy: Policy {
+        var policy = Policy()
+        policy.heartbeatHardLimit = Int64(heartbeatHardLimit)
+        policy.idleAfter = Int64(idleAfter)
+        policy.awayAfter = Int64(awayAfter)
+        policy.disconnectGrace = Int64(disconnectGrace)
+        policy.lostGrace = Int64(lostGrace)
+        return policy
+    }
+
+    /// A store of these settings, on that clock.
+    func store(clock: any PresenceClock) -> ShardedStore {
+        var configuration = ShardedStore.Configuration()
+        configuration.shards = shards
+        configuration.policy = policy
+        configuration.sessionTTLMilliseconds = Int64(sessionTTL)
+        configuration.maxSessionsPerUser = maxSessionsPerUser
+        configuration.maxActivityLength = maxActivityLength
+        configuration.maxMemoryBytes = maxmemory
+        configuration.changeRingBytes = changeRingSize
+        configuration.maxWords = maxWords
+        configuration.clock = clock
+        return ShardedStore(configuration)
+    }
+
+    /// Changes the live settings of a store.
+    func apply(to store: ShardedStore) {
+        store.update(policy: policy)
+        store.setSessionTTL(milliseconds: Int64(sessionTTL))
+        store.setMaxSessionsPerUser(maxSessionsPerUser)
+        store.setMaxActivityLength(maxActivityLength)
+        store.setMaxWords(maxWords)
+        store.setMaxMemory(maxmemory)
+    }
+
+    /// The RESP port's settings.
+    var server: ServerConfiguration {
+        var server = ServerConfiguration()
+        server.bind = bind
+        server.port = port
+        server.backlog = tcpBacklog
+        server.keyPrefix = keyPrefix
+        server.allowsDebugCommands = enableDebugCommand
+        server.isProtected = protectedMode
+        server.password = requirepass
+        server.maximumClients = maxclients
+        server.idleTimeoutSeconds = timeout
+        server.keepAliveSeconds = tcpKeepalive
+        server.maximumBulkLength = protoMaxBulkLength
+        server.maximumCommandBytes = clientQueryBufferLimit
+        server.outputLimits = outputLimits
+        server.keyspaceNotifications = keyspaceEvents
+        server.heartbeatIntervalMilliseconds = heartbeatInterval
+        return server
+    }
+}

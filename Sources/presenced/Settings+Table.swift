@@ -1,0 +1,184 @@
+extension Settings {
+    /// Every setting, in the order of the documentation. A setting is here only if it does something.
+    static let table: [Setting] = network + connections + presence + memory + work + events + testing
+
+    private static let network = [
+        Setting(
+            "bind", .network, \.bind, .addresses, isLive: false, isList: true,
+            """
+            Addresses to listen on; `*` is every IPv4 interface, `::` every interface. An address with a `-` in front is
+            left out without a word where this machine does not have it.
+            """),
+        Setting(
+            "port", .network, \.port, .integer(1...65_535), isLive: false,
+            "Port of the RESP listener: Redis's clients connect here."),
+        Setting(
+            "tcp-backlog", .network, \.tcpBacklog, .integer(1...65_535), isLive: false,
+            """
+            Connections that may wait to be accepted. Linux caps it at `net.core.somaxconn`.
+            """),
+        Setting(
+            "protected-mode", .network, \.protectedMode, .yesOrNo, isLive: true,
+            """
+            While it is on and `requirepass` is empty, clients of other machines are refused with an error that says so.
+            """),
+        Setting(
+            "requirepass", .network, \.requirepass, .text(0...512), isLive: true,
+            """
+            Password that clients give with `AUTH` or `HELLO`; empty for none. Connections that are already
+            authenticated stay so.
+            """),
+        Setting(
+            "maxclients", .network, \.maxclients, .integer(1...1_000_000), isLive: true,
+            """
+            Connections at one time; one more is told `ERR max number of clients reached` and closed. The limit of open
+            files is raised to fit, and this setting lowered, with a warning, where the system does not allow that.
+            """),
+        Setting(
+            "timeout", .network, \.timeout, .seconds(0...31_536_000), isLive: true,
+            """
+            Closes connections that sent nothing for this long; 0 keeps them. Subscribers are never closed for it.
+            """),
+        Setting(
+            "tcp-keepalive", .network, \.tcpKeepalive, .seconds(0...86_400), isLive: true,
+            """
+            Idle time after which the kernel asks whether a client's machine is still there; 0 never asks. Holds for
+            connections accepted from then on.
+            """),
+    ]
+
+    private static let connections = [
+        Setting(
+            "proto-max-bulk-len", .connections, \.protoMaxBulkLength, .bytes(1 << 20...512 << 20), isLive: true,
+            """
+            Longest single argument. A longer one is a protocol error, found before any memory is set aside for it.
+            """),
+        Setting(
+            "client-query-buffer-limit", .connections, \.clientQueryBufferLimit, .bytes(1 << 20...4 << 30),
+            isLive: true,
+            """
+            Longest whole command. A connection that sends a longer one is closed.
+            """),
+        Setting(
+            "client-output-buffer-limit", .connections, \.outputLimits, .outputLimits, isLive: true, isList: true,
+            isRepeatable: true,
+            """
+            Output that may wait for a client that does not read it: bytes at which the connection is closed at once,
+            bytes at which it is closed if it stays above them, and for how many seconds. `normal` are connections that
+            ask, `pubsub` those that subscribed. Before `AUTH`, where a password is set, the bound is 1 kB whatever is
+            said here.
+            """),
+    ]
+
+    private static let presence = [
+        Setting(
+            "key-prefix", .presence, \.keyPrefix, .text(1...64), isLive: false,
+            """
+            Keys that begin with it are users: `presence:user:alice` is the user `alice`. Every other key is a plain
+            string.
+            """),
+        Setting(
+            "heartbeat-interval", .presence, \.heartbeatInterval, .duration(1_000...3_600_000), isLive: true,
+            """
+            How often clients are expected to beat. `INFO presence` and `CONFIG GET` tell it to them; it must be shorter
+            than `session-ttl`, best a quarter, so that one lost beat changes nothing.
+            """),
+        Setting(
+            "session-ttl", .presence, \.sessionTTL, .duration(5_000...86_400_000), isLive: true,
+            """
+            Life of a session after its last heartbeat, unless `CONNECT` or `SET` chose another with `EX` or `PX`.
+            Sessions keep the one they were opened with. At most `heartbeat-hard-limit`.
+            """),
+        Setting(
+            "heartbeat-hard-limit", .presence, \.heartbeatHardLimit, .duration(5_000...86_400_000), isLive: true,
+            """
+            Nobody is shown live this long after his last heartbeat, whatever TTL was asked for; a client that asks for
+            more gets an error.
+            """),
+        Setting(
+            "idle-after", .presence, \.idleAfter, .duration(1_000...86_400_000 * 7), isLive: true,
+            """
+            Without activity for this long a user turns from `online` to `idle`. Sessions that never reported activity
+            are not called idle.
+            """),
+        Setting(
+            "away-after", .presence, \.awayAfter, .duration(1_000...86_400_000 * 7), isLive: true,
+            "Without activity for this long a user turns from `idle` to `away`. Must be longer than `idle-after`."),
+        Setting(
+            "disconnect-grace", .presence, \.disconnectGrace, .duration(0...3_600_000), isLive: true,
+            """
+            After a goodbye (`PRESENCE.DISCONNECT`) the user keeps his status for this long, so that who comes back at
+            once was never announced as gone.
+            """),
+        Setting(
+            "lost-grace", .presence, \.lostGrace, .duration(0...3_600_000), isLive: true,
+            """
+            The same after a connection that was lost without a goodbye. A TTL that runs out has no grace: it is one.
+            """),
+    ]
+
+    private static let memory = [
+        Setting(
+            "maxmemory", .memory, \.maxmemory, .bytes(0...16 << 40), isLive: true,
+            """
+            Bytes that records, strings and indexes may take; 0 for no bound. At the bound, records of offline users go
+            first; then new users and strings get Redis's `OOM` error. Heartbeats of known users always work.
+            """),
+        Setting(
+            "max-sessions-per-user", .memory, \.maxSessionsPerUser, .integer(1...50), isLive: true,
+            "Live sessions of one user; one more is refused with an error."),
+        Setting(
+            "max-activity-length", .memory, \.maxActivityLength, .integer(0...255), isLive: true,
+            "Longest activity text, in bytes; a longer one is refused with an error."),
+        Setting(
+            "max-words", .memory, \.maxWords, .integer(16...65_535), isLive: true,
+            """
+            Different devices, platforms and servers that a shard keeps by number instead of by text. One more is
+            refused with an error: these are names of kinds, not of things.
+            """),
+        Setting(
+            "change-ring-size", .memory, \.changeRingSize, .bytes(16 << 10...64 << 20), isLive: false,
+            """
+            Bytes of recent changes kept in each shard for those who read them, rounded up to a power of two. A reader
+            who falls further behind is told what he missed.
+            """),
+    ]
+
+    private static let work = [
+        Setting(
+            "shards", .work, \.shards, .integer(1...1_024, "a power of two") { $0 & ($0 - 1) == 0 }, isLive: false,
+            "Parts of the store, each with a lock of its own. 32 is enough for 16 cores."),
+        Setting(
+            "event-loops", .work, \.eventLoops, .integer(0...256), isLive: false,
+            "Threads that serve connections; 0 for one a core."),
+    ]
+
+    private static let events = [
+        Setting(
+            "notify-keyspace-events", .events, \.keyspaceEvents, .keyspaceNotifications, isLive: true,
+            """
+            Redis's keyspace notifications: `K` for channels `__keyspace@0__:<key>`, `E` for `__keyevent@0__:<event>`,
+            `g` for the event `del`, `x` for `expired`, `A` for both events. Nothing is sent without a channel letter
+            and an event letter.
+            """),
+        Setting(
+            "loglevel", .events, \.logLevel, .choice(["debug", "verbose", "notice", "warning", "nothing"]),
+            isLive: true,
+            "The least severe events that are logged. User ids appear at `debug` only."),
+        Setting(
+            "logfile", .events, \.logFile, .text(0...4_096), isLive: false,
+            "File that log lines are appended to; empty for standard error."),
+    ]
+
+    private static let testing = [
+        Setting(
+            "enable-debug-command", .testing, \.enableDebugCommand, .yesOrNo, isLive: false,
+            "Whether commands for tests are served: `PRESENCE.ADVANCE`."),
+        Setting(
+            "manual-clock", .testing, \.manualClock, .yesOrNo, isLive: false,
+            """
+            Time stands still and moves only by `PRESENCE.ADVANCE`; one event loop serves all. For tests only; needs
+            `enable-debug-command yes`.
+            """),
+    ]
+}
