@@ -27,7 +27,8 @@ struct CodeTests {
         var targets: Set<String> = []
         for part in manifest.split(separator: /\.(target|executableTarget|testTarget)\(/).dropFirst() {
             let names = part.matches(of: /"(\w+)"/).map { String($0.output.1) }
-            guard let target = names.first, !target.hasSuffix("Tests") else { continue }
+            // What only tests are built with has no row: it may import anything.
+            guard let target = names.first, !target.hasSuffix("Tests"), !part.contains("\"Tests/") else { continue }
             targets.insert(target)
             let dependencies = Set(names.dropFirst()).intersection(known).subtracting([target])
             let foreign = dependencies.subtracting(HouseRules.imports[target] ?? [])
