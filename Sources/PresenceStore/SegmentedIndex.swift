@@ -1,3 +1,5 @@
+import CPrefetch
+
 /// From the hash of a name to the number of its record: a directory of small segments that split one at a time.
 ///
 /// This is extendible hashing (Fagin, Nievergelt, Pippenger, Strong, 1979). A segment holds the entries of one prefix of the hash; when it is full it
@@ -90,10 +92,13 @@ struct SegmentedIndex: ~Copyable {
     @inline(__always)
     func likely(_ hash: UInt64) -> UInt32 { find(hash) { _ in true } }
 
-    /// Where the tags of `hash` lie: what a batch prefetches before `likely`.
+    /// Asks for the lines that `likely` will read.
     @inline(__always)
-    func tags(for hash: UInt64) -> UnsafeRawPointer {
-        UnsafeRawPointer(segment(for: hash)) + (SegmentedIndex.tagsOffset &+ Int(hash & 15) &* 16)
+    func prefetch(_ hash: UInt64) {
+        let segment = UnsafeRawPointer(segment(for: hash))
+        let group = Int(hash & 15)
+        presence_prefetch(segment + (SegmentedIndex.tagsOffset &+ group &* 16))
+        presence_prefetch(segment + (SegmentedIndex.numbersOffset &+ group &* 60))
     }
 
     // MARK: Changing

@@ -73,6 +73,7 @@ struct ShardState: ~Copyable, @unchecked Sendable {
 
     // MARK: Records
 
+    @inline(__always)
     func record(_ number: UInt32) -> UserRecord { UserRecord(slabs.address(number)) }
 
     @inline(__always)

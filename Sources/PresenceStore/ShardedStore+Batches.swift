@@ -1,10 +1,9 @@
-import CPrefetch
 import Presence
 
 /// Many users at once: all keys are hashed, grouped by shard, and a group is worked through under one lock while the next records are on their way.
 extension ShardedStore {
     /// Users worked through at a time. Bounds the time a lock is held, and the memory of a batch.
-    private static let groupLimit = 128
+    private static let groupLimit = 512
 
     /// One key of a batch.
     private struct Item {
@@ -21,7 +20,7 @@ extension ShardedStore {
     ///   - pairs: user, session, user, session, ...; an odd one at the end is ignored.
     ///   - isActive: whether persons acted there.
     ///   - unknown: called with the 1-based position of every pair whose session is unknown or over, in ascending order.
-    /// - Complexity: one look-up a pair, overlapped. Allocates nothing for up to 128 pairs without unknown ones.
+    /// - Complexity: one look-up a pair, overlapped. Allocates nothing for up to 512 pairs without unknown ones.
     public func beatAll(
         _ bytes: Span<UInt8>, _ pairs: Span<KeyRange>, isActive: Bool = false, at now: Timestamp,
         unknown: (Int) -> Void
@@ -30,7 +29,7 @@ extension ShardedStore {
         let total = pairs.count / 2
         while start < total {
             let count = min(total - start, ShardedStore.groupLimit)
-            var missing = InlineArray<2, UInt64>(repeating: 0)
+            var missing = InlineArray<8, UInt64>(repeating: 0)
             forEachGrouped(bytes, pairs, from: start, count: count, stride: 2) { state, user, hash, position in
                 bytes.extracting(pairs[position * 2 + 1].range).withUnsafeBytes { session in
                     if !state.beat(user, hash, BytesKey(session), isActive: isActive, at: now) {
@@ -51,14 +50,14 @@ extension ShardedStore {
     ///   - bytes: what the ranges point into.
     ///   - users: the users' ids.
     ///   - body: called with the 0-based position and the status of every user, in ascending order.
-    /// - Complexity: one look-up a user, overlapped. Allocates nothing for up to 128 users.
+    /// - Complexity: one look-up a user, overlapped. Allocates nothing for up to 512 users.
     public func statuses(
         _ bytes: Span<UInt8>, _ users: Span<KeyRange>, at now: Timestamp, _ body: (Int, Status) -> Void
     ) {
         var start = 0
         while start < users.count {
             let count = min(users.count - start, ShardedStore.groupLimit)
-            var found = InlineArray<128, Status>(repeating: .offline)
+            var found = InlineArray<512, Status>(repeating: .offline)
             forEachGrouped(bytes, users, from: start, count: count, stride: 1) { state, user, hash, position in
                 found[position - start] = state.status(user, hash, at: now)
             }
@@ -110,7 +109,7 @@ extension ShardedStore {
     private func prefetch(_ items: UnsafeMutableBufferPointer<Item>, from head: Int32, _ state: inout ShardState) {
         var place = head
         while place >= 0 {
-            presence_prefetch(state.index.tags(for: items[Int(place)].hash))
+            state.index.prefetch(items[Int(place)].hash)
             place = items[Int(place)].next
         }
         let records = state.slabs.reader
