@@ -10,7 +10,9 @@ import Synchronization
 /// Events of one user come in their order. Nothing is buffered for a consumer: he pulls from the store's rings at his own pace, and one who falls
 /// more than a ring behind gets `missed` with the number of events that he lost, then goes on.
 public struct Events: AsyncSequence, Sendable {
+    /// An entry of a change ring.
     public typealias Element = StoreEvent
+    /// The sequence only ends, it never fails.
     public typealias Failure = Never
 
     let store: ShardedStore

@@ -87,7 +87,9 @@ extension ShardState {
     ) -> (found: [(hash: UInt64, kind: KeyKind, key: [UInt8])], next: UInt64?) {
         var numbers: [(hash: UInt64, number: UInt32)] = []
         let records = slabs.reader
-        let next = index.numbers(around: position) { records.prefetch($0); numbers.append((0, $0)) }
+        let next = index.numbers(around: position) {
+            records.prefetch($0); numbers.append((0, $0))
+        }
         for place in numbers.indices { numbers[place].hash = hash(of: numbers[place].number) }
         numbers.sort { $0.hash < $1.hash }
         var found: [(hash: UInt64, kind: KeyKind, key: [UInt8])] = []

@@ -240,20 +240,24 @@ extension ShardState {
         var numbers = WordNumbers(device: 0, platform: 0, server: 0)
         let all = (words.device, words.platform, words.server)
         if all.0.count > 0 {
-            guard let number = devices.intern(all.0, hash: hashed(all.0), limit: limit) else {
+            guard let number = devices.intern(all.0.bindMemory(to: UInt8.self).span, hash: hashed(all.0), limit: limit)
+            else {
                 throw .tooManyWords(limit: limit)
             }
             numbers.device = number
         }
         if all.1.count > 0 {
-            guard let number = platforms.intern(all.1, hash: hashed(all.1), limit: limit) else {
+            guard
+                let number = platforms.intern(all.1.bindMemory(to: UInt8.self).span, hash: hashed(all.1), limit: limit)
+            else {
                 release(numbers)
                 throw .tooManyWords(limit: limit)
             }
             numbers.platform = number
         }
         if all.2.count > 0 {
-            guard let number = servers.intern(all.2, hash: hashed(all.2), limit: limit) else {
+            guard let number = servers.intern(all.2.bindMemory(to: UInt8.self).span, hash: hashed(all.2), limit: limit)
+            else {
                 release(numbers)
                 throw .tooManyWords(limit: limit)
             }

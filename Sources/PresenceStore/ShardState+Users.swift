@@ -186,8 +186,10 @@ extension ShardState {
 
     /// Whether the session has these words; one that is not given counts as the same.
     private func hasWords(_ session: SessionRecord, _ words: Words) -> Bool {
-        (words.device.count == 0 || devices.matches(session.device, words.device))
-            && (words.platform.count == 0 || platforms.matches(session.platform, words.platform))
-            && (words.server.count == 0 || servers.matches(session.server, words.server))
+        (words.device.count == 0 || devices.matches(session.device, words.device.bindMemory(to: UInt8.self).span))
+            && (words.platform.count == 0
+                || platforms.matches(session.platform, words.platform.bindMemory(to: UInt8.self).span))
+            && (words.server.count == 0
+                || servers.matches(session.server, words.server.bindMemory(to: UInt8.self).span))
     }
 }

@@ -45,8 +45,10 @@ extension ShardedStore {
     public func setString(_ key: String, _ value: String, lifetime: Duration? = nil) throws(StoreError) {
         let now = clock.now()
         let expiry = lifetime.map {
-            StringSetOptions.Expiry.at(now.advanced(byMilliseconds: $0.components.seconds * 1000
-                + $0.components.attoseconds / 1_000_000_000_000_000))
+            StringSetOptions.Expiry.at(
+                now.advanced(
+                    byMilliseconds: $0.components.seconds * 1000
+                        + $0.components.attoseconds / 1_000_000_000_000_000))
         }
         try setString(key.utf8.span, value.utf8.span, StringSetOptions(expiry: expiry ?? .none), at: now)
     }

@@ -2,33 +2,45 @@ import Presence
 
 /// Numbers that tell how a store is.
 public struct Statistics: Sendable {
-    /// Known users, offline ones too; those whose key exists; their sessions that were not seen to end yet.
+    /// Known users, offline ones too.
     public var users = 0
+    /// Users whose key exists for Redis's commands: a session is live, or a grace runs.
     public var presentUsers = 0
+    /// Sessions that were not seen to end yet.
     public var sessions = 0
     /// Plain strings.
     public var strings = 0
-    /// Since the start: sessions opened; heartbeats taken; heartbeats of sessions that were unknown or over.
+    /// Since the start: sessions opened.
     public var connects: UInt64 = 0
+    /// Since the start: heartbeats taken.
     public var beats: UInt64 = 0
+    /// Since the start: heartbeats of sessions that were unknown or over.
     public var unknownBeats: UInt64 = 0
-    /// Since the start: changes of a public status; sessions and strings that ran out; offline users forgotten for room; writes refused for memory.
+    /// Since the start: changes of a public status.
     public var statusChanges: UInt64 = 0
+    /// Since the start: sessions that ran out.
     public var expiredSessions: UInt64 = 0
+    /// Since the start: strings that ran out.
     public var expiredStrings: UInt64 = 0
+    /// Since the start: offline users forgotten for room.
     public var evictedUsers: UInt64 = 0
+    /// Since the start: writes refused for memory.
     public var refusedForMemory: UInt64 = 0
-    /// Since the start: look-ups of keys that existed, and that did not.
+    /// Since the start: look-ups of keys that existed.
     public var keyHits: UInt64 = 0
+    /// Since the start: look-ups of keys that did not.
     public var keyMisses: UInt64 = 0
-    /// Entries in the wheels, stale ones among them; records that they had looked at since the start.
+    /// Entries in the wheels, stale ones among them.
     public var timers = 0
+    /// Since the start: records that the wheels had looked at.
     public var timersLookedAt: UInt64 = 0
-    /// Since the start: entries of the change rings; events too large for one.
+    /// Since the start: entries of the change rings.
     public var changes: UInt64 = 0
+    /// Since the start: events too large for a ring.
     public var oversizedEvents = 0
-    /// Devices, platforms and servers in use, over all shards; refusals for a full table since the start.
+    /// Devices, platforms and servers in use, summed over the shards.
     public var words = 0
+    /// Since the start: words refused because a table was full.
     public var refusedWords = 0
     /// How late the wheels announced what time had changed.
     public var lateness = LatenessHistogram()
@@ -37,8 +49,9 @@ public struct Statistics: Sendable {
 
     /// Bytes that the store has taken, by part: whole slab chunks, segments, pages, rings; not counts times a constant.
     public struct MemoryByPart: Sendable {
-        /// Slab chunks, and of them the slots in use.
+        /// Slab chunks.
         public var slabs = 0
+        /// The slots in use of them.
         public var slabsInUse = 0
         /// Segments and directories of the index.
         public var index = 0

@@ -27,8 +27,10 @@ public struct KeyRange: Sendable, Hashable {
 
 /// Things that happen to keys and that readers may ask to hear of: Redis's keyspace notifications.
 public struct KeyspaceEvents: OptionSet, Sendable, Hashable {
+    /// The bits.
     public let rawValue: UInt8
 
+    /// A set from its bits.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Time ended a key (`expired`, class `x`).
@@ -105,9 +107,11 @@ public struct SessionDescription: Sendable, Hashable {
     public var id: [UInt8]
     /// What this session alone says.
     public var status: Status
-    /// Its device type, platform and server, as given.
+    /// Its device type, as given.
     public var device: [UInt8]?
+    /// Its platform, as given.
     public var platform: [UInt8]?
+    /// The server that holds it, as given.
     public var server: [UInt8]?
     /// Its last sign of life.
     public var lastHeartbeat: Timestamp
@@ -123,14 +127,23 @@ public struct SessionDescription: Sendable, Hashable {
 
 /// The fields of the seed's record of a present user: those of the user, and those of his most present session.
 public struct RecordFields: Sendable, Hashable {
+    /// The user's id, as it was given.
     public var userID: [UInt8]
+    /// His public status.
     public var status: Status
+    /// The latest activity or clean close of any of his devices that was visible then.
     public var lastSeen: Timestamp?
+    /// The session's last sign of life.
     public var lastHeartbeat: Timestamp?
+    /// The session's device.
     public var deviceType: [UInt8]?
+    /// The session's platform.
     public var platform: [UInt8]?
+    /// The session's id.
     public var connectionID: [UInt8]?
+    /// The server that holds the session.
     public var serverID: [UInt8]?
+    /// The user's activity text in force.
     public var activity: [UInt8]?
 }
 
@@ -183,7 +196,9 @@ public struct StringSetOptions: Sendable, Hashable {
         case ifPresent
     }
 
+    /// The end that the string gets.
     public var expiry: Expiry
+    /// When the write takes place at all.
     public var condition: Condition
 
     /// Options; by default the string never ends and replaces whatever was there.

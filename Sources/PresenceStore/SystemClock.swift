@@ -23,6 +23,7 @@ public struct SystemClock: PresenceClock {
     /// A clock that agrees with the wall clock now.
     public init() { offsetNanoseconds = SystemClock.read(CLOCK_REALTIME) - SystemClock.read(CLOCK_MONOTONIC) }
 
+    /// Now, by the monotonic clock.
     public func now() -> Timestamp {
         Timestamp(milliseconds: (SystemClock.read(CLOCK_MONOTONIC) + offsetNanoseconds) / 1_000_000)
     }

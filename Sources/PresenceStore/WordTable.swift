@@ -23,10 +23,10 @@ struct WordTable: ~Copyable {
     private(set) var refusedCount = 0
 
     /// The number of a word, one use more; nil if the table is full.
-    mutating func intern(_ bytes: UnsafeRawBufferPointer, hash: UInt64, limit: Int) -> UInt16? {
+    mutating func intern(_ bytes: Span<UInt8>, hash: UInt64, limit: Int) -> UInt16? {
         var hash = hash
         while let known = byHash[hash] {
-            if words[Int(known)].bytes.elementsEqual(bytes) {
+            if matches(known, bytes) {
                 words[Int(known)].uses += 1
                 return known
             }
@@ -37,7 +37,7 @@ struct WordTable: ~Copyable {
             return nil
         }
         let number = vacant.popLast() ?? UInt16(words.count)
-        let word = Word(bytes: [UInt8](bytes), hash: hash, uses: 1)
+        let word = Word(bytes: WordTable.copy(bytes), hash: hash, uses: 1)
         if Int(number) == words.count { words.append(word) } else { words[Int(number)] = word }
         byHash[hash] = number
         capacityBytes += WordTable.cost(bytes.count)
@@ -61,8 +61,17 @@ struct WordTable: ~Copyable {
     }
 
     /// Whether `number` is this word; none is the empty word.
-    func matches(_ number: UInt16, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        words[Int(number)].bytes.elementsEqual(bytes)
+    func matches(_ number: UInt16, _ bytes: Span<UInt8>) -> Bool {
+        let word = words[Int(number)].bytes
+        guard word.count == bytes.count else { return false }
+        for place in word.indices where word[place] != bytes[place] { return false }
+        return true
+    }
+
+    private static func copy(_ bytes: Span<UInt8>) -> [UInt8] {
+        [UInt8](capacity: bytes.count) { out in
+            for place in bytes.indices { out.append(bytes[place]) }
+        }
     }
 
     /// Every word in use, with the sessions that use it.
