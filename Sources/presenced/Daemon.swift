@@ -53,10 +53,11 @@ struct Daemon {
             shutdown: { shutdownRequest.yield() })
 
         // What CONFIG SET changes.
-        live.attach { changed in
+        live.attach { changed, names in
             changed.apply(to: store)
             server.apply(changed.server)
             log.level = LogDestination.level(named: changed.logLevel)
+            logger.notice("settings changed", metadata: ["names": "\(names.joined(separator: " "))"])
         }
 
         // Life, from here to the end.

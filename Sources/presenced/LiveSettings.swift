@@ -11,18 +11,18 @@ import Synchronization
 final class LiveSettings: ConfigurationPort {
     private struct State {
         var settings: Settings
-        var apply: @Sendable (Settings) -> Void
+        var apply: @Sendable (Settings, _ changed: [String]) -> Void
     }
 
     private let state: Mutex<State>
 
     /// Starts with `settings`, which nobody is told of: who applies changes is ``attach(_:)``ed before clients come.
     init(_ settings: Settings) {
-        state = Mutex(State(settings: settings, apply: { _ in }))
+        state = Mutex(State(settings: settings, apply: { _, _ in }))
     }
 
-    /// Hands changed settings to `apply` from now on.
-    func attach(_ apply: @escaping @Sendable (Settings) -> Void) {
+    /// Hands changed settings, and the names of those that changed, to `apply` from now on.
+    func attach(_ apply: @escaping @Sendable (Settings, _ changed: [String]) -> Void) {
         state.withLock { $0.apply = apply }
     }
 
@@ -39,7 +39,8 @@ final class LiveSettings: ConfigurationPort {
             do throws(ConfigurationPortError) {
                 let changed = try Self.changed(state.settings, by: pairs)
                 if changed != state.settings {
-                    state.apply(changed)
+                    let names = Settings.table.filter { $0.read(changed) != $0.read(state.settings) }.map(\.name)
+                    state.apply(changed, names)
                     state.settings = changed
                 }
                 return .success(())

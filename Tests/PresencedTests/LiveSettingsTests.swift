@@ -8,7 +8,7 @@ import Testing
 struct LiveSettingsTests {
     /// Settings with a record of everything that was applied.
     private final class Applied: Sendable {
-        let all = Mutex<[Settings]>([])
+        let all = Mutex<[(settings: Settings, names: [String])]>([])
     }
 
     private let applied = Applied()
@@ -17,7 +17,7 @@ struct LiveSettingsTests {
     init() {
         let applied = applied
         live = LiveSettings(Settings())
-        live.attach { settings in applied.all.withLock { $0.append(settings) } }
+        live.attach { settings, names in applied.all.withLock { $0.append((settings, names)) } }
     }
 
     private func value(_ name: String) -> String? { live.get(matching: name).first?.value }
@@ -49,8 +49,9 @@ struct LiveSettingsTests {
         #expect(value("maxmemory") == "67108864")
         let all = applied.all.withLock { $0 }
         #expect(all.count == 1)
-        #expect(all[0].sessionTTL == 60_000)
-        #expect(all[0].maxmemory == 64 << 20)
+        #expect(all[0].names == ["session-ttl", "maxmemory"])
+        #expect(all[0].settings.sessionTTL == 60_000)
+        #expect(all[0].settings.maxmemory == 64 << 20)
     }
 
     @Test("SET of what is already so applies nothing")

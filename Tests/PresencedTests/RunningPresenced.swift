@@ -12,7 +12,7 @@ final class RunningPresenced {
         .appending(path: "presenced")
 
     /// Starts it with these settings and waits until it accepts connections.
-    init(_ settings: String...) throws {
+    init(_ settings: [String] = []) throws {
         port = try Self.freePort()
         process.executableURL = Self.binary
         process.arguments = ["--port", String(port)] + settings
@@ -61,6 +61,16 @@ final class RunningPresenced {
         init(_ description: String) { self.description = description }
     }
 
+    /// A connection to it: a descriptor that the caller closes.
+    func connect() throws -> Int32 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard Self.connect(descriptor, to: port) else {
+            close(descriptor)
+            throw Failure("no connection to port \(port)")
+        }
+        return descriptor
+    }
+
     private static func loopback(_ port: Int) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -86,10 +96,14 @@ final class RunningPresenced {
     private static func connects(to port: Int) -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
+        return connect(descriptor, to: port)
+    }
+
+    private static func connect(_ descriptor: Int32, to port: Int) -> Bool {
         var address = loopback(port)
         return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
             }
         }
     }

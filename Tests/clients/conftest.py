@@ -1,5 +1,7 @@
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from harness import BINARY, REDIS_BENCHMARK, REDIS_CLI, Server
 
@@ -36,11 +38,12 @@ def start():
 
 @pytest.fixture
 def connect():
-    """Makes redis-py clients, and closes them with the test."""
+    """Makes redis-py clients that do not try again what failed, and closes them with the test."""
     clients = []
+    once = Retry(NoBackoff(), 0)
 
     def connect(server, **options):
-        options = {"decode_responses": True, "protocol": 2} | options
+        options = {"decode_responses": True, "protocol": 2, "retry": once} | options
         clients.append(redis.Redis(host=server.host, port=server.port, socket_timeout=10, **options))
         return clients[-1]
 

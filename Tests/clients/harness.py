@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -102,7 +103,7 @@ class Raw:
 
     def vanish(self):
         """Ends the connection with a reset, as a lost machine's kernel would."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def send(self, data):
@@ -197,6 +198,18 @@ def encode(*words):
         word = word if isinstance(word, bytes) else str(word).encode()
         out += b"$%d\r\n%s\r\n" % (len(word), word)
     return out
+
+
+def admitted(server):
+    """A connection that is served, or None if the server refuses it."""
+    raw = server.raw()
+    try:
+        if raw.command("PING") == b"+PONG":
+            return raw
+    except (EOFError, ConnectionError):
+        pass
+    raw.close()
+    return None
 
 
 def eventually(check, seconds=5.0):

@@ -6,7 +6,7 @@ import time
 import pytest
 import redis
 
-from harness import Raw, encode, eventually
+from harness import Raw, admitted, encode, eventually
 
 USER = "presence:user:carol"
 
@@ -135,7 +135,7 @@ def test_a_client_that_only_writes_is_not_read_from_for_ever(server, client):
         (["HGETALL", "string"], "WRONGTYPE Operation against a key holding the wrong kind of value"),
         (["PRESENCE.CONNECT", "alice", "s"], "key-prefix"),
         (["PRESENCE.MGET", USER, "alice"], "key-prefix"),
-        (["PRESENCE.CONNECT", USER, "s", "EX", "4"], "5 s"),
+        (["PRESENCE.CONNECT", USER, "s", "EX", "4"], "5000 ms"),
         (["PRESENCE.CONNECT", USER, "s", "EX", "301"], "heartbeat-hard-limit"),
         (["PRESENCE.CONNECT", USER, "s", "STATUS", "online"], "STATUS"),
         (["PRESENCE.CONNECT", USER, "s", "NONSENSE"], "syntax error"),
@@ -144,7 +144,7 @@ def test_a_client_that_only_writes_is_not_read_from_for_ever(server, client):
         (["CONFIG", "SET", "nope", "1"], "Unknown option or number of arguments for CONFIG SET - 'nope'"),
         (["CONFIG", "SET", "port", "7"], "can't set immutable config"),
         (["CONFIG", "SET", "timeout", "soon"], "is not a duration"),
-        (["DEBUG", "SLEEP", "1"], "enable-debug-command"),
+        (["PRESENCE.ADVANCE", "1"], "manual-clock"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None)
 def test_wrong_arguments_are_answered_with_what_is_wrong(client, words, error):
@@ -172,24 +172,13 @@ def test_keys_and_words_may_be_any_bytes(server):
 
 def test_one_more_than_maxclients_is_told_so(start):
     server = start("--maxclients", 10)
-    held = []
-    eventually(lambda: server.cli("PING") == "PONG")
-    while len(held) < 10:
-        raw = server.raw()
-        assert raw.command("PING") == b"+PONG"
-        held.append(raw)
+    held = [eventually(lambda: admitted(server)) for _ in range(10)]
     with server.raw() as one_more:
         assert one_more.rest() == b"-ERR max number of clients reached\r\n"
     held.pop().close()
-
-    def is_admitted():
-        with server.raw() as raw:
-            try:
-                return raw.command("PING") == b"+PONG"
-            except (EOFError, ConnectionError):
-                return False
-
-    eventually(is_admitted)
+    held.append(eventually(lambda: admitted(server)))
+    for raw in held:
+        raw.close()
 
 
 class TestBeforeAuth:
@@ -239,19 +228,18 @@ def test_an_unread_subscriber_is_closed_at_its_bound(start, connect):
     server = start("--client-output-buffer-limit", "pubsub", "1mb", "1mb", "1")
     publisher = connect(server)
     with server.raw() as deaf:
-        deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         assert deaf.command("SUBSCRIBE", "news") == [b"subscribe", b"news", 1]
         message = "x" * 100_000
         counts = [publisher.publish("news", message) for _ in range(300)]
         assert counts[0] == 1
         assert counts[-1] == 0
-        deaf.rest()
+        deaf.vanish()
     assert publisher.ping()
 
 
-def test_ten_thousand_connections_come_and_go(server, client):
-    for _ in range(20):
-        raws = [Raw(server.host, server.port) for _ in range(500)]
+def test_a_thousand_connections_come_and_go(server, client):
+    for _ in range(5):
+        raws = [Raw(server.host, server.port) for _ in range(200)]
         for raw in raws:
             raw.close()
     eventually(lambda: client.info("clients")["connected_clients"] < 10, 10)

@@ -114,7 +114,7 @@ def test_get_gives_the_eight_fields_of_the_record_in_order(bob):
 def test_hgetall_gives_the_same_fields(bob):
     record = json.loads(bob.get("presence:user:bob"))
     fields = bob.hgetall("presence:user:bob")
-    assert {name: value for name, value in record.items() if value is not None} == fields
+    assert {name: value or "" for name, value in record.items()} == fields
 
 
 def test_ttl_type_and_exists_are_those_of_a_key(bob):

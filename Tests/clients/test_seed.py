@@ -64,7 +64,7 @@ def test_a_key_that_runs_out_is_heard_of_once_and_on_time(client, connect, serve
 
 def test_setex_in_a_pipeline_without_a_transaction(client):
     with client.pipeline(transaction=False) as pipeline:
-        pipeline.setex(KEY, 60, record())
+        pipeline.execute_command("SETEX", KEY, 60, record())
         pipeline.get(KEY)
         pipeline.ttl(KEY)
         ok, got, ttl = pipeline.execute()
