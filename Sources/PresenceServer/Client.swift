@@ -29,6 +29,8 @@ final class Client {
 
     /// Close when everything written so far is sent: after QUIT, and after what no one can go on from.
     var closesAfterReply = false
+    /// A command changed what its next ones may be; the reader takes that after it.
+    var hasNewLimits = false
     /// Its next command waits: one that asked other event loops is not answered yet.
     var isSuspended = false
 

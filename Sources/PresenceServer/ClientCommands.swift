@@ -16,7 +16,8 @@ enum ClientCommands {
             "The number of this connection"
         ) { _, client, _, _, reply in reply.integer(client.id) },
         Command(
-            "client|getname", arity: 2, [.noScript, .loading, .stale], [.connection], since: "2.6.9", group: "connection",
+            "client|getname", arity: 2, [.noScript, .loading, .stale], [.connection], since: "2.6.9",
+            group: "connection",
             "The name of this connection"
         ) { _, client, _, _, reply in
             if client.name.isEmpty { reply.null() } else { reply.bulk(client.name) }
@@ -25,7 +26,8 @@ enum ClientCommands {
             "client|setname", "connection-name", arity: 3, [.noScript, .loading, .stale], [.connection], since: "2.6.9",
             group: "connection", "Names this connection", setName),
         Command(
-            "client|setinfo", "LIB-NAME libname | LIB-VER libver", arity: 4, [.noScript, .loading, .stale], [.connection],
+            "client|setinfo", "LIB-NAME libname | LIB-VER libver", arity: 4, [.noScript, .loading, .stale],
+            [.connection],
             since: "7.2.0", group: "connection", "Tells the client's library and its version", setInfo),
         Command(
             "client|info", arity: 2, [.noScript, .loading, .stale], [.connection], since: "6.2.0", group: "connection",
@@ -148,7 +150,8 @@ enum ClientCommands {
             let last = table.commands[client.lastCommand]
             command = last.subcommands.isEmpty || client.lastSubcommand.isEmpty ? last.name : client.lastSubcommand
         }
-        return "id=\(client.id) addr=\(connection.remote) laddr=\(connection.local) name=\(text(client.name)) age=\(age) "
+        return
+            "id=\(client.id) addr=\(connection.remote) laddr=\(connection.local) name=\(text(client.name)) age=\(age) "
             + "idle=\(idle) flags=\(client.isSubscribed ? "P" : "N") db=0 sub=\(client.channels.count) "
             + "psub=\(client.patterns.count) ssub=0 multi=-1 qbuf=\(connection.queryBytes) omem=\(connection.outputBytes) "
             + "cmd=\(command) user=default resp=\(client.version.rawValue) lib-name=\(text(client.libraryName)) "

@@ -5,7 +5,7 @@ import PresenceRESP
 /// One connection's bytes: finds the commands in what a read brought, has them run, and writes all their replies at once.
 ///
 /// ```
-///  channelRead ──> RequestReader (in place) ──> CommandDispatch ──> loop.reply ──> one write, one flush
+///  channelRead ──> RequestReader (in place) ──> Pipeline ──> loop.reply ──> one write, one flush
 ///       │                                                                │
 ///       └─ half a command, or what must wait: `pending`                  └─ kernel full: stop reading, stop running
 /// ```
@@ -19,7 +19,6 @@ final class ClientHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let loop: ServerLoop
-    private let table = CommandTable.shared
     private var reader: RequestReader
     /// Received and not yet consumed: the begin of a command, or commands that wait while output does.
     private var pending: ByteBuffer?
@@ -27,15 +26,10 @@ final class ClientHandler: ChannelInboundHandler {
     private(set) var client: Client?
     private var isRunning = false
     private var isClosing = false
-    private var isReadingStopped = false
+    private(set) var isReadingStopped = false
     private var hasPushes = false
-    /// Limits that a command changed; the reader, which is lent to that command, takes them after it.
-    private var hasNewLimits = false
     /// Since when more output waits than the soft limit allows.
     private var overSoftLimitSince: Timestamp?
-
-    /// Replies that are written before the rest of a read is looked at, so that a pipeline of large replies is bounded.
-    static let replyBatchBytes = 256 * 1024
 
     init(loop: ServerLoop) {
         self.loop = loop
@@ -61,7 +55,8 @@ final class ClientHandler: ChannelInboundHandler {
         guard client == nil else { return }
         let isAuthenticated = loop.configuration.password.isEmpty
         let client = Client(
-            id: loop.server.nextClientID(), handler: self, isAuthenticated: isAuthenticated, now: loop.server.clock.now())
+            id: loop.server.nextClientID(), handler: self, isAuthenticated: isAuthenticated,
+            now: loop.server.clock.now())
         self.client = client
         loop.add(client)
         loop.counters.connections.add(1)
@@ -131,60 +126,20 @@ final class ClientHandler: ChannelInboundHandler {
         loop.finishBatch()
     }
 
-    private enum Stop {
-        case consumed, incomplete, batchIsFull, paused
-    }
-
-    /// The inner loop: one pass over the bytes of a read. Nothing in it allocates, and nothing writes to a channel.
-    private func runCommands(_ bytes: inout ByteBuffer, _ client: Client) -> Stop {
-        var consumed = 0
-        var commands = 0
-        var stop = Stop.consumed
-        bytes.withUnsafeReadableBytes { raw in
-            let span = raw.bindMemory(to: UInt8.self).span
-            reading: while true {
-                if client.isSuspended || client.closesAfterReply || isReadingStopped {
-                    stop = .paused
-                    break
-                }
-                guard consumed < span.count else { break }
-                switch reader.next(in: span, from: consumed) {
-                case .command:
-                    if reader.isInlineDecoded {
-                        let decoded = reader.inlineBytes
-                        CommandDispatch.run(table, loop, client, reader, decoded.span, &loop.reply)
-                    } else {
-                        CommandDispatch.run(table, loop, client, reader, span, &loop.reply)
-                    }
-                    commands &+= 1
-                    consumed &+= reader.consumed
-                    if hasNewLimits { takeLimits(client) }
-                    if loop.hasEvents, client.isSubscribed || loop.server.manualClock != nil {
-                        loop.deliverEvents(current: client, &loop.reply)
-                    }
-                    if loop.reply.count >= ClientHandler.replyBatchBytes {
-                        stop = .batchIsFull
-                        break reading
-                    }
-                case .empty:
-                    consumed &+= reader.consumed
-                case .incomplete:
-                    stop = .incomplete
-                    break reading
-                case .failure(let error):
-                    fail(error, client)
-                    consumed = span.count
-                    break reading
-                }
-            }
+    /// Runs the commands in place. No channel is written to while the reader and the replies are lent to it.
+    private func runCommands(_ bytes: inout ByteBuffer, _ client: Client) -> Pipeline.Stop {
+        guard !client.isSuspended, !client.closesAfterReply, !isReadingStopped else { return .paused }
+        let outcome = bytes.withUnsafeReadableBytes { raw in
+            Pipeline.run(raw.bindMemory(to: UInt8.self).span, &reader, loop, client, &loop.reply)
         }
-        bytes.moveReaderIndex(forwardBy: consumed)
-        if commands > 0 {
+        bytes.moveReaderIndex(forwardBy: outcome.consumed)
+        if let failure = outcome.failure { fail(failure, client) }
+        if outcome.commands > 0 {
             client.lastCommandAt = loop.now
-            loop.counters.commands.add(commands)
+            loop.counters.commands.add(outcome.commands)
         }
         if loop.hasEvents || loop.hasMessages { loop.deliverEvents(current: client, &loop.reply) }
-        return stop
+        return outcome.stop
     }
 
     private func fail(_ error: ProtocolError, _ client: Client) {
@@ -340,11 +295,14 @@ final class ClientHandler: ChannelInboundHandler {
     /// After AUTH, HELLO and CONFIG SET: what the client may send now.
     func limitsChanged() {
         guard let client else { return }
-        if isRunning { hasNewLimits = true } else { takeLimits(client) }
+        // The reader is lent to the command that changed them: then it takes them afterwards.
+        if isRunning { client.hasNewLimits = true } else { takeLimits(&reader) }
     }
 
-    private func takeLimits(_ client: Client) {
-        hasNewLimits = false
+    /// Gives the reader the limits in force.
+    func takeLimits(_ reader: inout RequestReader) {
+        guard let client else { return }
+        client.hasNewLimits = false
         reader.limits.isAuthenticated = client.isAuthenticated
         reader.limits.maxBulkLength = loop.configuration.maximumBulkLength
         reader.limits.maxCommandBytes = loop.configuration.maximumCommandBytes

@@ -28,7 +28,8 @@ struct Command: Sendable {
 
     init(
         _ name: String, _ syntax: String = "", arity: Int, _ flags: CommandFlags, _ categories: CommandCategories,
-        keys: KeyPositions = .none, keyUse: KeyUse = .readOnly, since: String, group: String, complexity: String = "O(1)",
+        keys: KeyPositions = .none, keyUse: KeyUse = .readOnly, since: String, group: String,
+        complexity: String = "O(1)",
         _ summary: String, subcommands: [Command] = [], _ body: @escaping Body
     ) {
         self.name = name
@@ -98,7 +99,8 @@ struct CommandFlags: OptionSet, Sendable {
     static let whileSubscribed = CommandFlags(rawValue: 1 << 15)
 
     private static let all: [(CommandFlags, StaticString)] = [
-        (.write, "write"), (.readOnly, "readonly"), (.denyOutOfMemory, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
+        (.write, "write"), (.readOnly, "readonly"), (.denyOutOfMemory, "denyoom"), (.admin, "admin"),
+        (.pubsub, "pubsub"),
         (.noScript, "noscript"), (.loading, "loading"), (.stale, "stale"), (.fast, "fast"), (.noAuth, "no_auth"),
     ]
 

@@ -58,7 +58,8 @@ enum CommandCommands {
         }
         reply.array(request.argumentCount - 2)
         for index in 2..<request.argumentCount {
-            if let command = CommandTable.shared.command(named: Text.string(bytes, request.argument(index), limit: 64)) {
+            if let command = CommandTable.shared.command(named: Text.string(bytes, request.argument(index), limit: 64))
+            {
                 describe(command, &reply)
             } else {
                 reply.null()

@@ -2,13 +2,12 @@ import PresenceRESP
 
 /// From a command's bytes to its function: name, permission, arity.
 enum CommandDispatch {
-    /// Runs one command. All it says goes into `reply`.
+    /// Runs the command with this number, -1 if there is none of its name. All it says goes into `reply`.
     @inline(__always)
     static func run(
-        _ table: CommandTable, _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader,
-        _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+        _ number: Int, _ table: CommandTable, _ loop: ServerLoop, _ client: Client,
+        _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
     ) {
-        let number = table.number(of: Word(bytes, request.argument(0)))
         guard number >= 0 else {
             unknown(loop, client, request, bytes, &reply)
             return

@@ -66,8 +66,10 @@ enum CommandSyntax {
                 if word == "|" {
                     alternatives.append([])
                 } else if word == "[" {
-                    add(optional: sequence(), to: &alternatives[alternatives.count - 1])
+                    let inner = sequence()
+                    let isRepetition = words[position - 1] == "..."
                     position += 1
+                    add(inner, isRepetition, to: &alternatives[alternatives.count - 1])
                 } else if word == "..." {
                     continue
                 } else {
@@ -105,11 +107,9 @@ enum CommandSyntax {
             word.first?.isUppercase == true && word.allSatisfy { !$0.isLowercase }
         }
 
-        private func add(optional inner: [Argument], to arguments: inout [Argument]) {
+        private func add(_ inner: [Argument], _ isRepetition: Bool, to arguments: inout [Argument]) {
             // `key [key ...]`, `key session [key session ...]`: what stands before may be repeated.
-            if !inner.isEmpty, inner.count <= arguments.count,
-                Array(arguments.suffix(inner.count)) == inner, words[position - 1] == "..."
-            {
+            if isRepetition, inner.count <= arguments.count, Array(arguments.suffix(inner.count)) == inner {
                 arguments.removeLast(inner.count)
                 var repeated = inner.count == 1 ? inner[0] : group(inner)
                 repeated.isRepeated = true

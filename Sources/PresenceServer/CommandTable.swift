@@ -23,6 +23,9 @@ final class CommandTable: Sendable {
     /// Numbers of commands by hash; -1 where there is none.
     private let buckets: [Int16]
     private let mask: Int
+    /// The numbers of PRESENCE.BEAT and PRESENCE.ACTIVE, which are run in batches.
+    let beat: Int
+    let active: Int
 
     init(_ commands: [Command]) {
         self.commands = commands
@@ -43,6 +46,8 @@ final class CommandTable: Sendable {
         }
         self.buckets = buckets
         mask = size - 1
+        beat = commands.firstIndex { $0.name == "presence.beat" } ?? -2
+        active = commands.firstIndex { $0.name == "presence.active" } ?? -2
     }
 
     /// The number of the command with this name, or -1. Allocates nothing.

@@ -3,7 +3,9 @@ import PresenceRESP
 
 /// The connection itself: who is there, in which version of the protocol, and whether it may.
 enum ConnectionCommands {
-    static let table: [Command] = [
+    static let table: [Command] = connection + ClientCommands.table
+
+    private static let connection: [Command] = [
         Command(
             "hello", "[protover [AUTH username password] [SETNAME clientname]]", arity: -1,
             [.noScript, .loading, .stale, .fast, .noAuth], [.connection],
@@ -26,7 +28,7 @@ enum ConnectionCommands {
         Command(
             "quit", arity: -1, [.noScript, .loading, .stale, .fast, .noAuth, .whileSubscribed], [.connection],
             since: "1.0.0", group: "connection", "Closes the connection after the replies so far", quit),
-    ] + ClientCommands.table
+    ]
 
     /// What a name or a library's name may not contain: blanks and what is not printable ASCII.
     static func isPrintable(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {

@@ -29,7 +29,10 @@ enum HelpText {
     /// The answer of `PRESENCE.HELP <command>`.
     static func write(_ command: Command, _ reply: inout ReplyBuffer) {
         let lines =
-            [usage(command), "    \(command.summary).", "    complexity: \(command.complexity)", "    since: \(command.since)"]
+            [
+                usage(command), "    \(command.summary).", "    complexity: \(command.complexity)",
+                "    since: \(command.since)",
+            ]
             + command.subcommands.map { "    \(usage($0)): \($0.summary)." }
         reply.array(lines.count)
         for line in lines { status(line, &reply) }

@@ -11,7 +11,8 @@ enum KeyCommands {
             "Deletes keys; of a user, ends his sessions", remove),
         Command(
             "unlink", "key [key ...]", arity: -2, [.write, .fast], [.keyspace], keys: .all, keyUse: .remove,
-            since: "4.0.0", group: "generic", complexity: "O(N) where N is the number of keys", "The same as DEL", remove),
+            since: "4.0.0", group: "generic", complexity: "O(N) where N is the number of keys", "The same as DEL",
+            remove),
         Command(
             "exists", "key [key ...]", arity: -2, [.readOnly, .fast], [.keyspace], keys: .all, since: "1.0.0",
             group: "generic", complexity: "O(N) where N is the number of keys",

@@ -17,7 +17,9 @@ enum Listener {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             // One read a turn: a busy client does not hold up the others of its loop.
             .childChannelOption(.maxMessagesPerRead, value: 1)
-            .childChannelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 2048, maximum: 65_536))
+            .childChannelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 2048, maximum: 65_536)
+            )
             .childChannelInitializer { channel in
                 guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else {
                     return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
@@ -45,7 +47,8 @@ enum Listener {
         // As Redis: the first probe after the time set, then three, a third of it apart.
         try? options.setOption(.socketOption(.so_keepalive), value: 1)
         try? options.setOption(.tcpOption(.init(rawValue: tcpKeepIdle)), value: SocketOptionValue(seconds))
-        try? options.setOption(.tcpOption(.init(rawValue: tcpKeepInterval)), value: SocketOptionValue(max(1, seconds / 3)))
+        try? options.setOption(
+            .tcpOption(.init(rawValue: tcpKeepInterval)), value: SocketOptionValue(max(1, seconds / 3)))
         try? options.setOption(.tcpOption(.init(rawValue: tcpKeepCount)), value: 3)
     }
 
@@ -54,7 +57,7 @@ enum Listener {
     private static let tcpKeepInterval: CInt = 5
     private static let tcpKeepCount: CInt = 6
 
-    private static func refusal(_ channel: any Channel, _ loop: ServerLoop) -> StaticString? {
+    private static func refusal(_ channel: any Channel, _ loop: ServerLoop) -> String? {
         let configuration = loop.configuration
         if configuration.isProtected, configuration.password.isEmpty, !isLoopback(channel.remoteAddress) {
             return protectedModeText
@@ -84,8 +87,18 @@ enum Listener {
         return address.protocol == .inet6 ? "[\(ip)]:\(port)" : "\(ip):\(port)"
     }
 
-    private static let protectedModeText: StaticString =
-        "-DENIED presenced is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting from the same host the server is running, however MAKE SURE it is not publicly accessible from internet if you do so. 2) Alternatively you can just disable the protected mode by editing the configuration file, and setting the protected-mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password with requirepass. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n"
+    /// Redis's text, with the remedies that there are here.
+    private static let protectedModeText = [
+        "-DENIED presenced is running in protected mode because protected mode is enabled and no password is set for the",
+        "default user. In this mode connections are only accepted from the loopback interface. If you want to connect from",
+        "external computers you may adopt one of the following solutions: 1) Just disable protected mode sending the command",
+        "'CONFIG SET protected-mode no' from the loopback interface by connecting from the same host the server is running,",
+        "however MAKE SURE it is not publicly accessible from internet if you do so. 2) Alternatively you can just disable the",
+        "protected mode by editing the configuration file, and setting the protected-mode option to 'no', and then restarting",
+        "the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option.",
+        "4) Setup an authentication password for the default user with requirepass. NOTE: You only need to do one of the above",
+        "things in order for the server to start accepting connections from the outside.\r\n",
+    ].joined(separator: " ")
 }
 
 /// Says why a connection is not served, and closes it.
@@ -93,12 +106,12 @@ private final class RefusalHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let text: StaticString
+    private let text: String
 
-    init(_ text: StaticString) { self.text = text }
+    init(_ text: String) { self.text = text }
 
     func channelActive(context: ChannelHandlerContext) {
-        let buffer = context.channel.allocator.buffer(staticString: text)
+        let buffer = context.channel.allocator.buffer(string: text)
         let channel = context.channel
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.whenComplete { _ in channel.close(promise: nil) }

@@ -15,7 +15,8 @@ enum Numbers {
             let digit = Int64(bytes[index]) - 0x30
             guard digit >= 0, digit <= 9 else { return nil }
             let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-            let (sum, carry) = isNegative
+            let (sum, carry) =
+                isNegative
                 ? product.subtractingReportingOverflow(digit) : product.addingReportingOverflow(digit)
             guard !overflow, !carry else { return nil }
             value = sum

@@ -10,12 +10,15 @@ enum PresenceQueryCommands {
             group: "presence", "Status, last seen, activity and version of a user", get),
         Command(
             "presence.mget", "key [key ...]", arity: -2, [.readOnly, .fast], [.presence], keys: .all, since: "0.1.0",
-            group: "presence", complexity: "O(N) where N is the number of users", "The statuses of several users", getAll),
+            group: "presence", complexity: "O(N) where N is the number of users", "The statuses of several users",
+            getAll),
         Command(
-            "presence.sessions", "key", arity: 2, [.readOnly], [.presence], keys: .one, since: "0.1.0", group: "presence",
+            "presence.sessions", "key", arity: 2, [.readOnly], [.presence], keys: .one, since: "0.1.0",
+            group: "presence",
             complexity: "O(N) where N is the number of sessions", "The live sessions of a user", sessions),
         Command(
-            "presence.set", "key [STATUS auto | dnd | away | idle | invisible] [ACTIVITY text] [EX seconds | PX milliseconds]",
+            "presence.set",
+            "key [STATUS auto | dnd | away | idle | invisible] [ACTIVITY text] [EX seconds | PX milliseconds]",
             arity: -4, [.write, .denyOutOfMemory, .fast], [.presence], keys: .one, keyUse: .readWrite, since: "0.1.0",
             group: "presence", "Sets a user's status and activity by hand, for good or for a time", set),
         Command(

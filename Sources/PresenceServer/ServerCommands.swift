@@ -30,7 +30,8 @@ enum ServerCommands {
     private static let configSubcommands: [Command] = [
         Command(
             "config|get", "parameter [parameter ...]", arity: -3, [.admin, .noScript, .loading, .stale],
-            [.admin, .dangerous], since: "2.0.0", group: "server", "The values of settings, by glob patterns", configGet),
+            [.admin, .dangerous], since: "2.0.0", group: "server", "The values of settings, by glob patterns", configGet
+        ),
         Command(
             "config|set", "parameter value [parameter value ...]", arity: -4, [.admin, .noScript, .loading, .stale],
             [.admin, .dangerous], since: "2.0.0", group: "server", "Changes settings, all or none", configSet),

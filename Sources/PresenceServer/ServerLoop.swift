@@ -29,6 +29,8 @@ final class ServerLoop: @unchecked Sendable {
     var output = ByteBufferAllocator().buffer(capacity: 4096)
     /// Where a batch's keys and sessions lie.
     var ranges: [KeyRange] = []
+    /// The same of heartbeats that wait for their batch.
+    var beatRanges: [KeyRange] = []
 
     private(set) var clients: [Int: Client] = [:]
     var subscriptions = LoopSubscriptions()
@@ -116,7 +118,7 @@ final class ServerLoop: @unchecked Sendable {
     /// Timers that one shard may fire in one slice: about a millisecond's work for a loop's shards.
     static let advanceBudget = 256
 
-    private func inspectClients() {
+    func inspectClients() {
         now = server.clock.now()
         // A closing client leaves the table.
         for client in Array(clients.values) { client.handler.inspect() }

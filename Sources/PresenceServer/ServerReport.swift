@@ -61,7 +61,8 @@ struct ServerReport {
             ("used_memory_peak_rss", "\(use.peakResident)"),
             ("used_memory_dataset", "\(statistics.memory.total)"), ("allocator_allocated", "\(use.allocated)"),
             ("allocator_active", "\(use.active)"), ("maxmemory", "\(statistics.memory.limit)"),
-            ("maxmemory_human", ServerReport.human(statistics.memory.limit)), ("mem_allocator", server.process.allocator),
+            ("maxmemory_human", ServerReport.human(statistics.memory.limit)),
+            ("mem_allocator", server.process.allocator),
         ]
     }
 

@@ -51,7 +51,8 @@ struct Word: Hashable, Sendable, ExpressibleByStringLiteral {
     /// Spreads the words over a table. Names differ in few bits, hence the multiplications.
     @inline(__always)
     var hash: UInt64 {
-        let mixed = (first &* 0x9e37_79b9_7f4a_7c15) ^ (second &* 0xd6e8_feb8_6659_fd93) ^ (third &* 0xa076_1d64_78bd_642f)
+        let mixed =
+            (first &* 0x9e37_79b9_7f4a_7c15) ^ (second &* 0xd6e8_feb8_6659_fd93) ^ (third &* 0xa076_1d64_78bd_642f)
         return mixed ^ (mixed >> 29)
     }
 

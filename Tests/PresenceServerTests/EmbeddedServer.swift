@@ -3,6 +3,7 @@ import NIOCore
 import NIOEmbedded
 import Presence
 import PresenceStore
+import PresenceTesting
 import Synchronization
 import Testing
 import TranscriptSupport
@@ -11,14 +12,28 @@ import TranscriptSupport
 
 /// A whole server without sockets: one event loop that runs when it is told to, a clock that stands still, a real store.
 final class EmbeddedServer: TranscriptTransport {
-    let clock = ManualClock()
+    let clock: any PresenceClock
+    private let move: (Int64) -> Void
     let store: ShardedStore
     let loop: ServerLoop
     let eventLoop = EmbeddedEventLoop()
     let settings: TestSettings
     let shutdownCount = Tally()
 
-    init(_ configuration: ServerConfiguration = ServerConfiguration(), store change: (inout ShardedStore.Configuration) -> Void = { _ in }) {
+    /// - Parameter isManual: whether the clock is the server's own for tests, so that PRESENCE.ADVANCE works and all is told at once.
+    init(
+        _ configuration: ServerConfiguration = ServerConfiguration(), isManual: Bool = true,
+        store change: (inout ShardedStore.Configuration) -> Void = { _ in }
+    ) {
+        if isManual {
+            let manual = ManualClock()
+            clock = manual
+            move = { manual.advance(byMilliseconds: $0) }
+        } else {
+            let test = TestClock()
+            clock = test
+            move = { test.advance(byMilliseconds: $0) }
+        }
         var storeConfiguration = ShardedStore.Configuration()
         storeConfiguration.shards = 4
         storeConfiguration.clock = clock
@@ -51,7 +66,7 @@ final class EmbeddedServer: TranscriptTransport {
 
     /// Lets time pass as the server's loop would.
     func advance(milliseconds: Int64) {
-        clock.advance(byMilliseconds: milliseconds)
+        move(milliseconds)
         store.advance(to: clock.now())
         loop.deliverEvents(current: nil, &loop.reply)
         loop.finishBatch()
@@ -72,6 +87,10 @@ final class EmbeddedClient: TranscriptConnection {
     init(_ channel: EmbeddedChannel) { self.channel = channel }
 
     struct Silence: Error {}
+
+    var handler: ClientHandler {
+        get throws { try channel.pipeline.syncOperations.handler(type: ClientHandler.self) }
+    }
 
     func send(_ bytes: [UInt8]) throws {
         guard channel.isActive else { return }

@@ -29,8 +29,11 @@ public struct Transcript: Sendable {
 
     /// What is wrong with a transcript's text.
     public struct SyntaxError: Error, CustomStringConvertible {
+        /// The line's number, from 1.
         public var line: Int
+        /// What it lacks.
         public var reason: String
+        /// Both.
         public var description: String { "line \(line): \(reason)" }
     }
 
@@ -64,7 +67,9 @@ public struct Transcript: Sendable {
             }
             if let action = try Transcript.action(line, number) {
                 close(&steps)
-                if case .push = action { steps.append(Step(line: number, action: action)) } else if case .advance = action {
+                if case .push = action {
+                    steps.append(Step(line: number, action: action))
+                } else if case .advance = action {
                     steps.append(Step(line: number, action: action))
                 } else {
                     open = Step(line: number, action: action)

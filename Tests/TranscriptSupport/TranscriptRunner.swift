@@ -19,9 +19,13 @@ public protocol TranscriptConnection: AnyObject {
 public final class TranscriptRunner {
     /// Where a server did not do what the transcript says.
     public struct Mismatch: Error, CustomStringConvertible {
+        /// The step's line.
         public var line: Int
+        /// What the transcript says.
         public var expected: String
+        /// What the server said.
         public var found: String
+        /// All of it, over several lines.
         public var description: String { "line \(line): expected\n\(expected)\nfound\n\(found)" }
     }
 
@@ -67,7 +71,8 @@ public final class TranscriptRunner {
         case .push(let name, let text):
             let peer = try peer(name)
             let message = try nextMessage(peer)
-            let matches = text.map { expected in message.map { TextPattern.matches(expected, $0) } ?? false } ?? (message == nil)
+            let matches =
+                text.map { expected in message.map { TextPattern.matches(expected, $0) } ?? false } ?? (message == nil)
             guard matches else {
                 throw Mismatch(line: step.line, expected: text ?? "(nothing)", found: message ?? "(nothing)")
             }
