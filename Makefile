@@ -52,7 +52,7 @@ bench: setup-tests ## Measure presenced, beside Redis where it is installed; doc
 fuzz: setup ## Run the random tests (codec, model, laws) with fresh seeds for FUZZ_SECONDS (300).
 	@scripts/fuzz
 
-sanitize: setup ## Run the tests of store and codec under the thread and the address sanitizer.
+sanitize: ## Run the tests of store and codec under the thread and the address sanitizer.
 	@scripts/announce tsan "Building the tests for two sanitizers" "about 3 minutes the first time on 2 cores"
 	PRESENCED_PART=core swift test --scratch-path .build-tsan --sanitize=thread $(SWIFT_FLAGS) \
 		--filter 'PresenceStoreTests|PresenceRESPTests'
