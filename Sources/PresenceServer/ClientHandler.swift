@@ -161,7 +161,7 @@ final class ClientHandler: ChannelInboundHandler {
             loop.counters.bytesWritten.add(loop.reply.count)
             // Once the kernel has taken the last one whole, this memory is ours again and nothing is allocated.
             loop.output.clear()
-            loop.reply.withUnsafeBytes { _ = loop.output.writeBytes($0) }
+            loop.reply.withBytes { _ = loop.output.writeBytes($0.bytes) }
             loop.reply.clear()
             let output = wrapOutboundOut(loop.output)
             hasPushes = false

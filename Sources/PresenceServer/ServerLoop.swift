@@ -268,7 +268,7 @@ final class ServerLoop: @unchecked Sendable {
         scratch.version = version
         write(&scratch)
         var buffer = ByteBufferAllocator().buffer(capacity: scratch.count)
-        scratch.withUnsafeBytes { _ = buffer.writeBytes($0) }
+        scratch.withBytes { _ = buffer.writeBytes($0.bytes) }
         return buffer
     }
 }
