@@ -58,6 +58,7 @@ final class ClientHandler: ChannelInboundHandler {
             id: loop.server.nextClientID(), handler: self, isAuthenticated: isAuthenticated,
             now: loop.server.clock.now())
         self.client = client
+        loop.server.clientCount.wrappingAdd(1, ordering: .relaxed)
         loop.add(client)
         loop.counters.connections.add(1)
     }
@@ -107,7 +108,13 @@ final class ClientHandler: ChannelInboundHandler {
         // Held here alone meanwhile, so that it is not copied.
         pending = nil
         run(&bytes)
-        if bytes.readableBytes > 0, !isClosing { pending = bytes }
+        guard bytes.readableBytes > 0, !isClosing else { return }
+        if bytes.capacity > ReplyBuffer.retainedCapacity, bytes.readableBytes < bytes.capacity / 4 {
+            // The memory of one huge command is not kept for the small ones behind it.
+            keep(&bytes)
+        } else {
+            pending = bytes
+        }
     }
 
     /// Runs the commands in `bytes` and writes their replies; leaves what is not whole, or must wait.
@@ -311,7 +318,7 @@ final class ClientHandler: ChannelInboundHandler {
     /// Once a second: soft limits of output, and silence.
     func inspect() {
         guard let context, let client, !isClosing else { return }
-        enforceLimits(context, client)
+        if !context.channel.isWritable { enforceLimits(context, client) }
         let timeout = Int64(loop.configuration.idleTimeoutSeconds)
         if timeout > 0, !isClosing, !client.isSubscribed,
             loop.now.milliseconds(since: client.lastCommandAt) > timeout * 1000

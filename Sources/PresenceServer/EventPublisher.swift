@@ -10,6 +10,8 @@ import Synchronization
 final class EventPublisher: Sendable {
     private struct State {
         var reader: EventReader?
+        /// What the store was last told to record of keys.
+        var keyspace: KeyspaceEvents = []
     }
 
     private let store: ShardedStore
@@ -35,7 +37,10 @@ final class EventPublisher: Sendable {
             // Asked inside the lock, so that of two changes at once the later one sees both.
             let keyspace = registry.wantsKeyspace ? notifications.interest : []
             let isNeeded = registry.wantsStatus || !keyspace.isEmpty
-            store.setKeyspaceInterest(keyspace)
+            if keyspace != state.keyspace {
+                store.setKeyspaceInterest(keyspace)
+                state.keyspace = keyspace
+            }
             if isNeeded, state.reader == nil {
                 state.reader = store.makeReader(wake: wake)
             } else if !isNeeded, let reader = state.reader {

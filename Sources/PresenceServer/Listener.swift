@@ -17,8 +17,9 @@ enum Listener {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             // One read a turn: a busy client does not hold up the others of its loop.
             .childChannelOption(.maxMessagesPerRead, value: 1)
+            // NIO keeps the last buffer of each connection: small ones keep an idle connection small, busy ones grow theirs.
             .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 2048, maximum: 65_536)
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 512, maximum: 65_536)
             )
             .childChannelInitializer { channel in
                 guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else {
@@ -30,13 +31,11 @@ enum Listener {
     }
 
     private static func accept(_ channel: any Channel, _ loop: ServerLoop) throws {
-        let server = loop.server
         if let refusal = refusal(channel, loop) {
             loop.counters.rejected.add(1)
             try channel.pipeline.syncOperations.addHandler(RefusalHandler(refusal))
             return
         }
-        server.clientCount.wrappingAdd(1, ordering: .relaxed)
         let keepAlive = loop.configuration.keepAliveSeconds
         if keepAlive > 0 { setKeepAlive(channel, keepAlive) }
         try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: loop))

@@ -124,7 +124,7 @@ struct ServerReport {
 
     private func keyspaceFields() -> [(String, String)] {
         let keys = loop.store.keyCount()
-        return keys == 0 ? [] : [("db0", "keys=\(keys),expires=\(statistics.timers),avg_ttl=0")]
+        return keys == 0 ? [] : [("db0", "keys=\(keys),expires=\(min(keys, statistics.timers)),avg_ttl=0")]
     }
 
     // MARK: - Spelling

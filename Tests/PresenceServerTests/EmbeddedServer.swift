@@ -58,7 +58,6 @@ final class EmbeddedServer: TranscriptTransport {
     func connect() throws -> any TranscriptConnection { try connectClient() }
 
     func connectClient() throws -> EmbeddedClient {
-        loop.server.clientCount.wrappingAdd(1, ordering: .relaxed)
         let channel = EmbeddedChannel(handler: ClientHandler(loop: loop), loop: eventLoop)
         channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 40_000), promise: nil)
         return EmbeddedClient(channel)
