@@ -153,8 +153,9 @@ struct ChangeRing: ~Copyable {
 
     /// Decodes up to `limit` entries from `cursor` on; the first event is `missed` if the reader fell out of the ring.
     func read(_ cursor: inout Cursor, limit: Int, into events: inout [StoreEvent]) {
-        if cursor.number < oldestNumber {
-            events.append(.missed(Int(oldestNumber - cursor.number)))
+        if cursor.offset < tail {
+            // A filler alone may have been overwritten: then no entry is missing.
+            if cursor.number < oldestNumber { events.append(.missed(Int(oldestNumber - cursor.number))) }
             cursor = Cursor(offset: tail, number: oldestNumber)
         }
         var left = limit

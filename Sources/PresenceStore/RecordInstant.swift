@@ -6,6 +6,8 @@ import Presence
 /// reads its sequence numbers (RFC 1982): right for 17 years on either side of it.
 enum RecordInstant {
     static let byteCount = 5
+    /// How far from now an instant may lie when it is written, eight years and a half: as many are left until it could be misread.
+    static let reach: Int64 = 1 << 38
 
     @inline(__always)
     static func load(_ address: UnsafeRawPointer, near now: Timestamp) -> Timestamp {

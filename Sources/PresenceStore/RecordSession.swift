@@ -70,6 +70,8 @@ struct SessionRecord {
         address.storeBytes(of: server, toByteOffset: 26, as: UInt16.self)
     }
 
+    var isPassive: Bool { flags & Flag.isPassive != 0 }
+
     @inline(__always)
     var isClosed: Bool { flags & Flag.isClosed != 0 }
 

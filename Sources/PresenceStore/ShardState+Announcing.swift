@@ -25,19 +25,33 @@ extension ShardState {
     /// Announces what time has changed up to `now` and returns the evidence at `now`.
     ///
     /// A late look announces every change in between, each at its own instant: versions and events do not tell how late it was.
+    ///
+    /// - Parameter firedTick: what the record's armed tick was, if the wheel asks.
     @inline(__always)
-    mutating func settle(_ number: UInt32, at now: Timestamp, isTimer: Bool = false) -> Evidence {
+    mutating func settle(_ number: UInt32, at now: Timestamp, firedTick: UInt32? = nil) -> Evidence {
         let record = record(number)
         let evidence = evidence(of: record, at: now, near: now)
         let verdict = evidence.verdict(at: now)
-        if verdict.publicStatus == record.announced && verdict.isPresent == record.isPresent { return evidence }
-        announceWhatTimeChanged(number, until: now, isTimer: isTimer)
+        if verdict.publicStatus == record.announced && verdict.isPresent == record.isPresent {
+            // Time alone never brings anyone back to online, nor to life. To another status it can: away by hand, then online, then away.
+            if verdict.publicStatus == .online || !verdict.isPresent { return evidence }
+            if firedTick == nil && !wheel.mayHaveComeUp(record.header, by: now) { return evidence }
+        }
+        announceWhatTimeChanged(number, until: now, firedTick: firedTick)
         return self.evidence(of: record, at: now, near: now)
     }
 
-    private mutating func announceWhatTimeChanged(_ number: UInt32, until now: Timestamp, isTimer: Bool) {
+    /// Goes from change to change. What lies before the newest stamp, or before the armed tick, was settled then, by facts that may be gone now.
+    private mutating func announceWhatTimeChanged(_ number: UInt32, until now: Timestamp, firedTick: UInt32?) {
         let record = record(number)
-        var instant = min(record.version.timestamp, now)
+        let isTimer = firedTick != nil
+        var instant = max(record.version, record.manual(near: now).stamp).timestamp
+        instant = max(instant, wheel.settledUntil(firedTick ?? record.header.armedTick))
+        record.forEachSession { session in
+            let facts = session.facts(near: now)
+            instant = max(instant, facts.incarnation.timestamp, facts.closed?.at ?? .distantPast)
+        }
+        instant = min(instant, now)
         // Every step passes a deadline, an activity limit, an end of a grace or of a manual status.
         for _ in 0..<(4 * record.sessionCount + 4) {
             let next = evidence(of: record, at: instant, near: now).nextTransition(after: instant)
@@ -141,6 +155,14 @@ extension ShardState {
                 if session.isClosed { next = min(next, session.keptUntil(near: now, settings.policy)) }
             }
         }
-        wheel.arm(number, record.header, by: next)
+        arm(number, record.header, by: next)
+    }
+
+    /// Sees to it that the wheel looks at the record by `deadline`.
+    @inline(__always)
+    mutating func arm(_ number: UInt32, _ header: RecordHeader, by deadline: Timestamp) {
+        let pages = wheel.pageCount
+        wheel.arm(number, header, by: deadline)
+        if wheel.pageCount != pages { account() }
     }
 }

@@ -9,11 +9,14 @@ extension ShardState {
     private static let chunksPerAttempt = 64
 
     /// Gives one chunk back. False if none was found that could be emptied.
-    mutating func evictChunk(at now: Timestamp) -> Bool {
+    ///
+    /// - Parameter spared: a record that the caller is about to change, 0 for none: its chunk stays as it is.
+    mutating func evictChunk(sparing spared: UInt32, at now: Timestamp) -> Bool {
         for _ in 0..<ShardState.chunksPerAttempt {
             guard let hand = slabs.chunk(after: evictionHand.sizeClass, evictionHand.chunk) else { return false }
             evictionHand = hand
             let numbers = slabs.numbers(inClass: hand.sizeClass, chunk: hand.chunk)
+            if numbers.contains(spared) { continue }
             let before = slabs.capacityBytes
             var forgettable = 0
             for number in numbers where isForgettable(number) { forgettable += 1 }
@@ -49,9 +52,10 @@ extension ShardState {
             guard let other = slabs.allocate(besideChunkOf: number) else { return }
             move(number, to: other, byteCount: slabs.slotSize(of: other))
             if RecordHeader(slabs.address(other)).kind == .string {
-                wheel.arm(other, string(other).header, by: string(other).expiry)
+                arm(other, string(other).header, by: string(other).expiry)
             } else {
-                arm(other, settle(other, at: now), at: now)
+                let evidence = settle(other, at: now)
+                arm(prune(other, at: now, mayShrink: false), evidence, at: now)
             }
         }
     }

@@ -41,7 +41,7 @@ extension ShardState {
             } else {
                 let string = string(number)
                 string.expiry = deadline
-                wheel.arm(number, string.header, by: deadline)
+                arm(number, string.header, by: deadline)
             }
             return true
         case .presence:
@@ -115,6 +115,8 @@ extension ShardState {
             if RecordHeader(address).kind == .user {
                 _ = closeAll(
                     number, reason: .flushed, leavesGrace: false, isClean: false, openedUpTo: limit, at: now)
+            } else if StringRecord(address).expiry <= now {
+                expireString(number, hash(of: number), at: now, isTimer: false)
             } else if StringRecord(address).stamp <= limit {
                 removeString(number, hash(of: number), event: .deleted)
             }

@@ -9,26 +9,37 @@ extension ShardState {
         var server: UnsafeRawBufferPointer
     }
 
-    private struct WordNumbers {
-        var device: UInt16
-        var platform: UInt16
-        var server: UInt16
+    /// The same as the tables name them.
+    struct WordNumbers {
+        var device = WordTable.none
+        var platform = WordTable.none
+        var server = WordTable.none
+
+        init() {}
+
+        init(of session: SessionRecord) {
+            device = session.device
+            platform = session.platform
+            server = session.server
+        }
     }
 
     /// Opens a session, or opens it anew: a newer incarnation replaces all facts of an older one.
     mutating func connect(
         _ user: BytesKey, _ userHash: UInt64, _ key: BytesKey, _ words: Words, _ facts: Session, reason: Reason,
-        at now: Timestamp
+        keeping kept: WordNumbers = WordNumbers(), at now: Timestamp
     ) throws(StoreError) -> Int {
         var facts = facts
         let known = find(user, userHash)
-        if known != 0 { try makeRoom(known, for: key, at: now) }
-        let numbers = try intern(words)
+        var broughtBefore: SessionStatus?
+        if known != 0 { broughtBefore = try makeRoom(known, for: key, at: now) }
+        let numbers = try intern(words, keeping: kept)
         let number: UInt32
         do {
             number = try place(user, userHash, known, key, numbers, at: now)
         } catch {
             release(numbers)
+            account()
             throw error
         }
         let record = record(number)
@@ -36,23 +47,29 @@ extension ShardState {
         guard let session = record.session(key) else { preconditionFailure("the session was just placed") }
         session.store(facts)
         counters.connects += 1
-        if let activity = facts.activity { noteActivity(record, activity, at: now) }
+        if let activity = facts.activity { noteActivity(record, session, activity, at: now) }
         let evidence = evidence(of: record, at: now, near: now)
-        let isStatusOnly = record.announced != .offline && facts.brought != nil
+        // Of a user who was shown, what the session brings is the reason if that changed.
+        let isStatusOnly = record.announced != .offline && facts.brought != broughtBefore
         let cause = Cause(reason: isStatusOnly ? .sessionStatus : reason, stamp: facts.incarnation, at: now)
         announce(number, evidence.verdict(at: now), cause, session, near: now)
         arm(number, evidence, at: now)
+        account()
         return evidence.liveCount
     }
 
-    /// Settles the record and sees that one more session may be added to it.
-    private mutating func makeRoom(_ number: UInt32, for key: BytesKey, at now: Timestamp) throws(StoreError) {
+    /// Settles the record and sees that one more session may be added to it. Returns what the session brought if it lives.
+    private mutating func makeRoom(
+        _ number: UInt32, for key: BytesKey, at now: Timestamp
+    ) throws(StoreError) -> SessionStatus? {
         let evidence = settle(number, at: now)
-        let existing = record(number).session(key)
-        if existing?.facts(near: now).isLive(at: now, settings.policy) == true { return }
+        if let existing = record(number).session(key)?.facts(near: now), existing.isLive(at: now, settings.policy) {
+            return existing.brought
+        }
         if evidence.liveCount >= settings.maxSessionsPerUser {
             throw .tooManySessions(limit: settings.maxSessionsPerUser)
         }
+        return nil
     }
 
     /// The number of the user's record, in which the session now has its place, with its words and without its facts.
@@ -69,7 +86,7 @@ extension ShardState {
             counters[.offline] += 1
         } else if let session = record(number).session(key) {
             if session.isClosed { counters.sessions += 1 }
-            release(WordNumbers(device: session.device, platform: session.platform, server: session.server))
+            release(WordNumbers(of: session), ofTombstone: session.isClosed)
             session.storeWords(device: words.device, platform: words.platform, server: words.server)
             return number
         } else {
@@ -123,7 +140,7 @@ extension ShardState {
         session.beat(at: now)
         session.act(at: now)
         let record = record(number)
-        noteActivity(record, now, at: now)
+        noteActivity(record, session, now, at: now)
         announceWrite(number, session, reason: reason, at: now)
     }
 
@@ -139,8 +156,9 @@ extension ShardState {
         arm(number, evidence, at: now)
     }
 
-    /// `lastSeen` moves with what a visible user does.
-    func noteActivity(_ record: UserRecord, _ instant: Timestamp, at now: Timestamp) {
+    /// `lastSeen` moves with what a visible user does, not with what a passive session does.
+    func noteActivity(_ record: UserRecord, _ session: SessionRecord, _ instant: Timestamp, at now: Timestamp) {
+        if session.isPassive { return }
         if record.hasManual, record.manual(near: now).value(at: now) == .invisible { return }
         record.raiseLastSeen(to: min(instant, now), near: now)
     }
@@ -155,7 +173,7 @@ extension ShardState {
         guard let session = record(number).session(key),
             close(session, Closure(at: now, isLoss: reason.isLoss), at: now)
         else { return false }
-        if !reason.isLoss { noteActivity(record(number), now, at: now) }
+        if !reason.isLoss { noteActivity(record(number), session, now, at: now) }
         announceWrite(number, session, reason: reason, at: now)
         return true
     }
@@ -174,6 +192,7 @@ extension ShardState {
             let closure = Closure(at: now, isLoss: reason.isLoss, leavesGrace: leavesGrace)
             if close(session, closure, at: now) {
                 last = session
+                if isClean { noteActivity(record, session, now, at: now) }
             } else if !leavesGrace && session.isClosed {
                 // A grace that still runs ends with the key.
                 var facts = session.facts(near: now)
@@ -181,7 +200,6 @@ extension ShardState {
                 session.store(facts)
             }
         }
-        if isClean && last != nil { noteActivity(record, now, at: now) }
         announceWrite(number, last, reason: reason, at: now)
         return true
     }
@@ -191,30 +209,43 @@ extension ShardState {
         guard facts.close(closure, settings.policy) else { return false }
         session.store(facts)
         counters.sessions -= 1
+        devices.endSession(session.device)
+        platforms.endSession(session.platform)
+        servers.endSession(session.server)
         return true
     }
 
     // MARK: Room
 
-    /// Drops sessions that ran out, and tombstones that are over. The record must be settled; its number may change.
+    /// Drops sessions that ran out, and tombstones that are over; all tombstones but that of the last grace, if they are not to be kept. The record
+    /// must be settled; its number may change.
     mutating func prune(
         _ number: UInt32, at now: Timestamp, keepsTombstones: Bool = true, mayShrink: Bool = true
     ) -> UInt32 {
         let record = record(number)
         let policy = settings.policy
+        var lastGrace = now
+        if !keepsTombstones {
+            record.forEachSession { session in
+                if session.isClosed { lastGrace = max(lastGrace, session.facts(near: now).graceEnd(policy)) }
+            }
+        }
         var source = record.sessionsOffset
         var target = source
         var kept = 0
         for _ in 0..<record.sessionCount {
             let session = SessionRecord(record.address + source)
             let size = session.byteCount
-            let isOver = session.keptUntil(near: now, policy) <= now
-            if isOver || (session.isClosed && !keepsTombstones) {
+            var isOver = session.keptUntil(near: now, policy) <= now
+            if session.isClosed && !keepsTombstones {
+                isOver = lastGrace <= now || session.facts(near: now).graceEnd(policy) < lastGrace
+            }
+            if isOver {
                 if !session.isClosed {
                     counters.sessions -= 1
                     counters.expiredSessions += 1
                 }
-                release(WordNumbers(device: session.device, platform: session.platform, server: session.server))
+                release(WordNumbers(of: session), ofTombstone: session.isClosed)
             } else {
                 if target != source {
                     (record.address + target).copyMemory(from: record.address + source, byteCount: size)
@@ -234,41 +265,37 @@ extension ShardState {
         return other
     }
 
-    private mutating func intern(_ words: Words) throws(StoreError) -> WordNumbers {
+    /// Words as numbers, one use more each; those that were not given are the `kept` ones.
+    private mutating func intern(_ words: Words, keeping kept: WordNumbers) throws(StoreError) -> WordNumbers {
         let limit = settings.maxWords
-        func hashed(_ bytes: UnsafeRawBufferPointer) -> UInt64 { hash.bytes(bytes, .free) }
-        var numbers = WordNumbers(device: 0, platform: 0, server: 0)
-        let all = (words.device, words.platform, words.server)
-        if all.0.count > 0 {
-            guard let number = devices.intern(all.0.bindMemory(to: UInt8.self).span, hash: hashed(all.0), limit: limit)
-            else {
-                throw .tooManyWords(limit: limit)
+        let hash = hash
+        func take(_ bytes: UnsafeRawBufferPointer, _ kept: UInt16, _ table: inout WordTable) -> UInt16? {
+            guard bytes.count > 0 else {
+                table.retain(kept)
+                return kept
             }
-            numbers.device = number
+            return table.intern(bytes.bindMemory(to: UInt8.self).span, hash: hash.bytes(bytes, .free), limit: limit)
         }
-        if all.1.count > 0 {
-            guard
-                let number = platforms.intern(all.1.bindMemory(to: UInt8.self).span, hash: hashed(all.1), limit: limit)
-            else {
-                release(numbers)
-                throw .tooManyWords(limit: limit)
+        var numbers = WordNumbers()
+        if let device = take(words.device, kept.device, &devices) {
+            numbers.device = device
+            if let platform = take(words.platform, kept.platform, &platforms) {
+                numbers.platform = platform
+                if let server = take(words.server, kept.server, &servers) {
+                    numbers.server = server
+                    return numbers
+                }
             }
-            numbers.platform = number
         }
-        if all.2.count > 0 {
-            guard let number = servers.intern(all.2.bindMemory(to: UInt8.self).span, hash: hashed(all.2), limit: limit)
-            else {
-                release(numbers)
-                throw .tooManyWords(limit: limit)
-            }
-            numbers.server = number
-        }
-        return numbers
+        release(numbers)
+        account()
+        throw .tooManyWords(limit: limit)
     }
 
-    private mutating func release(_ numbers: WordNumbers) {
-        devices.release(numbers.device)
-        platforms.release(numbers.platform)
-        servers.release(numbers.server)
+    /// Gives words back; those of a tombstone were not counted as a session's any more.
+    private mutating func release(_ numbers: WordNumbers, ofTombstone isTombstone: Bool = false) {
+        devices.release(numbers.device, isSession: !isTombstone)
+        platforms.release(numbers.platform, isSession: !isTombstone)
+        servers.release(numbers.server, isSession: !isTombstone)
     }
 }

@@ -52,12 +52,12 @@ extension ShardState {
             {
                 string.store(value: value, stamp: stamp)
                 string.expiry = expiry
-                wheel.arm(number, string.header, by: expiry)
+                arm(number, string.header, by: expiry)
                 return true
             }
         }
-        let other = try allocate(size, blockBytes: block, at: now)
-        // Making room may have ended other records, never a string.
+        let other = try allocate(size, blockBytes: block, sparing: number, at: now)
+        // Making room may have moved other records, never this one.
         self.string(other).initialize(key: key.bytes, value: value, expiry: expiry, stamp: stamp)
         blockBytes += block
         if number != 0 {
@@ -68,7 +68,7 @@ extension ShardState {
             counters.strings += 1
         }
         number = other
-        wheel.arm(number, string(number).header, by: expiry)
+        arm(number, string(number).header, by: expiry)
         account()
         return true
     }

@@ -24,13 +24,16 @@ extension ShardState {
                 break
             }
         }
+        guard result.lookedAt > 0 else { return result }
         counters.timersLookedAt += UInt64(result.lookedAt)
+        account()
         return result
     }
 
     private mutating func look(at number: UInt32, _ now: Timestamp) {
         guard let address = slabs.addressIfPresent(number) else { return }
         let header = RecordHeader(address)
+        let firedTick = header.armedTick
         guard wheel.isDue(header) else { return }
         switch header.kind {
         case .free: return
@@ -39,10 +42,10 @@ extension ShardState {
             if string.expiry <= now {
                 expireString(number, string.hash(hash), at: now, isTimer: true)
             } else {
-                wheel.arm(number, header, by: string.expiry)
+                arm(number, header, by: string.expiry)
             }
         case .user:
-            let evidence = settle(number, at: now, isTimer: true)
+            let evidence = settle(number, at: now, firedTick: firedTick)
             let isWhole = evidence.liveCount == UserRecord(address).sessionCount
             arm(isWhole ? number : prune(number, at: now), evidence, at: now)
         }

@@ -109,9 +109,12 @@ extension ShardState {
             counters[.offline] += 1
         }
         _ = settle(number, at: now)
+        // A record that moves leaves its timer behind, and with it the look at what has run out.
+        number = prune(number, at: now, mayShrink: false)
         let stamp = stamps.next(at: now)
         let old = record(number)
         let text = change.activity.map { $0 ?? [] }
+        let until = change.until.map { min($0, now.advanced(byMilliseconds: RecordInstant.reach)) }
         let manualGrowth = change.status != nil && !old.hasManual ? UserRecord.manualBytes : 0
         let oldText = old.hasText ? UserRecord.textBytes + old.textCount : 0
         let newText = text.map { UserRecord.textBytes + $0.count } ?? oldText
@@ -124,13 +127,13 @@ extension ShardState {
         }
         if let status = change.status {
             record.storeManual(
-                Register(stamp: stamp, value: status, until: status == nil ? nil : change.until))
+                Register(stamp: stamp, value: status, until: status == nil ? nil : until))
         }
         if let text {
             let start = record.textOffset
             shift(record, from: start + oldText, by: newText - oldText, end: oldSize + manualGrowth)
             text.withUnsafeBytes {
-                record.storeText($0, stamp: stamp, until: $0.count == 0 ? nil : change.until)
+                record.storeText($0, stamp: stamp, until: $0.count == 0 ? nil : until)
             }
         }
         let evidence = evidence(of: record, at: now, near: now)
@@ -157,6 +160,10 @@ extension ShardState {
         case .away: activity = min(activity, now.advanced(byMilliseconds: -policy.awayAfter))
         default: break
         }
+        activity = max(activity, now.advanced(byMilliseconds: -RecordInstant.reach))
+        var kept = WordNumbers()
+        var reason = Reason.connect
+        var isPassive = false
         var ttl = write.ttlMilliseconds ?? settings.sessionTTLMilliseconds
         let number = find(user, userHash)
         if number != 0 {
@@ -165,23 +172,33 @@ extension ShardState {
                 var facts = session.facts(near: now)
                 if facts.isLive(at: now, policy) {
                     if write.keepsTTL { ttl = facts.ttlMilliseconds }
-                    if facts.brought == brought, hasWords(session, words), facts.activity ?? .distantPast <= activity {
+                    kept = WordNumbers(of: session)
+                    isPassive = facts.isPassive
+                    if facts.brought == brought {
+                        reason = write.status == .idle || write.status == .away ? .inactivity : .activity
+                    }
+                    // A write that only adds, and whose activity has all its limits ahead, is a heartbeat. Any other is a new incarnation: its stamp
+                    // tells a later look where to begin (see `announceWhatTimeChanged`).
+                    let isAhead = activity > now.advanced(byMilliseconds: -min(policy.idleAfter, policy.awayAfter))
+                    if isAhead, facts.brought == brought, facts.activity ?? .distantPast <= activity,
+                        hasWords(session, words)
+                    {
                         facts.heartbeat = max(facts.heartbeat, now)
                         facts.ttlMilliseconds = ttl
                         facts.activity = activity
                         session.store(facts)
                         counters.beats += 1
-                        noteActivity(record(number), activity, at: now)
-                        let isLess = write.status == .idle || write.status == .away
-                        announceWrite(number, session, reason: isLess ? .inactivity : .activity, at: now)
+                        noteActivity(record(number), session, activity, at: now)
+                        announceWrite(number, session, reason: reason, at: now)
                         return
                     }
                 }
             }
         }
         let facts = Session(
-            incarnation: .zero, heartbeat: now, ttlMilliseconds: ttl, activity: activity, brought: brought)
-        _ = try connect(user, userHash, key, words, facts, reason: .connect, at: now)
+            incarnation: .zero, heartbeat: now, ttlMilliseconds: ttl, activity: activity, brought: brought,
+            isPassive: isPassive)
+        _ = try connect(user, userHash, key, words, facts, reason: reason, keeping: kept, at: now)
     }
 
     /// Whether the session has these words; one that is not given counts as the same.

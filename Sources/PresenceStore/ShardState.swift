@@ -99,12 +99,14 @@ struct ShardState: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// A slot of `size` bytes, if the budget allows for it or eviction makes room.
-    mutating func allocate(_ size: Int, blockBytes: Int = 0, at now: Timestamp) throws(StoreError) -> UInt32 {
+    /// A slot of `size` bytes, if the budget allows for it or eviction makes room, which leaves the record `spared` where it is.
+    mutating func allocate(
+        _ size: Int, blockBytes: Int = 0, sparing spared: UInt32 = 0, at now: Timestamp
+    ) throws(StoreError) -> UInt32 {
         while true {
             let growth = slabs.growth(forSize: size) + blockBytes
             if growth == 0 || budget.hasRoom(for: growth) { break }
-            guard evictChunk(at: now) else {
+            guard evictChunk(sparing: spared, at: now) else {
                 counters.refusedForMemory += 1
                 throw .outOfMemory
             }
@@ -130,7 +132,7 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     /// The number of the record once it has room for `size` bytes.
     mutating func resize(_ number: UInt32, to size: Int, at now: Timestamp) throws(StoreError) -> UInt32 {
         guard size > slabs.slotSize(of: number) else { return number }
-        let other = try allocate(size, at: now)
+        let other = try allocate(size, sparing: number, at: now)
         move(number, to: other, byteCount: record(number).byteCount)
         return other
     }

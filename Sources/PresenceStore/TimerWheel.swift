@@ -38,11 +38,15 @@ struct TimerWheel: ~Copyable {
     private var currentTick: UInt64
     /// Whether the numbers of the coarse bucket of the tick to come have all been handed out.
     private var isWindowOpen = true
+    /// After a leap: what comes up before this tick is due, whatever its record says.
+    private var leapTarget: UInt64 = 0
+    /// The tick that was done when it leapt.
+    private var leapOrigin: UInt64 = 0
     private var fineOccupancy: UInt64 = 0
     private let fine: UnsafeMutablePointer<UInt32>
     private let coarse: UnsafeMutablePointer<UInt32>
     private var pages: UnsafeMutablePointer<UnsafeMutableRawPointer>
-    private var pageCount = 0
+    private(set) var pageCount = 0
     private var pageCapacity = 0
     /// Node 0 is none, so the first page's first node stays unused.
     private var firstFreeNode: UInt32 = 0
@@ -145,6 +149,10 @@ struct TimerWheel: ~Copyable {
     func isDue(_ header: RecordHeader) -> Bool {
         let armed = header.armedTick
         guard armed != 0 else { return false }
+        guard currentTick >= leapTarget else {
+            header.armedTick = 0
+            return true
+        }
         let end = (currentTick + 1) | (TimerWheel.fineCount - 1)
         // Nothing is armed further ahead than the horizon: what seems to be is long past, as after a leap.
         let ahead = Int32(bitPattern: armed &- TimerWheel.short(end))
@@ -157,8 +165,33 @@ struct TimerWheel: ~Copyable {
     private mutating func leapIfFarBehind(_ target: UInt64) {
         guard target > currentTick + TimerWheel.coarseCount << TimerWheel.fineBits else { return }
         let window = target >> TimerWheel.fineBits - (TimerWheel.coarseCount - 1)
+        leapOrigin = currentTick
+        leapTarget = target
         currentTick = window << TimerWheel.fineBits - 1
         isWindowOpen = false
+    }
+
+    /// The instant up to which nothing was left to announce when a record was armed at `armed`, the header's tick: `distantFuture` if it is not.
+    func settledUntil(_ armed: UInt32) -> Timestamp {
+        guard armed != 0 else { return .distantFuture }
+        let horizon = Int32((TimerWheel.coarseCount + 1) << TimerWheel.fineBits)
+        var distance = Int32(bitPattern: armed &- TimerWheel.short(leapOrigin))
+        var origin = leapOrigin
+        if currentTick >= leapTarget || distance < 0 || distance > horizon {
+            distance = Int32(bitPattern: armed &- TimerWheel.short(currentTick))
+            origin = currentTick
+        }
+        let tick = Int64(origin) + Int64(distance) - 1 - Int64(phase)
+        return Timestamp(milliseconds: max(0, tick) * TimerWheel.tickMilliseconds)
+    }
+
+    /// Whether the record has an entry that has come up by `now`, handed out or not: if not, time has changed nothing since it was armed.
+    func mayHaveComeUp(_ header: RecordHeader, by now: Timestamp) -> Bool {
+        let armed = header.armedTick
+        guard armed != 0 else { return false }
+        let tick = TimerWheel.tickUp(now, phase)
+        if tick > currentTick + TimerWheel.coarseCount << TimerWheel.fineBits { return true }
+        return Int32(bitPattern: TimerWheel.short(tick) &- armed) >= 0
     }
 
     /// With no entries there is nothing to do in between.

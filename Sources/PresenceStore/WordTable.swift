@@ -9,7 +9,10 @@ struct WordTable: ~Copyable {
     private struct Word {
         var bytes: [UInt8] = []
         var hash: UInt64 = 0
+        /// Sessions that name it, tombstones too.
         var uses = 0
+        /// Of these the ones that were not ended.
+        var sessions = 0
     }
 
     private var words = [Word()]
@@ -27,7 +30,7 @@ struct WordTable: ~Copyable {
         var hash = hash
         while let known = byHash[hash] {
             if matches(known, bytes) {
-                words[Int(known)].uses += 1
+                retain(known)
                 return known
             }
             hash &+= 1
@@ -37,17 +40,30 @@ struct WordTable: ~Copyable {
             return nil
         }
         let number = vacant.popLast() ?? UInt16(words.count)
-        let word = Word(bytes: WordTable.copy(bytes), hash: hash, uses: 1)
+        let word = Word(bytes: WordTable.copy(bytes), hash: hash, uses: 1, sessions: 1)
         if Int(number) == words.count { words.append(word) } else { words[Int(number)] = word }
         byHash[hash] = number
         capacityBytes += WordTable.cost(bytes.count)
         return number
     }
 
-    /// One use less.
-    mutating func release(_ number: UInt16) {
+    /// One use more of a word in use.
+    mutating func retain(_ number: UInt16) {
+        guard number != WordTable.none else { return }
+        words[Int(number)].uses += 1
+        words[Int(number)].sessions += 1
+    }
+
+    /// The session that uses it has become a tombstone.
+    mutating func endSession(_ number: UInt16) {
+        if number != WordTable.none { words[Int(number)].sessions -= 1 }
+    }
+
+    /// One use less: of a session, or of a tombstone, whose `endSession` went before.
+    mutating func release(_ number: UInt16, isSession: Bool) {
         guard number != WordTable.none else { return }
         words[Int(number)].uses -= 1
+        if isSession { words[Int(number)].sessions -= 1 }
         guard words[Int(number)].uses == 0 else { return }
         capacityBytes -= WordTable.cost(words[Int(number)].bytes.count)
         byHash[words[Int(number)].hash] = nil
@@ -74,9 +90,9 @@ struct WordTable: ~Copyable {
         }
     }
 
-    /// Every word in use, with the sessions that use it.
-    func forEach(_ body: (_ bytes: [UInt8], _ uses: Int) -> Void) {
-        for word in words where word.uses > 0 { body(word.bytes, word.uses) }
+    /// Every word that sessions use which were not ended, with their number.
+    func forEach(_ body: (_ bytes: [UInt8], _ sessions: Int) -> Void) {
+        for word in words where word.sessions > 0 { body(word.bytes, word.sessions) }
     }
 
     private static func cost(_ length: Int) -> Int { MemoryLayout<Word>.stride + 24 + 32 + length }

@@ -145,8 +145,9 @@ public struct SlowModel: Sendable {
         guard live.contains(session) || live.count < maxSessionsPerUser else { return nil }
         let opened = ModelSession(
             heartbeat: now, ttl: ttlMilliseconds ?? sessionTTLMilliseconds, brought: brought, isPassive: isPassive)
+        let before = live.contains(session) ? users[user]?.sessions[session] : nil
         users[user, default: ModelUser()].sessions[session] = opened
-        announce(user, .connect)
+        announce(user, reasonOfOpening(user, before, opened))
         return liveSessions(of: user).count
     }
 
@@ -197,10 +198,8 @@ public struct SlowModel: Sendable {
             isPassive: before?.isPassive ?? false)
         users[user, default: ModelUser()].sessions[session] = written
         see(user, session, at: activity)
-        if before == nil {
-            announce(user, .connect)
-        } else if before?.brought != written.brought {
-            announce(user, .sessionStatus)
+        if before == nil || before?.brought != written.brought {
+            announce(user, reasonOfOpening(user, before, written))
         } else {
             announce(user, status == .online ? .activity : .inactivity)
         }
@@ -266,6 +265,12 @@ public struct SlowModel: Sendable {
     }
 
     // MARK: Inside
+
+    /// Of a user who was shown: what the session brings, or does not bring any more, is the reason if it changed.
+    private func reasonOfOpening(_ user: Name, _ before: ModelSession?, _ opened: ModelSession) -> Reason {
+        let isShown = users[user]?.announced != .offline
+        return isShown && before?.brought != opened.brought ? .sessionStatus : .connect
+    }
 
     private mutating func close(_ user: Name, _ session: Name, isLoss: Bool) {
         users[user]?.sessions[session]?.closed = now
