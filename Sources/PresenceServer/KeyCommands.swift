@@ -145,17 +145,12 @@ enum KeyCommands {
         }
         let key = loop.locate(bytes, request.argument(1))
         let name = bytes.extracting(key.name)
-        if !conditions.isEmpty {
-            let present = loop.store.timeToLive(key.kind, name, at: loop.now)
-            guard conditions.allow(milliseconds, now: present) else {
-                reply.integer(0)
-                return
-            }
-        }
         do {
             let end = loop.now.advanced(byMilliseconds: milliseconds)
-            let isThere = try loop.store.expire(key.kind, name, at: end, now: loop.now)
-            reply.integer(isThere ? 1 : 0)
+            let isSet = try loop.store.expire(key.kind, name, at: end, now: loop.now) { left in
+                conditions.allow(milliseconds, now: left)
+            }
+            reply.integer(isSet ? 1 : 0)
         } catch {
             reply.error(error.message)
         }

@@ -32,7 +32,7 @@ enum PresenceRecords {
         } catch {
             throw .record(error)
         }
-        if condition != .always {
+        if record.status == .offline, condition != .always {
             let exists = loop.store.exists(.presence, bytes.extracting(user), at: loop.now)
             guard exists == (condition == .ifPresent) else { return false }
         }
@@ -44,41 +44,37 @@ enum PresenceRecords {
             return true
         }
         return try record.withTexts(in: json) { texts throws(Failure) in
-            try write(record, texts, bytes.extracting(user), ttl, keepsTTL, loop)
-            return true
+            try write(record, texts, bytes.extracting(user), condition, ttl, keepsTTL, loop)
         }
     }
 
     private static func write(
-        _ record: PresenceRecord, _ texts: Span<UInt8>, _ user: Span<UInt8>, _ ttl: Int64?, _ keepsTTL: Bool,
-        _ loop: ServerLoop
-    ) throws(Failure) {
+        _ record: PresenceRecord, _ texts: Span<UInt8>, _ user: Span<UInt8>,
+        _ condition: StringSetOptions.Condition, _ ttl: Int64?, _ keepsTTL: Bool, _ loop: ServerLoop
+    ) throws(Failure) -> Bool {
         guard record.status != .offline else {
             if let session = record.connectionID {
                 loop.store.disconnect(user, session: texts.extracting(session), at: loop.now)
             } else {
                 loop.store.disconnectAll(user, at: loop.now)
             }
-            return
+            return true
         }
         let none = 0..<0
         let write = RecordWrite(
-            status: record.status, activity: record.lastSeen, ttlMilliseconds: ttl, keepsTTL: keepsTTL)
+            status: record.status, activity: record.lastSeen, ttlMilliseconds: ttl, keepsTTL: keepsTTL,
+            condition: condition)
         do throws(StoreError) {
             if let session = record.connectionID {
-                try loop.store.write(
+                return try loop.store.write(
                     user, session: texts.extracting(session), device: texts.extracting(record.device ?? none),
                     platform: texts.extracting(record.platform ?? none),
                     server: texts.extracting(record.server ?? none), write, at: loop.now)
             } else {
-                try loop.store.write(
+                return try loop.store.write(
                     user, session: defaultSession.span, device: texts.extracting(record.device ?? none),
                     platform: texts.extracting(record.platform ?? none),
                     server: texts.extracting(record.server ?? none), write, at: loop.now)
-            }
-            if let activity = record.activity {
-                let text = Text.array(texts, activity)
-                try loop.store.set(user, UserSettings(activity: .some(text)), at: loop.now)
             }
         } catch {
             throw .store(error)

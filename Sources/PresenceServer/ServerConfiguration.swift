@@ -1,6 +1,6 @@
 import PresenceStore
 
-/// The settings of the RESP port, as plain values. ``PresenceServer/apply(_:)`` takes a changed copy; what cannot change while running says so.
+/// The settings of the RESP port, as plain values. ``RESPServer/apply(_:)`` takes a changed copy; what cannot change while running says so.
 public struct ServerConfiguration: Sendable, Equatable {
     /// Addresses to listen on. One that begins with `-` may be missing on this machine. Fixed at the start.
     public var bind = ["127.0.0.1", "-::1"]

@@ -126,12 +126,12 @@ enum StringCommands {
         _ options: Options, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
     ) {
         let start = reply.count
-        if options.returnsOld, !write(loop, key, bytes, &reply) { reply.null() }
         let isSet: Bool
         do throws(PresenceRecords.Failure) {
             if key.kind == .string {
-                isSet = try setString(loop, key.name, value, options, bytes)
+                isSet = try setString(loop, key.name, value, options, bytes, &reply)
             } else {
+                if options.returnsOld, !write(loop, key, bytes, &reply) { reply.null() }
                 isSet = try PresenceRecords.set(
                     loop, key.name, value, bytes, options.condition, options.end, options.keepsTTL)
             }
@@ -145,13 +145,21 @@ enum StringCommands {
     }
 
     private static func setString(
-        _ loop: ServerLoop, _ key: Range<Int>, _ value: Range<Int>, _ options: Options, _ bytes: Span<UInt8>
+        _ loop: ServerLoop, _ key: Range<Int>, _ value: Range<Int>, _ options: Options, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
     ) throws(PresenceRecords.Failure) -> Bool {
         let expiry: StringSetOptions.Expiry = options.keepsTTL ? .keep : options.end.map { .at($0) } ?? .none
         do throws(StoreError) {
-            return try loop.store.setString(
+            var hadValue = false
+            let isSet = try loop.store.setString(
                 bytes.extracting(key), bytes.extracting(value),
-                StringSetOptions(expiry: expiry, condition: options.condition), at: loop.now)
+                StringSetOptions(expiry: expiry, condition: options.condition), at: loop.now
+            ) { old in
+                hadValue = true
+                if options.returnsOld { reply.bulk(old) }
+            }
+            if options.returnsOld, !hadValue { reply.null() }
+            return isSet
         } catch {
             throw .store(error)
         }

@@ -116,7 +116,8 @@ extension ShardState {
         guard verdict.isPresent != wasPresent else { return }
         record.isPresent = verdict.isPresent
         counters.presentUsers += verdict.isPresent ? 1 : -1
-        if wasPresent {
+        // As Redis: a flush of everything names no key.
+        if wasPresent && cause.reason != .flushed {
             let event: KeyspaceEvents = cause.isTime ? .expired : .deleted
             if settings.keyspaceInterest.contains(event) {
                 ring.append(event, .presence, key: .init(bytes: record.id, isPacked: record.isPacked))

@@ -118,7 +118,7 @@ extension ShardState {
             } else if StringRecord(address).expiry <= now {
                 expireString(number, hash(of: number), at: now, isTimer: false)
             } else if StringRecord(address).stamp <= limit {
-                removeString(number, hash(of: number), event: .deleted)
+                removeString(number, hash(of: number), event: [])
             }
         }
         return next

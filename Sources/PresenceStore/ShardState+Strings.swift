@@ -23,9 +23,10 @@ extension ShardState {
 
     mutating func setString(
         _ key: BytesKey, _ keyHash: UInt64, _ value: UnsafeRawBufferPointer, _ options: StringSetOptions,
-        at now: Timestamp
+        at now: Timestamp, _ previous: (Span<UInt8>) -> Void
     ) throws(StoreError) -> Bool {
         var number = findLiveString(key, keyHash, at: now)
+        if number != 0 { previous(string(number).value.bindMemory(to: UInt8.self).span) }
         switch options.condition {
         case .always: break
         case .ifAbsent: if number != 0 { return false }
@@ -80,8 +81,9 @@ extension ShardState {
         removeString(number, keyHash, event: .expired)
     }
 
+    /// Removes a string; an empty `event` tells nobody.
     mutating func removeString(_ number: UInt32, _ keyHash: UInt64, event: KeyspaceEvents) {
-        if settings.keyspaceInterest.contains(event) {
+        if !event.isEmpty && settings.keyspaceInterest.contains(event) {
             ring.append(event, .string, key: .init(bytes: string(number).key))
         }
         index.remove(keyHash, number)

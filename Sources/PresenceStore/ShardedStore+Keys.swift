@@ -8,15 +8,17 @@ extension ShardedStore {
     ///   - key: any bytes.
     ///   - value: any bytes.
     ///   - options: its end, and the condition of the write. An end that is past deletes the key.
+    ///   - previous: called with the value that the key had, if it existed, under the lock of its shard: copy it and return.
     /// - Returns: false, and nothing has changed, if the condition was not met.
     /// - Throws: `outOfMemory`.
     @discardableResult
     public func setString(
-        _ key: Span<UInt8>, _ value: Span<UInt8>, _ options: StringSetOptions = StringSetOptions(), at now: Timestamp
+        _ key: Span<UInt8>, _ value: Span<UInt8>, _ options: StringSetOptions = StringSetOptions(), at now: Timestamp,
+        previous: (Span<UInt8>) -> Void = { _ in }
     ) throws(StoreError) -> Bool {
         try value.withUnsafeBytes { bytes throws(StoreError) in
             try withKey(.string, key) { state, key, hash throws(StoreError) in
-                try state.setString(key, hash, bytes, options, at: now)
+                try state.setString(key, hash, bytes, options, at: now, previous)
             }
         }
     }
@@ -61,14 +63,17 @@ extension ShardedStore {
 
     /// Gives a key an end; one that is not later than `now` ends it. Of a presence it is a heartbeat of all live sessions with that TTL.
     ///
-    /// - Returns: whether the key existed (for a presence: had a live session).
+    /// - Parameter isAllowed: asked with the time that the key has left, under the lock of its shard; false leaves the key as it is.
+    /// - Returns: whether the key existed (for a presence: had a live session) and its end was set.
     /// - Throws: `ttlOutOfBounds` for a presence beyond the hard limit.
     @discardableResult
     public func expire(
-        _ kind: KeyKind, _ key: Span<UInt8>, at deadline: Timestamp, now: Timestamp
+        _ kind: KeyKind, _ key: Span<UInt8>, at deadline: Timestamp, now: Timestamp,
+        if isAllowed: (TimeToLive) -> Bool = { _ in true }
     ) throws(StoreError) -> Bool {
         try withKey(kind, key) { state, key, hash throws(StoreError) in
-            try state.expire(kind, key, hash, at: deadline, now: now)
+            guard isAllowed(state.timeToLive(kind, key, hash, at: now)) else { return false }
+            return try state.expire(kind, key, hash, at: deadline, now: now)
         }
     }
 

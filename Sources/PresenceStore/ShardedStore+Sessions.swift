@@ -78,19 +78,26 @@ extension ShardedStore {
 
     /// Writes the seed's record: the session is opened, or beaten if it lives, with the status and activity that the record tells.
     ///
+    /// - Returns: false, and nothing has changed, if the write's condition was not met.
     /// - Throws: as `connect`; a TTL may be shorter here, 1 ms at least, since existing Redis code chooses it freely.
+    @discardableResult
     public func write(
         _ user: Span<UInt8>, session: Span<UInt8>, device: Span<UInt8>, platform: Span<UInt8>, server: Span<UInt8>,
         _ write: RecordWrite, at now: Timestamp
-    ) throws(StoreError) {
+    ) throws(StoreError) -> Bool {
         try checkIDs(user, session)
         try checkWords(device, platform, server)
-        try withWords(device, platform, server) { words throws(StoreError) in
+        return try withWords(device, platform, server) { words throws(StoreError) in
             try session.withUnsafeBytes { bytes throws(StoreError) in
                 let key = BytesKey(bytes)
-                try withUser(user) { state, user, hash throws(StoreError) in
+                return try withUser(user) { state, user, hash throws(StoreError) in
+                    if write.condition != .always {
+                        let exists = state.exists(.presence, user, hash, at: now)
+                        guard exists == (write.condition == .ifPresent) else { return false }
+                    }
                     _ = try state.settings.ttl(write.ttlMilliseconds, atLeast: 1)
                     try state.write(user, hash, key, words, write, at: now)
+                    return true
                 }
             }
         }

@@ -157,13 +157,19 @@ public struct RecordWrite: Sendable, Hashable {
     public var ttlMilliseconds: Int64?
     /// Whether a session that lives keeps its TTL.
     public var keepsTTL: Bool
+    /// Whether the key must exist, or must not.
+    public var condition: StringSetOptions.Condition
 
     /// A record to write.
-    public init(status: Status, activity: Timestamp? = nil, ttlMilliseconds: Int64? = nil, keepsTTL: Bool = false) {
+    public init(
+        status: Status, activity: Timestamp? = nil, ttlMilliseconds: Int64? = nil, keepsTTL: Bool = false,
+        condition: StringSetOptions.Condition = .always
+    ) {
         self.status = status
         self.activity = activity
         self.ttlMilliseconds = ttlMilliseconds
         self.keepsTTL = keepsTTL
+        self.condition = condition
     }
 }
 
@@ -191,8 +197,11 @@ public struct StringSetOptions: Sendable, Hashable {
 
     /// When the write takes place at all.
     public enum Condition: Sendable, Hashable {
+        /// In any case.
         case always
+        /// Only if the key does not exist.
         case ifAbsent
+        /// Only if the key exists.
         case ifPresent
     }
 

@@ -47,7 +47,7 @@ struct Daemon {
         let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: settings.manualClock ? 1 : threads)
         let live = LiveSettings(settings)
         let (shutdownRequests, shutdownRequest) = AsyncStream.makeStream(of: Void.self)
-        let server = PresenceServer(
+        let server = RESPServer(
             store: store, configuration: settings.server, clock: clock, configurationPort: live,
             process: ProcessFacts.information(configurationFile: configurationFile), logger: logger, group: eventLoops,
             shutdown: { shutdownRequest.yield() })
@@ -95,7 +95,7 @@ struct Daemon {
 
 /// The RESP port as a part of the process's life.
 private struct PortService: Service {
-    let server: PresenceServer
+    let server: RESPServer
     let settings: Settings
     let logger: Logger
 

@@ -191,14 +191,14 @@ extension String {
 
 /// A server on a free port.
 final class SocketServer {
-    let server: PresenceServer
+    let server: RESPServer
 
     init(_ change: ServerConfiguration, _ group: MultiThreadedEventLoopGroup) async throws {
         var configuration = change
         configuration.bind = ["127.0.0.1"]
         configuration.port = 0
         let clock = SystemClock()
-        server = PresenceServer(
+        server = RESPServer(
             store: ShardedStore(), configuration: configuration, clock: clock, configurationPort: TestSettings(),
             process: ProcessInformation(version: "0.0.0", allocator: "test", processID: 1),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, group: group, shutdown: {})

@@ -57,7 +57,7 @@ enum HouseRules {
         "Sources/PresenceServer/*Handler.swift",
         "Sources/PresenceServer/*Listener.swift",
         "Sources/PresenceServer/*Loop.swift",
-        "Sources/PresenceServer/PresenceServer.swift",
+        "Sources/PresenceServer/RESPServer.swift",
         "Sources/presenced/Daemon.swift",
     ]
 

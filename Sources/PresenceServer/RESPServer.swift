@@ -8,7 +8,7 @@ import Synchronization
 /// The RESP port: serves a store to Redis clients.
 ///
 /// ```swift
-/// let server = PresenceServer(store: store, configuration: configuration, ...)
+/// let server = RESPServer(store: store, configuration: configuration, ...)
 /// try await server.start()
 /// print(server.port)
 /// await server.stop()
@@ -17,7 +17,7 @@ import Synchronization
 /// carries their events to subscribers. So whoever runs a server needs no `Ticker`.
 ///
 /// All methods may be called from any thread.
-public final class PresenceServer: Sendable {
+public final class RESPServer: Sendable {
     private let state: ServerState
     private let loops: [ServerLoop]
     private let group: any EventLoopGroup
