@@ -171,18 +171,22 @@ struct TimerWheel: ~Copyable {
         isWindowOpen = false
     }
 
-    /// The instant up to which nothing was left to announce when a record was armed at `armed`, the header's tick: `distantFuture` if it is not.
+    /// The instant up to which nothing was left to announce when a record was armed at `armed`, the header's tick: `distantFuture` if it is not
+    /// armed, `distantPast` if that cannot be told, as when the wheel leaps while it leaps.
     func settledUntil(_ armed: UInt32) -> Timestamp {
         guard armed != 0 else { return .distantFuture }
-        let horizon = Int32((TimerWheel.coarseCount + 1) << TimerWheel.fineBits)
-        var distance = Int32(bitPattern: armed &- TimerWheel.short(leapOrigin))
-        var origin = leapOrigin
-        if currentTick >= leapTarget || distance < 0 || distance > horizon {
-            distance = Int32(bitPattern: armed &- TimerWheel.short(currentTick))
-            origin = currentTick
-        }
+        let origin = currentTick < leapTarget && isNear(armed, leapOrigin) ? leapOrigin : currentTick
+        guard isNear(armed, origin) else { return .distantPast }
+        let distance = Int32(bitPattern: armed &- TimerWheel.short(origin))
         let tick = Int64(origin) + Int64(distance) - 1 - Int64(phase)
         return Timestamp(milliseconds: max(0, tick) * TimerWheel.tickMilliseconds)
+    }
+
+    /// Whether an armed tick is one that can have been given while `tick` was the current one.
+    private func isNear(_ armed: UInt32, _ tick: UInt64) -> Bool {
+        let distance = Int32(bitPattern: armed &- TimerWheel.short(tick))
+        return distance > -Int32(TimerWheel.fineCount)
+            && distance <= Int32((TimerWheel.coarseCount + 1) << TimerWheel.fineBits)
     }
 
     /// Whether the record has an entry that has come up by `now`, handed out or not: if not, time has changed nothing since it was armed.

@@ -17,7 +17,7 @@ struct ModelPlan: Sendable, CustomStringConvertible {
     /// The longest ordinary step of time.
     var longestStep: Int64 = 2_500
 
-    var description: String { name }
+    var description: String { isLate ? name + ", late wheel" : name }
 }
 
 /// Model and store under the same operations. The first difference ends the run and tells its seed and last steps.

@@ -14,14 +14,53 @@ struct ModelTests {
     static let seedCount = getenv("PRESENCE_SEED_COUNT").flatMap { Int(String(cString: $0)) } ?? 2
 
     static let plans = [
-        ModelPlan(name: "one shard, in step"),
-        ModelPlan(name: "eight shards, in step", shards: 8),
-        ModelPlan(name: "one shard, late wheel", isLate: true),
-        ModelPlan(name: "eight shards, late wheel", shards: 8, isLate: true),
+        ModelPlan(name: "one shard"),
+        ModelPlan(name: "eight shards", shards: 8),
+        ModelPlan(name: "one shard", isLate: true),
+        ModelPlan(name: "eight shards", shards: 8, isLate: true),
     ]
 
     @Test("Over random operations and times, in every read and every event", arguments: plans)
-    func agree(_ plan: ModelPlan) throws {
+    func agree(_ plan: ModelPlan) throws { try run(plan) }
+
+    private static let hour: Int64 = 3_600_000
+    private static let day = 24 * hour
+
+    /// The store's clocks wrap: time begins just before each wrap, and runs across it.
+    static let wraps: [ModelPlan] = [false, true].flatMap { isLate in
+        [
+            // Instants of forty bits: 2 * 2^40 ms after 1970 is September 2039.
+            ModelPlan(
+                name: "instants of 40 bits wrap", shards: 1, start: .init(milliseconds: 1 << 41 - 200_000),
+                isLate: isLate, steps: 400, pauses: []),
+            ModelPlan(
+                name: "instants of 40 bits wrap, eight shards", shards: 8,
+                start: .init(milliseconds: 1 << 41 - 200_000), isLate: isLate, steps: 400, pauses: []),
+            // Ticks of 32 bits: every 2^32 * 10 ms, the 42nd time in 2027.
+            ModelPlan(
+                name: "ticks of 32 bits wrap", start: .init(milliseconds: 42 * 10 << 32 - 200_000), isLate: isLate,
+                steps: 400, pauses: []),
+            ModelPlan(
+                name: "ticks of 32 bits wrap, eight shards", shards: 8,
+                start: .init(milliseconds: 42 * 10 << 32 - 200_000), isLate: isLate, steps: 400, pauses: []),
+            // Small steps: windows of 640 ms begin and end inside and between them.
+            ModelPlan(name: "windows", isLate: isLate, steps: 1_500, pauses: [640, 1_280], longestStep: 90),
+            // The horizon of 327 s is passed again and again.
+            ModelPlan(
+                name: "horizon", isLate: isLate, steps: 800, pauses: [327_040, 327_680, 328_320, 655_360],
+                pauseEvery: 7),
+            // Together at most 17 years: what is older a record may misread (`RecordInstant`).
+            ModelPlan(
+                name: "long pauses", shards: 2, isLate: isLate, steps: 400,
+                pauses: [hour, 7 * hour, day, 30 * day, 248 * day, 249 * day, 300 * day, 10 << 32, 400 * day],
+                pauseEvery: 30),
+        ]
+    }
+
+    @Test("Across every wrap of the store's clocks and over long pauses", arguments: wraps)
+    func wrap(_ plan: ModelPlan) throws { try run(plan) }
+
+    private func run(_ plan: ModelPlan) throws {
         for random in SeededRandom.cases(ModelTests.seedCount) {
             print("model: \(plan), \(random)")
             var run = ModelRun(plan, random)
