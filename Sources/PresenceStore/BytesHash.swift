@@ -12,7 +12,20 @@
 /// +--------------+----------------------------------+-----------+--------+
 /// ```
 struct BytesHash {
-    let secret: (UInt64, UInt64)
+    private let secret: (UInt64, UInt64)
+
+    /// A hash of a secret, which is stirred first: multiplication by what is 0 or small would lose most of a name.
+    init(secret: (UInt64, UInt64)) {
+        self.secret = (BytesHash.stir(secret.0, 0x9e37_79b9_7f4a_7c15), BytesHash.stir(secret.1, 0x3c6e_f372_fe94_f82a))
+    }
+
+    /// The finalizer of SplitMix64 (Guy Steele, Doug Lea, Christine Flood, 2014) over a word and its place.
+    private static func stir(_ word: UInt64, _ place: UInt64) -> UInt64 {
+        var word = word &+ place
+        word = (word ^ word >> 30) &* 0xbf58_476d_1ce4_e5b9
+        word = (word ^ word >> 27) &* 0x94d0_49bb_1331_11eb
+        return word ^ word >> 31
+    }
 
     /// Strings and users share the index; their kind is part of what is hashed.
     @inline(__always)

@@ -8,7 +8,9 @@ struct WordTable: ~Copyable {
 
     private struct Word {
         var bytes: [UInt8] = []
+        /// Its hash, and the key under which `byHash` has it: of words with one hash the others are under the next keys.
         var hash: UInt64 = 0
+        var key: UInt64 = 0
         /// Sessions that name it, tombstones too.
         var uses = 0
         /// Of these the ones that were not ended.
@@ -27,22 +29,22 @@ struct WordTable: ~Copyable {
 
     /// The number of a word, one use more; nil if the table is full.
     mutating func intern(_ bytes: Span<UInt8>, hash: UInt64, limit: Int) -> UInt16? {
-        var hash = hash
-        while let known = byHash[hash] {
+        var key = hash
+        while let known = byHash[key] {
             if matches(known, bytes) {
                 retain(known)
                 return known
             }
-            hash &+= 1
+            key &+= 1
         }
         guard byHash.count < min(limit, Int(UInt16.max)) else {
             refusedCount += 1
             return nil
         }
         let number = vacant.popLast() ?? UInt16(words.count)
-        let word = Word(bytes: WordTable.copy(bytes), hash: hash, uses: 1, sessions: 1)
+        let word = Word(bytes: WordTable.copy(bytes), hash: hash, key: key, uses: 1, sessions: 1)
         if Int(number) == words.count { words.append(word) } else { words[Int(number)] = word }
-        byHash[hash] = number
+        byHash[key] = number
         capacityBytes += WordTable.cost(bytes.count)
         return number
     }
@@ -66,9 +68,25 @@ struct WordTable: ~Copyable {
         if isSession { words[Int(number)].sessions -= 1 }
         guard words[Int(number)].uses == 0 else { return }
         capacityBytes -= WordTable.cost(words[Int(number)].bytes.count)
-        byHash[words[Int(number)].hash] = nil
+        close(words[Int(number)].key)
         words[Int(number)] = Word()
         vacant.append(number)
+    }
+
+    /// Frees a key, and moves up those behind it that a search would not find any more.
+    private mutating func close(_ freed: UInt64) {
+        var hole = freed
+        byHash[hole] = nil
+        var key = hole &+ 1
+        while let number = byHash[key] {
+            if key &- words[Int(number)].hash >= key &- hole {
+                byHash[key] = nil
+                byHash[hole] = number
+                words[Int(number)].key = hole
+                hole = key
+            }
+            key &+= 1
+        }
     }
 
     /// The bytes of a word in use; nil for none.

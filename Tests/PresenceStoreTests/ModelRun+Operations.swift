@@ -27,6 +27,8 @@ extension ModelRun {
             note("removeAll")
             store.removeAll(at: now)
             model.removeAll()
+            // As Redis: a flush of everything names no key.
+            return
         default: break
         }
         note(before, .deleted)
@@ -118,13 +120,18 @@ extension ModelRun {
         let keepsTTL = random.chance(oneIn: 4)
         let given = random.chance(oneIn: 2) ? Words() : randomWords()
         note("write \(user) \(session) \(status) at \(activity as Any) ttl \(ttl as Any) keeps \(keepsTTL)")
+        let condition = random.pick([StringSetOptions.Condition.always, .always, .always, .ifAbsent, .ifPresent])
+        let isMet = condition == .always || model.exists(user: user) == (condition == .ifPresent)
         let wasLive = model.liveSessions(of: user).contains(session)
-        let expected = model.setRecord(
-            user, session: session, status: status, lastSeen: activity, ttlMilliseconds: ttl, keepsTTL: keepsTTL)
+        let expected =
+            isMet
+            && model.setRecord(
+                user, session: session, status: status, lastSeen: activity, ttlMilliseconds: ttl, keepsTTL: keepsTTL)
         var found = true
         do {
-            let record = RecordWrite(status: status, activity: activity, ttlMilliseconds: ttl, keepsTTL: keepsTTL)
-            try store.write(
+            let record = RecordWrite(
+                status: status, activity: activity, ttlMilliseconds: ttl, keepsTTL: keepsTTL, condition: condition)
+            found = try store.write(
                 user, session: session, device: given.device, platform: given.platform, server: given.server, record,
                 at: now)
         } catch .tooManySessions {

@@ -26,10 +26,11 @@ extension ShardedStore {
         disconnect(user.bytes.span, session: session.bytes.span, reason: reason, at: now)
     }
 
+    @discardableResult
     func write(
         _ user: SlowModel.Name, session: SlowModel.Name, device: SlowModel.Name = "", platform: SlowModel.Name = "",
         server: SlowModel.Name = "", _ record: RecordWrite, at now: Timestamp
-    ) throws(StoreError) {
+    ) throws(StoreError) -> Bool {
         try write(
             user.bytes.span, session: session.bytes.span, device: device.bytes.span, platform: platform.bytes.span,
             server: server.bytes.span, record, at: now)
