@@ -7,7 +7,7 @@ SETTINGS ?=
 # The binary that the real clients test.
 PRESENCED_BINARY ?= $(CURDIR)/.build/debug/presenced
 
-SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
+SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help

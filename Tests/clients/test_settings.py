@@ -113,12 +113,12 @@ def test_max_sessions_per_user_refuses_one_more(client):
 
 @effect("max-activity-length")
 def test_max_activity_length_bounds_the_text(client):
-    value = json.dumps({"status": "online", "activity": "playing chess"})
+    open_session(client)
     client.config_set("max-activity-length", 5)
     with pytest.raises(redis.ResponseError, match="max-activity-length"):
-        client.set(USER, value, ex=60)
+        client.execute_command("PRESENCE.SET", USER, "ACTIVITY", "playing chess")
     client.config_set("max-activity-length", 128)
-    client.set(USER, value, ex=60)
+    client.execute_command("PRESENCE.SET", USER, "ACTIVITY", "playing chess")
     assert json.loads(client.get(USER))["activity"] == "playing chess"
 
 
