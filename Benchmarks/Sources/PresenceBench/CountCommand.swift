@@ -1,0 +1,107 @@
+import ArgumentParser
+import Presence
+import PresenceRESP
+import PresenceStore
+
+/// Work of one kind, so many times: what an instruction counter is put over.
+enum Work: String, CaseIterable, ExpressibleByArgument {
+    case beat, active, batch, read, tick, expiry, connect
+    case parse = "resp-parse"
+
+    /// What one operation is, for the table.
+    var operation: String {
+        switch self {
+        case .beat: "a beat"
+        case .active: "a beat with activity"
+        case .batch: "a beat in a batch of 100"
+        case .read: "a status read"
+        case .tick: "a tick of 32 shards, nothing due"
+        case .expiry: "an expiry, announced"
+        case .connect: "a connect with all fields"
+        case .parse: "a PRESENCE.BEAT parsed"
+        }
+    }
+
+    /// Makes all ready, then does the work. Everything follows from the arguments: two runs execute the same instructions.
+    ///
+    /// - Throws: when the work did not do what it should.
+    func perform(_ operations: Int, users: Int) throws {
+        if self == .parse { return try parse(operations) }
+        // Users who are not worked on make the numbers of two runs differ by the work alone.
+        let crowd = Crowd(Names(count: users))
+        let now = Crowd.start.advanced(byMilliseconds: 1_000)
+        var done = operations
+        switch self {
+        case .connect:
+            try crowd.connect(first: operations, at: now) { _ in Crowd.longTTL }
+            done = crowd.store.statistics().sessions
+        case .expiry:
+            try crowd.connect(at: Crowd.start) { $0 < operations ? 120_000 : Crowd.longTTL }
+            crowd.store.advance(to: Crowd.start.advanced(byMilliseconds: 130_000))
+            done = Int(crowd.store.statistics().expiredSessions)
+        default:
+            try crowd.connect(at: Crowd.start) { _ in Crowd.longTTL }
+            done = repeated(operations, crowd, at: now)
+        }
+        guard done == operations else { throw BenchError("\(rawValue): \(done) of \(operations) were done") }
+    }
+
+    private func repeated(_ operations: Int, _ crowd: Crowd, at now: Timestamp) -> Int {
+        let users = crowd.names.count
+        let pairs = crowd.names.pairs
+        if self == .tick { return operations + crowd.tick(operations, from: now) }
+        var done = 0
+        var round: Int64 = 0
+        while done < operations {
+            let part = min(users, operations - done)
+            round += 1
+            let now = now.advanced(byMilliseconds: round * 1_000)
+            switch self {
+            case .batch: done += crowd.beatAll(crowd.names, Array(pairs.prefix(2 * part)), batch: 100, at: now)
+            case .read: done += crowd.read(crowd.names, 0..<part, at: now)
+            default: done += crowd.beat(crowd.names, 0..<part, isActive: self == .active, at: now)
+            }
+        }
+        return done
+    }
+
+    /// Reads commands out of pipelines of 100, as they lie in a socket's buffer.
+    private func parse(_ operations: Int) throws {
+        let batch = 100
+        let command =
+            "*3\r\n$13\r\nPRESENCE.BEAT\r\n$26\r\npresence:user:000000000042\r\n$20\r\nconnection-000000001\r\n"
+        let bytes = Array(String(repeating: command, count: batch).utf8)
+        var reader = RequestReader(limits: RequestLimits())
+        var done = 0
+        while done < operations {
+            var offset = 0
+            while reader.next(in: bytes.span, from: offset) == .command {
+                guard reader.argumentCount == 3, reader.argument(2).count == 20 else { break }
+                offset += reader.consumed
+                done += 1
+            }
+            guard offset == bytes.count else { throw BenchError("the pipeline was read to \(offset) only") }
+        }
+        guard done == operations else { throw BenchError("operations must be a multiple of \(batch)") }
+    }
+}
+
+/// Does one kind of work and says nothing.
+struct CountCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "count",
+        abstract: "One kind of work, so many times, for an instruction counter.",
+        discussion: """
+            Run it twice under one, with N and with 2N operations, and divide the difference by N: that is what `instructions` does.
+            """
+    )
+
+    @Argument(help: "\(Work.allCases.map(\.rawValue).joined(separator: ", "))")
+    var work: Work
+    @Option(help: "How often.")
+    var operations = 10_000
+    @Option(help: "Users of the store.")
+    var users = 40_000
+
+    func run() throws { try work.perform(operations, users: users) }
+}

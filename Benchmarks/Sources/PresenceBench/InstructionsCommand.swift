@@ -1,0 +1,86 @@
+import ArgumentParser
+import Foundation
+
+/// Whole instructions an operation, counted by callgrind: the same on every run and every machine of a kind.
+struct InstructionsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "instructions",
+        abstract:
+            "Instructions an operation, by valgrind's callgrind: a run with N operations and one with 2N, the difference over N."
+    )
+
+    @Option(help: "N.")
+    var operations = 20_000
+
+    func validate() throws {
+        guard operations >= 1_000, operations % 100 == 0 else {
+            throw ValidationError("at least 1000 operations, a multiple of 100")
+        }
+    }
+
+    func run() throws { print(try InstructionsCommand.measure(operations: operations).text) }
+
+    private static let works: [(work: Work, users: Int, share: Int)] = [
+        (.beat, 40_000, 1), (.active, 40_000, 1), (.batch, 40_000, 1), (.read, 40_000, 1), (.connect, 40_000, 1),
+        (.expiry, 40_000, 1), (.tick, 1_000, 20), (.tick, 200_000, 20), (.parse, 1_000, 1),
+    ]
+
+    /// Counts all kinds of work.
+    static func measure(operations: Int) throws -> Table {
+        guard let valgrind = Program.find("valgrind"), let strip = Program.find("strip") else {
+            throw BenchError("valgrind or strip is missing (Debian packages valgrind and binutils)")
+        }
+        // Debian 12's valgrind gives up on the debug information that Swift 6 writes.
+        let program = FileManager.default.temporaryDirectory.appendingPathComponent("presence-bench-\(getpid())").path
+        _ = try Program.output(strip, ["--strip-debug", "-o", program, Program.own()])
+        defer { try? FileManager.default.removeItem(atPath: program) }
+        var table = Table("Instructions an operation", ["work", "users", "instructions"])
+        for (work, users, share) in works {
+            Progress.say("instructions: \(work.rawValue), \(grouped(users)) users")
+            let count = operations / share
+            let once = try start(valgrind, program, work, count, users)
+            let twice = try start(valgrind, program, work, 2 * count, users)
+            let (few, many) = (try once.instructions(), try twice.instructions())
+            table.add(
+                work.operation, work == .parse ? "" : grouped(users), grouped((many - few) / count))
+        }
+        table.notes = [
+            "Counted by callgrind, N = \(grouped(operations)) (ticks: \(grouped(operations / 20))); whatever is done once cancels out."
+        ]
+        return table
+    }
+
+    private struct Run {
+        let process: Process
+        let errors: Pipe
+
+        /// Waits for its end; the instructions of the whole run.
+        func instructions() throws -> Int {
+            let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            process.waitUntilExit()
+            guard process.terminationStatus == 0,
+                let line = text.split(separator: "\n").last(where: { $0.contains("Collected :") }),
+                let count = line.split(separator: " ").last.flatMap({ Int($0) })
+            else { throw BenchError("callgrind failed:\n\(text)") }
+            return count
+        }
+    }
+
+    private static func start(
+        _ valgrind: String, _ program: String, _ work: Work, _ operations: Int, _ users: Int
+    ) throws -> Run {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: valgrind)
+        process.arguments = [
+            "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "count", work.rawValue,
+            "--operations", "\(operations)", "--users", "\(users)",
+        ]
+        // A thread that gives memory back by the clock would be counted, too.
+        process.environment = ProcessInfo.processInfo.environment.merging(
+            ["MALLOC_CONF": "background_thread:false,dirty_decay_ms:-1,muzzy_decay_ms:-1"]) { $1 }
+        let errors = Pipe()
+        process.standardError = errors
+        try process.run()
+        return Run(process: process, errors: errors)
+    }
+}

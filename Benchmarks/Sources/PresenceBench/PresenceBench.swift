@@ -1,0 +1,38 @@
+import ArgumentParser
+
+/// What the store, the codec and the server cost, beside Redis and Valkey in the same run.
+@main
+struct PresenceBench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "presence-bench",
+        abstract: "Measures presenced: in process, by instructions, and beside Redis and Valkey.",
+        discussion: """
+            Everything runs on this machine and on the loopback interface only; servers that are started are ended by their process id. \
+            docs/BENCHMARKS.md says how to read the figures.
+            """,
+        subcommands: [
+            AllCommand.self, StoreCommand.self, InstructionsCommand.self, CountCommand.self, HeartbeatCommand.self,
+            LatenessCommand.self, MemoryCommand.self,
+        ]
+    )
+}
+
+/// Everything, one part after the other.
+struct AllCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "all", abstract: "All of the parts below; about 7 minutes on 2 cores.")
+
+    @OptionGroup var servers: ServerOptions
+
+    func run() throws {
+        let tables = [
+            try InstructionsCommand.measure(operations: 20_000),
+            try StoreCommand.measure(users: 1_000_000, rounds: 5),
+            try HeartbeatCommand.measure(servers, users: 100_000, rounds: 3, seconds: 2),
+            try LatenessCommand.measure(servers, due: 100_000, alive: 900_000, window: 5),
+            try MemoryCommand.measure(servers, users: 500_000),
+        ]
+        print()
+        for table in tables { print(table.text) }
+    }
+}
