@@ -77,6 +77,8 @@ let package = Package(
     products: [
         .library(name: "PresenceStore", targets: ["PresenceStore"]),
         .library(name: "PresenceTesting", targets: ["PresenceTesting"]),
+        // Benchmarks counts its instructions.
+        .library(name: "PresenceRESP", targets: ["PresenceRESP"]),
     ] + (isCoreOnly ? [] : [.executable(name: "presenced", targets: ["presenced"])]),
     dependencies: isCoreOnly
         ? []
