@@ -3,12 +3,13 @@ import Presence
 /// Room when `maxmemory` is reached: offline users of whom nothing is set are forgotten, a slab chunk at a time.
 ///
 /// Memory is had and given in chunks, so freeing a slot here and there helps nobody. A clock hand goes round the chunks; one in which enough can be
-/// forgotten is emptied: what must stay moves to free slots of the other chunks of its class.
+/// forgotten is emptied: what must stay moves to free slots of the other chunks of its class. Without enough of these the forgotten ones leave theirs
+/// in place, for new records of that class and for what moves out of the next chunk.
 extension ShardState {
     /// How many chunks one write looks at before it gives up.
     private static let chunksPerAttempt = 64
 
-    /// Gives one chunk back. False if none was found that could be emptied.
+    /// Forgets the offline users of one chunk and gives it back if it can be emptied. False if none was found with anyone to forget.
     ///
     /// - Parameter spared: a record that the caller is about to change, 0 for none: its chunk stays as it is.
     mutating func evictChunk(sparing spared: UInt32, at now: Timestamp) -> Bool {
@@ -17,16 +18,17 @@ extension ShardState {
             evictionHand = hand
             let numbers = slabs.numbers(inClass: hand.sizeClass, chunk: hand.chunk)
             if numbers.contains(spared) { continue }
-            let before = slabs.capacityBytes
             var forgettable = 0
             for number in numbers where isForgettable(number) { forgettable += 1 }
             let (used, freeElsewhere) = slabs.occupancy(ofClass: hand.sizeClass, chunk: hand.chunk)
-            guard forgettable > 0, used - forgettable <= freeElsewhere else { continue }
+            guard forgettable > 0 else { continue }
             for number in numbers where isForgettable(number) { forget(number) }
-            moveAway(numbers, at: now)
-            slabs.releaseIfEmpty(hand)
+            if used - forgettable <= freeElsewhere {
+                moveAway(numbers, at: now)
+                slabs.releaseIfEmpty(hand)
+            }
             account()
-            if slabs.capacityBytes < before { return true }
+            return true
         }
         return false
     }

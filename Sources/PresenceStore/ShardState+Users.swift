@@ -101,8 +101,12 @@ extension ShardState {
         _ user: BytesKey, _ userHash: UInt64, _ change: UserSettings, at now: Timestamp
     ) throws(StoreError) {
         var number = find(user, userHash)
+        let text = change.activity.map { $0 ?? [] }
         if number == 0 {
-            number = try allocate(UserRecord.idOffset + user.storedCount, at: now)
+            // Room for all at once: what fails later would leave him known.
+            let manual = change.status == nil ? 0 : UserRecord.manualBytes
+            let texts = text.map { UserRecord.textBytes + $0.count } ?? 0
+            number = try allocate(UserRecord.idOffset + user.storedCount + manual + texts, at: now)
             record(number).initialize(user)
             enter(userHash, number)
             account()
@@ -113,7 +117,6 @@ extension ShardState {
         number = prune(number, at: now, mayShrink: false)
         let stamp = stamps.next(at: now)
         let old = record(number)
-        let text = change.activity.map { $0 ?? [] }
         let until = change.until.map { min($0, now.advanced(byMilliseconds: RecordInstant.reach)) }
         let manualGrowth = change.status != nil && !old.hasManual ? UserRecord.manualBytes : 0
         let oldText = old.hasText ? UserRecord.textBytes + old.textCount : 0

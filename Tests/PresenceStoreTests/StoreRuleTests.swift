@@ -1,0 +1,265 @@
+import Presence
+import PresenceTesting
+import Testing
+
+@testable import PresenceStore
+
+/// What the store does beyond the rules: bounds, ends, flushes, walks, and that errors leave nothing half done.
+@Suite("Store")
+struct StoreRuleTests {
+    private let now = Timestamp(milliseconds: 1_767_225_600_000)
+
+    private func store(shards: Int = 4, _ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore
+    {
+        var configuration = ShardedStore.Configuration()
+        configuration.shards = shards
+        configuration.clock = TestClock(now)
+        change(&configuration)
+        return ShardedStore(configuration)
+    }
+
+    /// The numbers that an error may not change.
+    private func numbers(_ store: ShardedStore) -> [Int] {
+        let all = store.statistics()
+        return [
+            all.users, all.presentUsers, all.sessions, all.strings, Int(all.connects), Int(all.beats), all.words,
+            all.timers, Int(all.changes), all.memory.total, all.memory.slabsInUse,
+        ]
+    }
+
+    @Test("A user has at most so many live sessions; ended ones make room, and the limit can be changed")
+    func sessionLimit() throws {
+        let store = store { $0.maxSessionsPerUser = 3 }
+        for session in ["1", "2", "3"] as [SlowModel.Name] { try store.connect("u", session: session, at: now) }
+        let before = numbers(store)
+        #expect(throws: StoreError.tooManySessions(limit: 3)) {
+            try store.connect("u", session: "4", device: "x", at: now)
+        }
+        #expect(numbers(store) == before)
+        #expect(try store.connect("u", session: "3", at: now) == 3)
+        store.setMaxSessionsPerUser(4)
+        #expect(try store.connect("u", session: "4", at: now) == 4)
+        store.setMaxSessionsPerUser(2)
+        #expect(store.sessions(of: SlowModel.Name("u").bytes.span, at: now).count == 4, "nobody is thrown out")
+        store.disconnect("u", session: "1", at: now)
+        store.disconnect("u", session: "2", at: now)
+        #expect(throws: StoreError.tooManySessions(limit: 2)) { try store.connect("u", session: "5", at: now) }
+        store.disconnect("u", session: "3", at: now)
+        #expect(try store.connect("u", session: "5", at: now) == 2)
+    }
+
+    @Test("Sessions come and go without end: what is over makes room in the record")
+    func churn() throws {
+        let store = store(shards: 1) { $0.maxSessionsPerUser = 50 }
+        let id = [UInt8](repeating: 7, count: 252)
+        var time = now
+        for round in 0..<2_000 {
+            let session = SlowModel.Name(id + [UInt8(round & 255), UInt8(round >> 8), 1])
+            try store.connect("u", session: session, at: time)
+            if !round.isMultiple(of: 3) { store.disconnect("u", session: session, reason: .leaseLost, at: time) }
+            time = time.advanced(byMilliseconds: 1_000)
+        }
+        #expect(store.sessions(of: SlowModel.Name("u").bytes.span, at: time).count == 40)
+        for number in 0..<10 { try store.connect("u", session: .init("more-\(number)"), at: time) }
+        #expect(throws: StoreError.tooManySessions(limit: 50)) { try store.connect("u", session: "over", at: time) }
+    }
+
+    @Test("Ids, words, texts and TTLs beyond their bounds are refused with nothing half done")
+    func bounds() throws {
+        let store = store()
+        try store.connect("u", session: "s", at: now)
+        let before = numbers(store)
+        let longest = SlowModel.Name([UInt8](repeating: 1, count: 255))
+        let tooLong = SlowModel.Name([UInt8](repeating: 1, count: 256))
+        let word = SlowModel.Name([UInt8](repeating: 2, count: 129))
+        #expect(throws: StoreError.idTooLong(limit: 255)) { try store.connect(tooLong, session: "s", at: now) }
+        #expect(throws: StoreError.idTooLong(limit: 255)) { try store.connect("u", session: tooLong, at: now) }
+        #expect(throws: StoreError.idTooLong(limit: 255)) {
+            try store.set(tooLong.bytes.span, UserSettings(status: .some(.dnd)), at: now)
+        }
+        #expect(throws: StoreError.wordTooLong(limit: 128)) {
+            try store.connect("u", session: "t", device: word, at: now)
+        }
+        #expect(throws: StoreError.wordTooLong(limit: 128)) {
+            try store.connect("u", session: "t", platform: word, at: now)
+        }
+        #expect(throws: StoreError.wordTooLong(limit: 128)) {
+            try store.connect("u", session: "t", server: word, at: now)
+        }
+        #expect(throws: StoreError.activityTooLong(limit: 128)) {
+            try store.set(SlowModel.Name("v").bytes.span, UserSettings(activity: .some(word.bytes)), at: now)
+        }
+        for ttl: Int64 in [-1, 0, 4_999, 300_001, .max] {
+            #expect(throws: StoreError.ttlOutOfBounds(minimum: 5_000, maximum: 300_000)) {
+                try store.connect("v", session: "t", ConnectOptions(ttlMilliseconds: ttl), at: now)
+            }
+        }
+        for ttl: Int64 in [0, 300_001] {
+            #expect(throws: StoreError.ttlOutOfBounds(minimum: 1, maximum: 300_000)) {
+                try store.write("v", session: "t", RecordWrite(status: .online, ttlMilliseconds: ttl), at: now)
+            }
+        }
+        #expect(throws: StoreError.ttlOutOfBounds(minimum: 1, maximum: 300_000)) {
+            let deadline = now.advanced(byMilliseconds: 300_001)
+            _ = try store.expire(.presence, SlowModel.Name("u").bytes.span, at: deadline, now: now)
+        }
+        #expect(numbers(store) == before)
+        for ttl: Int64 in [5_000, 300_000] {
+            try store.connect(longest, session: longest, ConnectOptions(ttlMilliseconds: ttl), at: now)
+        }
+        store.setMaxActivityLength(200)
+        try store.set(SlowModel.Name("u").bytes.span, UserSettings(activity: .some(word.bytes)), at: now)
+        for error in [StoreError.tooManySessions(limit: 1), .tooManyWords(limit: 1), .activityTooLong(limit: 1)] {
+            #expect(error.message.contains("max-"), "the remedy is named")
+        }
+        #expect(StoreError.ttlOutOfBounds(minimum: 1, maximum: 2).message.contains("heartbeat-hard-limit"))
+        #expect(StoreError.outOfMemory.message.contains("maxmemory"))
+    }
+
+    @Test("A record with a very old activity is that of someone away, not of someone from the future")
+    func oldActivity() throws {
+        let store = store()
+        for years: Int64 in [1, 9, 18, 30, 55] {
+            let activity = now.advanced(byMilliseconds: -years * 31_557_600_000)
+            try store.write("u", session: "s", RecordWrite(status: .online, activity: activity), at: now)
+            #expect(store.status(of: "u", at: now) == .away, "\(years) years")
+            store.disconnect("u", session: "s", reason: .dropped, at: now)
+        }
+    }
+
+    @Test("A manual status with an end in a far century holds now")
+    func farEnd() throws {
+        let store = store()
+        try store.connect("u", session: "s", at: now)
+        let settings = UserSettings(status: .some(.dnd), activity: .some([1]), until: .distantFuture)
+        try store.set(SlowModel.Name("u").bytes.span, settings, at: now)
+        #expect(store.status(of: "u", at: now) == .dnd)
+        #expect(store.describe(SlowModel.Name("u").bytes.span, at: now)?.activity == [1])
+    }
+
+    @Test("Removing a presence ends its sessions and graces and keeps what else is known")
+    func removed() throws {
+        let store = store()
+        try store.connect("u", session: "1", at: now)
+        try store.connect("u", session: "2", at: now)
+        try store.set(SlowModel.Name("u").bytes.span, UserSettings(status: .some(.dnd), activity: .some([5])), at: now)
+        #expect(store.remove(.presence, "u", at: now))
+        #expect(!store.remove(.presence, "u", at: now))
+        #expect(!store.exists(.presence, "u", at: now))
+        #expect(!store.beat("u", session: "1", at: now), "a late heartbeat never resurrects")
+        #expect(store.describe(SlowModel.Name("u").bytes.span, at: now)?.activity == [5])
+        try store.connect("u", session: "1", at: now)
+        #expect(store.status(of: "u", at: now) == .dnd)
+        store.disconnect("u", session: "1", reason: .leaseLost, at: now)
+        #expect(store.exists(.presence, "u", at: now), "a grace runs")
+        #expect(store.remove(.presence, "u", at: now))
+        #expect(!store.exists(.presence, "u", at: now))
+    }
+
+    @Test("A flush ends all keys and no settings", arguments: [1, 16])
+    func flush(shards: Int) throws {
+        let store = store(shards: shards)
+        for number in 0..<2_000 {
+            let name = SlowModel.Name("n\(number)")
+            try store.connect(name, session: "s", at: now)
+            try store.setString(name, "value", at: now)
+        }
+        try store.set(SlowModel.Name("n7").bytes.span, UserSettings(activity: .some([5])), at: now)
+        #expect(store.keyCount() == 4_000)
+        store.removeAll(at: now)
+        #expect(store.keyCount() == 0)
+        #expect(store.allKeys(at: now).isEmpty)
+        #expect(store.statistics().sessions == 0)
+        #expect(store.describe(SlowModel.Name("n7").bytes.span, at: now)?.activity == [5])
+        #expect(store.statistics().users == 2_000)
+    }
+
+    @Test("A walk hands out each key that lives through it exactly once, however the table grows and shrinks")
+    func scan() throws {
+        for var random in SeededRandom.cases(3) {
+            let store = store(shards: random.pick([1, 4, 64]))
+            var lived: Set<SlowModel.Name> = []
+            for number in 0..<1_500 {
+                let name = SlowModel.Name("n\(number)")
+                if random.chance(oneIn: 2) {
+                    try store.connect(name, session: "s", at: now)
+                } else {
+                    try store.setString(name, "v", at: now)
+                }
+                lived.insert(name)
+            }
+            var seen: [SlowModel.Name] = []
+            var cursor: UInt64 = 0
+            var next = 10_000
+            repeat {
+                cursor = store.scan(cursor: cursor, count: 20, at: now) { _, key in
+                    seen.append(.init(Array(copying: key)))
+                }
+                for _ in 0..<30 {
+                    try store.setString(.init("n\(next)"), "v", at: now)
+                    next += 1
+                }
+                for _ in 0..<5 {
+                    let victim = SlowModel.Name("n\(Int.random(in: 0..<next, using: &random))")
+                    store.remove(.string, victim, at: now)
+                    store.remove(.presence, victim, at: now)
+                    lived.remove(victim)
+                }
+            } while cursor != 0
+            check(seen.count == Set(seen).count, "twice, \(random)")
+            check(lived.isSubset(of: seen), "never, \(random)")
+        }
+    }
+
+    @Test("A tick with nothing due looks at no record, whether a thousand users are there or thirty thousand")
+    func idleTick() throws {
+        for count in [1_000, 30_000] {
+            let store = store(shards: 8)
+            for number in 0..<count { try store.connect(.init("u\(number)"), session: "s", at: now) }
+            let before = store.statistics().timersLookedAt
+            var looked = 0
+            for tick in Int64(1)...500 {
+                looked += store.advance(to: now.advanced(byMilliseconds: tick * 10)).lookedAt
+            }
+            #expect(looked == 0)
+            #expect(store.statistics().timersLookedAt == before)
+        }
+    }
+
+    @Test("An advance keeps to its budget, says that it is behind, and ends what it began")
+    func budget() throws {
+        let store = store(shards: 1)
+        for number in 0..<5_000 { try store.connect(.init("u\(number)"), session: "s", at: now) }
+        let later = now.advanced(byMilliseconds: 130_000)
+        var rounds = 0
+        while true {
+            let result = store.advance(to: later, budget: 100)
+            check(result.lookedAt <= 106, "a node of seven is taken whole")
+            rounds += 1
+            if !result.isBehind { break }
+        }
+        #expect(rounds >= 45)
+        #expect(store.statistics().presentUsers == 0)
+        #expect(store.statistics().lateness.count >= 5_000)
+        #expect(store.statistics().lateness.maximum == 10_000)
+    }
+
+    @Test("A changed policy shows when a record is next looked at, and heartbeats keep their place")
+    func policy() throws {
+        let store = store()
+        try store.connect("u", session: "s", at: now)
+        store.beat("u", session: "s", isActive: true, at: now)
+        var policy = Policy()
+        policy.idleAfter = 1_000
+        store.update(policy: policy)
+        #expect(store.status(of: "u", at: now.advanced(byMilliseconds: 999)) == .online)
+        #expect(store.status(of: "u", at: now.advanced(byMilliseconds: 1_000)) == .idle)
+        policy.heartbeatHardLimit = 2_000
+        store.update(policy: policy)
+        #expect(store.status(of: "u", at: now.advanced(byMilliseconds: 2_000)) == .offline)
+        store.setSessionTTL(milliseconds: 1_500)
+        let later = now.advanced(byMilliseconds: 5_000)
+        try store.connect("u", session: "t", at: later)
+        #expect(store.timeToLive(.presence, SlowModel.Name("u").bytes.span, at: later) == .milliseconds(1_500))
+    }
+}
