@@ -25,19 +25,23 @@ public enum RecordError: Error, Hashable, Sendable {
     case badInstant(PresenceRecord.Field)
 
     /// One line that says what is wrong and what to do, without the `ERR` of the wire.
-    public var message: String {
+    public var message: String { problem + ". " + RecordError.remedy }
+
+    private static let remedy = """
+        A key with key-prefix holds only a presence: set a JSON object with \"status\" and \"connectionId\", or offline; \
+        or open a session with PRESENCE.CONNECT
+        """
+
+    private var problem: String {
         switch self {
         case .tooLong(let limit):
-            "a presence record has at most \(limit) bytes; keep other data under a key outside key-prefix"
+            "a presence record has at most \(limit) bytes"
         case .tooDeep(let limit):
-            "a presence record nests at most \(limit) deep; keep other data under a key outside key-prefix"
+            "a presence record nests at most \(limit) deep"
         case .malformed(let offset):
             "the presence record is not valid JSON at byte \(offset)"
         case .notARecord:
-            """
-            a key with key-prefix holds only a presence: set a JSON object with \"status\" and \"connectionId\", or \
-            offline. A status without a session cannot be set; open a session with PRESENCE.CONNECT
-            """
+            "a status without a session cannot be set"
         case .statusMissing:
             "the presence record lacks \"status\": one of online, idle, away, dnd, offline"
         case .statusUnknown:

@@ -28,6 +28,8 @@ final class ClientHandler: ChannelInboundHandler {
     private var isClosing = false
     private(set) var isReadingStopped = false
     private var hasPushes = false
+    /// What a closing client still sent since it was last asked.
+    private var droppedBytes = 0
     /// Since when more output waits than the soft limit allows.
     private var overSoftLimitSince: Timestamp?
 
@@ -82,7 +84,10 @@ final class ClientHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
-        guard !isClosing else { return }
+        guard !isClosing else {
+            droppedBytes += bytes.readableBytes
+            return
+        }
         loop.counters.bytesRead.add(bytes.readableBytes)
         if pending != nil {
             keep(&bytes)
@@ -188,14 +193,43 @@ final class ClientHandler: ChannelInboundHandler {
 
     private func close(_ context: ChannelHandlerContext, after output: NIOAny?) {
         isClosing = true
+        pending = nil
         guard let output else {
-            context.close(promise: nil)
+            linger(context)
             return
         }
-        let channel = context.channel
         let promise = context.eventLoop.makePromise(of: Void.self)
-        promise.futureResult.whenComplete { _ in channel.close(promise: nil) }
+        promise.futureResult.assumeIsolated().whenComplete { _ in
+            if let context = self.context { self.linger(context) }
+        }
         context.writeAndFlush(output, promise: promise)
+    }
+
+    // MARK: - Closing
+
+    /// How often a closing connection is asked whether its client still sends, and how often at most.
+    private static let lingerInterval = TimeAmount.milliseconds(20)
+    private static let lingerLimit = 50
+
+    /// Ends the output, then reads and drops what the client still sends: a socket closed over unread bytes resets the connection, and the kernel
+    /// would throw away the replies that it has not sent yet.
+    private func linger(_ context: ChannelHandlerContext) {
+        context.close(mode: .output, promise: nil)
+        isReadingStopped = false
+        try? context.channel.syncOptions?.setOption(.autoRead, value: true)
+        waitForSilence(context, asked: 0)
+    }
+
+    private func waitForSilence(_ context: ChannelHandlerContext, asked: Int) {
+        droppedBytes = 0
+        context.eventLoop.assumeIsolated().scheduleTask(in: ClientHandler.lingerInterval) {
+            guard let context = self.context else { return }
+            if self.droppedBytes == 0 || asked == ClientHandler.lingerLimit {
+                context.close(promise: nil)
+            } else {
+                self.waitForSilence(context, asked: asked + 1)
+            }
+        }
     }
 
     /// Writes messages that others published; they leave with the loop's batch.

@@ -105,7 +105,8 @@ public final class RESPServer: Sendable {
         }
     }
 
-    /// Puts changed settings in force: at once for the calling event loop if it is one of the server's, and for the others in a moment.
+    /// Puts changed settings in force: at once for the calling event loop if it is one of the server's, and for the others before anything that
+    /// is handed to them afterwards. `CONFIG SET` answers once all have them.
     public func apply(_ configuration: ServerConfiguration) {
         state.configuration.withLock { $0 = configuration }
         for loop in loops {
@@ -119,13 +120,13 @@ public final class RESPServer: Sendable {
 
     /// Stops in order: takes no more connections, lets the replies of commands that were read leave, closes, and lets no more time pass.
     ///
-    /// Clients that do not read their replies are waited for one second.
+    /// Clients that do not read their replies, or go on sending, are waited for two seconds.
     public func stop() async {
         await closeListeners()
         for loop in loops {
             try? await loop.eventLoop.submit { loop.closeClients() }.get()
         }
-        for _ in 0..<100 where state.clientCount.load(ordering: .relaxed) > 0 {
+        for _ in 0..<200 where state.clientCount.load(ordering: .relaxed) > 0 {
             try? await loops[0].eventLoop.scheduleTask(in: .milliseconds(10)) {}.futureResult.get()
         }
         for loop in loops {

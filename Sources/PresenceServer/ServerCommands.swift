@@ -118,7 +118,13 @@ enum ServerCommands {
         }
         do throws(ConfigurationPortError) {
             try loop.server.configurationPort.set(pairs)
-            reply.simple("OK")
+            guard loop.peers.count > 1 else {
+                reply.simple("OK")
+                return
+            }
+            // The other loops take the settings in their turn: whoever reads OK finds them in force on all.
+            client.handler.suspend()
+            loop.askPeers({ _ in true }) { _ in client.handler.resume { $0.simple("OK") } }
         } catch {
             reply.error(error.message)
         }
