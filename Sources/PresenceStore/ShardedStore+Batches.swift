@@ -72,7 +72,7 @@ extension ShardedStore {
         _ bytes: Span<UInt8>, _ ranges: Span<KeyRange>, from start: Int, count: Int, stride: Int,
         _ body: (inout ShardState, BytesKey, UInt64, Int) -> Void
     ) {
-        withUnsafeTemporaryAllocation(of: Item.self, capacity: count) { items in
+        withItems(count) { items in
             withUnsafeTemporaryAllocation(of: Int32.self, capacity: shardCount) { heads in
                 heads.initialize(repeating: -1)
                 // Chained from the back, so that each chain is in the caller's order.
@@ -101,6 +101,18 @@ extension ShardedStore {
                     }
                 }
             }
+        }
+    }
+
+    /// Room for the keys of a group on the stack: temporary memory of more than a KiB would come from the heap.
+    @inline(__always)
+    private func withItems(_ count: Int, _ body: (UnsafeMutableBufferPointer<Item>) -> Void) {
+        if count <= 1024 / MemoryLayout<Item>.stride {
+            withUnsafeTemporaryAllocation(of: Item.self, capacity: count, body)
+        } else {
+            var items = InlineArray<512, Item>(repeating: Item(hash: 0, position: 0, next: 0))
+            var span = items.mutableSpan
+            span.withUnsafeMutableBufferPointer { body(UnsafeMutableBufferPointer(rebasing: $0[..<count])) }
         }
     }
 

@@ -1,0 +1,173 @@
+import Presence
+import PresenceTesting
+import Synchronization
+import Testing
+
+@testable import PresenceStore
+
+@Suite("Events")
+struct EventTests {
+    private let now = Timestamp(milliseconds: 1_767_225_600_000)
+
+    private func store(shards: Int = 1, ring: Int = 16_384) -> ShardedStore {
+        var configuration = ShardedStore.Configuration()
+        configuration.shards = shards
+        configuration.changeRingBytes = ring
+        configuration.clock = TestClock(now)
+        return ShardedStore(configuration)
+    }
+
+    private func toggle(_ store: ShardedStore, _ user: SlowModel.Name, times: Int) throws {
+        for _ in 0..<times {
+            try store.connect(user, session: "s", at: now)
+            store.disconnect(user, session: "s", at: now)
+        }
+    }
+
+    @Test("A sequence hands out what is announced after it began, in order, with all that an event says")
+    func sequence() async throws {
+        let store = store()
+        try store.connect("before", session: "s", at: now)
+        var iterator = store.events().makeAsyncIterator()
+        try store.set(SlowModel.Name("u").bytes.span, UserSettings(activity: .some(Array("IN_GAME".utf8))), at: now)
+        try store.connect("u", session: "phone", device: "mobile", platform: "ios", server: "s-1", at: now)
+        let later = now.advanced(byMilliseconds: 120_000)
+        store.advance(to: later.advanced(byMilliseconds: 10))
+        guard case .status(let online) = await iterator.next(), case .status(let first) = await iterator.next(),
+            case .status(let second) = await iterator.next()
+        else {
+            Issue.record("three changes of status were announced")
+            return
+        }
+        let offline = first.userID == Array("u".utf8) ? first : second
+        #expect(online.userID == Array("u".utf8) && online.old == .offline && online.new == .online)
+        #expect(online.reason == .connect && online.timestamp == now && online.since == nil)
+        #expect(online.activity == Array("IN_GAME".utf8) && online.device == Array("mobile".utf8))
+        #expect(online.connection == Array("phone".utf8) && online.server == Array("s-1".utf8))
+        #expect(offline.old == .online && offline.new == .offline && offline.reason == .heartbeatTimeout)
+        #expect(offline.timestamp == later && offline.since == now, "of the very instant, though the wheel was late")
+        #expect(offline.version > online.version)
+    }
+
+    @Test("A consumer slower than the ring is told exactly how many events he missed, and goes on")
+    func missed() async throws {
+        let store = store()
+        var iterator = store.events().makeAsyncIterator()
+        try toggle(store, "first", times: 1)
+        _ = await iterator.next()
+        // Far more than a ring of 16 KiB holds.
+        try toggle(store, "u", times: 2_000)
+        try store.connect("last", session: "s", at: now)
+        var missed = 0
+        var seen = 1
+        var wasLast = false
+        while !wasLast, let event = await iterator.next() {
+            switch event {
+            case .missed(let count): missed += count
+            case .keyspace: break
+            case .status(let change):
+                seen += 1
+                wasLast = change.userID == Array("last".utf8)
+            }
+        }
+        #expect(missed > 3_000)
+        #expect(missed + seen == 2 + 4_000 + 1)
+        try toggle(store, "after", times: 1)
+        guard case .status(let next) = await iterator.next() else {
+            Issue.record("the sequence goes on")
+            return
+        }
+        #expect(next.userID == Array("after".utf8))
+    }
+
+    @Test("A consumer that waits is woken by the next event, in whatever shard")
+    func woken() async throws {
+        let store = store(shards: 8)
+        let consumer = Task {
+            var iterator = store.events().makeAsyncIterator()
+            var users: Set<SlowModel.Name> = []
+            while users.count < 100, let event = await iterator.next() {
+                if case .status(let change) = event { users.insert(.init(change.userID)) }
+            }
+            return users
+        }
+        while store.readers.withLock({ $0.isEmpty }) { await Task.yield() }
+        for number in 0..<100 {
+            try store.connect(.init("u\(number)"), session: "s", at: now)
+            await Task.yield()
+        }
+        let users = await consumer.value
+        #expect(users == Set((0..<100).map { SlowModel.Name("u\($0)") }))
+    }
+
+    @Test("Cancellation ends a sequence, and the store forgets its reader")
+    func cancelled() async throws {
+        let store = store()
+        let task = Task {
+            var count = 0
+            for await _ in store.events() { count += 1 }
+            return count
+        }
+        while store.readers.withLock({ $0.isEmpty }) { await Task.yield() }
+        try store.connect("u", session: "s", at: now)
+        task.cancel()
+        let count = await task.value
+        #expect(count <= 1)
+        #expect(store.readers.withLock { $0.isEmpty })
+        // A task that is cancelled before it begins hears nothing.
+        let other = Task {
+            while !Task.isCancelled { await Task.yield() }
+            var iterator = store.events().makeAsyncIterator()
+            return await iterator.next() == nil
+        }
+        other.cancel()
+        #expect(await other.value)
+        #expect(store.readers.withLock { $0.isEmpty })
+    }
+
+    @Test("Several readers each get every event; one that is cancelled is not woken any more")
+    func readers() throws {
+        let store = store()
+        let wakes = Atomic<Int>(0)
+        let first = store.makeReader { _ in wakes.add(1, ordering: .relaxed) }
+        let second = store.makeReader { _ in }
+        try toggle(store, "u", times: 3)
+        var one: [StoreEvent] = []
+        var two: [StoreEvent] = []
+        #expect(first.read(shard: 0, into: &one))
+        #expect(second.read(shard: 0, limit: 4, into: &two) == false)
+        #expect(second.read(shard: 0, limit: 4, into: &two))
+        #expect(one == two && one.count == 6)
+        #expect(wakes.load(ordering: .relaxed) == 1, "once until all was read")
+        try toggle(store, "u", times: 1)
+        #expect(wakes.load(ordering: .relaxed) == 2)
+        first.cancel()
+        second.read(shard: 0, into: &two)
+        try toggle(store, "u", times: 1)
+        #expect(wakes.load(ordering: .relaxed) == 2)
+        second.cancel()
+    }
+
+    @Test("Keys tell of their end only to those who asked for it")
+    func interest() throws {
+        let store = store()
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        var events: [StoreEvent] = []
+        func ends(_ interest: KeyspaceEvents) throws -> [StoreEvent] {
+            store.setKeyspaceInterest(interest)
+            try store.setString("a", "1", at: now)
+            store.remove(.string, "a", at: now)
+            let soon = StringSetOptions(expiry: .at(now.advanced(byMilliseconds: 1)))
+            try store.setString("b", "1", soon, at: now)
+            _ = store.string("b", at: now.advanced(byMilliseconds: 1))
+            events = []
+            reader.read(shard: 0, into: &events)
+            return events
+        }
+        #expect(try ends([]) == [])
+        #expect(try ends(.deleted) == [.keyspace(.deleted, .string, key: Array("a".utf8))])
+        #expect(try ends(.expired) == [.keyspace(.expired, .string, key: Array("b".utf8))])
+        #expect(try ends([.expired, .deleted]).count == 2)
+    }
+}
