@@ -20,7 +20,7 @@ struct PresenceBench: ParsableCommand {
 /// Everything, one part after the other.
 struct AllCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "all", abstract: "All of the parts below; about 7 minutes on 2 cores.")
+        commandName: "all", abstract: "All of the parts below; about 6 minutes on 2 cores.")
 
     @OptionGroup var servers: ServerOptions
 

@@ -25,6 +25,7 @@ struct StoreCommand: ParsableCommand {
         var table = Table(
             "The store in process, one thread, \(grouped(users)) users",
             ["work", "median", "spread", "allocated", "goal"])
+        floor(users, rounds, &table)
         var run = try StoreRun(users: users, rounds: rounds)
         try run.operations(&table)
         run.ticks(&table)
@@ -35,6 +36,19 @@ struct StoreCommand: ParsableCommand {
             "Time is processor time of the one thread; *allocated* is bytes from the allocator an operation. Names are read in the order of use."
         ]
         return table
+    }
+
+    private static func floor(_ users: Int, _ rounds: Int, _ table: inout Table) {
+        Progress.say("store: what memory costs")
+        let memory = MemoryFloor(lines: 2 * users)
+        for (name, touch) in [
+            ("floor: one cold line, known only after the one before", memory.dependent),
+            ("floor: one cold line of many known beforehand", memory.overlapped),
+        ] {
+            var times = Sample()
+            for _ in 0..<rounds { times.add(touch()) }
+            table.add(name, fixed(times.median, 0) + " ns", times.spread(0), "", "")
+        }
     }
 }
 
