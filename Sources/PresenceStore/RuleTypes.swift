@@ -1,0 +1,20 @@
+import Presence
+
+// The rules' types that the store's operations take and return, so that who embeds the store imports it alone.
+
+/// What others see of a user.
+public typealias Status = Presence.Status
+/// What a user set by hand.
+public typealias ManualStatus = Presence.ManualStatus
+/// What a session brings with it.
+public typealias SessionStatus = Presence.SessionStatus
+/// Why a status changed.
+public typealias Reason = Presence.Reason
+/// One change of what services see of a user.
+public typealias StatusChange = Presence.StatusChange
+/// The settings that the rules depend on.
+public typealias Policy = Presence.Policy
+/// An instant, in milliseconds since 1970.
+public typealias Timestamp = Presence.Timestamp
+/// The place of a write in the order of all writes; an event's version.
+public typealias Stamp = Presence.Stamp
