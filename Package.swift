@@ -15,7 +15,9 @@ let core: [Target] = [
 
     // The embeddable store. Imports the rules only.
     .target(name: "CPrefetch"),
-    .target(name: "PresenceStore", dependencies: ["Presence", "CPrefetch"]),
+    .target(
+        name: "PresenceStore", dependencies: ["Presence", "CPrefetch"],
+        swiftSettings: isCoreOnly ? [.define("SANITIZED")] : []),
 
     // What users of the store test with: a clock they hold, seeded random numbers, a slow model.
     .target(name: "PresenceTesting", dependencies: ["Presence", "PresenceStore"]),

@@ -1,5 +1,4 @@
 import Presence
-import Synchronization
 
 /// One reader of the store's change rings, with a place of its own in each.
 ///
@@ -20,8 +19,8 @@ public final class EventReader: Sendable {
 
     /// The reader's place in one ring.
     private final class Place: Sendable {
-        let cursor: Mutex<ChangeRing.Cursor>
-        init(_ cursor: ChangeRing.Cursor) { self.cursor = Mutex(cursor) }
+        let cursor: Lock<ChangeRing.Cursor>
+        init(_ cursor: ChangeRing.Cursor) { self.cursor = Lock(cursor) }
     }
 
     /// Appends up to `limit` events of a shard that were not read yet, in their order.

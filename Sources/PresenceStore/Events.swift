@@ -1,5 +1,4 @@
 import Presence
-import Synchronization
 
 /// What happens in a store, as an asynchronous sequence.
 ///
@@ -54,8 +53,8 @@ private final class EventSource: Sendable {
 
     /// A class of its own, since the reader's closure must not keep the source alive.
     private final class StateBox: Sendable {
-        let value: Mutex<State>
-        init(_ state: State) { value = Mutex(state) }
+        let value: Lock<State>
+        init(_ state: State) { value = Lock(state) }
 
         func wake(_ shard: Int) {
             let waiter = value.withLock { state -> CheckedContinuation<Void, Never>? in

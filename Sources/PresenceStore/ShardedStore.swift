@@ -58,11 +58,11 @@ public final class ShardedStore: Sendable {
     public let clock: any PresenceClock
     let hash: BytesHash
     let budget: MemoryBudget
-    let readers = Mutex<[EventReader]>([])
+    let readers = Lock<[EventReader]>([])
 
     /// A shard: its state behind its lock. The lock is taken alone; `docs/LOCKS.md` tells what may happen under it.
     private struct Shard: ~Copyable {
-        let state: Mutex<ShardState>
+        let state: Lock<ShardState>
     }
 
     /// A store without records.
@@ -86,7 +86,7 @@ public final class ShardedStore: Sendable {
         let now = configuration.clock.now()
         for index in 0..<shardCount {
             (shards + index * shardStride).bindMemory(to: Shard.self, capacity: 1).initialize(
-                to: Shard(state: Mutex(ShardState(configuration, shard: index, budget: budget, at: now))))
+                to: Shard(state: Lock(ShardState(configuration, shard: index, budget: budget, at: now))))
         }
     }
 

@@ -10,20 +10,20 @@ import Synchronization
 ///     clock.advance(byMilliseconds: 120_000)
 ///     store.advance(to: clock.now())
 ///
-/// It may be shared by threads; one lock guards the instant and is taken alone.
+/// It may be shared by threads: the instant is one atomic number.
 public final class TestClock: PresenceClock {
-    private let instant: Mutex<Timestamp>
+    private let milliseconds: Atomic<Int64>
 
     /// A clock that stands at an instant.
     ///
     /// - Parameter start: 2025-01-01T00:00:00Z unless given.
     public init(_ start: Timestamp = Timestamp(milliseconds: 1_735_689_600_000)) {
-        instant = Mutex(start)
+        milliseconds = Atomic(start.milliseconds)
     }
 
     /// The instant at which the clock stands.
     public func now() -> Timestamp {
-        instant.withLock { $0 }
+        Timestamp(milliseconds: milliseconds.load(ordering: .acquiring))
     }
 
     /// Moves the clock on; back, if negative, which no clock in service does: to show that even that breaks nothing.
@@ -31,14 +31,12 @@ public final class TestClock: PresenceClock {
     /// - Returns: the new instant.
     @discardableResult
     public func advance(byMilliseconds interval: Int64) -> Timestamp {
-        instant.withLock { now in
-            now = now.advanced(byMilliseconds: interval)
-            return now
-        }
+        let moved = milliseconds.wrappingAdd(interval, ordering: .acquiringAndReleasing)
+        return Timestamp(milliseconds: moved.newValue)
     }
 
     /// Puts the clock to an instant, earlier or later.
     public func set(to now: Timestamp) {
-        instant.withLock { $0 = now }
+        milliseconds.store(now.milliseconds, ordering: .releasing)
     }
 }

@@ -9,6 +9,8 @@ struct ExampleTests {
 
     /// What the program prints; built first if need be.
     private func run() throws -> [String] {
+        // Built anew: an old plan would not know source files that the store has got since.
+        try? FileManager.default.removeItem(at: ExampleTests.root.appendingPathComponent(".build-example"))
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.currentDirectoryURL = ExampleTests.root

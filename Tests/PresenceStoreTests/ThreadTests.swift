@@ -100,7 +100,7 @@ struct ThreadTests {
         print("threads: \(writes.load(ordering: .relaxed)) writes, \(reads.load(ordering: .relaxed)) reads")
         #expect(fallen.load(ordering: .relaxed) == 0)
         #expect(torn.load(ordering: .relaxed) == 0)
-        #expect(writes.load(ordering: .relaxed) > 1_000 && reads.load(ordering: .relaxed) > 1_000)
+        #expect(writes.load(ordering: .relaxed) > 100 && reads.load(ordering: .relaxed) > 1_000)
     }
 
     @Test("While several threads write, a reader gets each user's events in order: old after new, rising versions")
