@@ -97,6 +97,7 @@ struct ModelRun {
 
     /// Runs all steps.
     mutating func run() throws(Difference) {
+        defer { reader.cancel() }
         for step in 1...plan.steps {
             self.step = step
             try apply()
