@@ -74,10 +74,12 @@ final class ServerLoop: @unchecked Sendable {
 
     // MARK: - Time
 
-    /// Starts the loop's part in time: expiry every 10 ms, unless tests hold the clock, and a look at its clients every second.
+    /// Starts the loop's part in time: expiry every 5 ms, unless tests hold the clock, and a look at its clients every second.
+    ///
+    /// Twice as often as the wheel ticks: who is due waits for his tick and for half of one, not of a whole one more.
     func start() {
         if server.manualClock == nil {
-            tick = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(10), delay: .milliseconds(10)) { _ in
+            tick = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(5), delay: .milliseconds(5)) { _ in
                 self.advance()
             }
         }

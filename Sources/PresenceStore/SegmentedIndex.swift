@@ -6,28 +6,32 @@ import CPrefetch
 /// splits in two by the next bit, and nothing else moves: no operation ever waits for the whole table. Positions in hash order, such as a `SCAN`
 /// cursor, stay valid through any growth.
 ///
-/// Inside a segment, 16 groups of 15 entries; an entry starts at the group that four low bits of its hash name, and goes on to the next when that is
-/// full. A group counts the entries that passed it by (the scheme of Facebook's F14), so that a search knows where to stop and removal leaves no
-/// tombstones:
+/// A segment is 16 groups of 12 entries, a group one cache line; an entry starts at the group that four low bits of its hash name, and goes on to the
+/// next when that is full. A group counts the entries that passed it by (the scheme of Facebook's F14), so that a search knows where to stop and
+/// removal leaves no tombstones:
 /// ```
-///  0          16                              272                                1232
-/// +----------+-------------------------------+----------------------------------+
-/// | depth,   | 16 groups: 15 tags of 1 byte, | 16 groups: 15 numbers of 4 bytes |
-/// | count    | 1 byte: how many passed by    |                                  |
-/// +----------+-------------------------------+----------------------------------+
+///  0                    12        13               16                                  64
+/// +--------------------+---------+----------------+-----------------------------------+
+/// | 12 tags of 1 byte  | how     | in group 0:    | 12 numbers of 4 bytes             |  x 16
+/// |                    | many    | depth, entries |                                   |
+/// |                    | passed  | of the segment |                                   |
+/// +--------------------+---------+----------------+-----------------------------------+
 /// ```
 /// A tag is 0 for an empty place, else eight bits of the hash with 0 read as 1.
 ///
-/// **Cost.** A look-up reads one line of tags, one number, and the record itself. An insertion now and then splits a segment: at most 224 records are
-/// touched. Memory: 1232 bytes a segment, 5.5 to 11 bytes an entry.
+/// **Cost.** A look-up reads one line, and the record itself. An insertion now and then splits a segment: at most 160 records are touched. Memory: 1024
+/// bytes a segment, 6.4 to 12.8 bytes an entry.
 struct SegmentedIndex: ~Copyable {
     private static let groupCount = 16
-    private static let groupCapacity = 15
-    private static let tagsOffset = 16
-    private static let numbersOffset = 272
-    static let segmentBytes = 1232
-    /// Of 240 places; above it searches get long.
-    static let segmentLimit = 224
+    private static let groupBytes = 64
+    private static let groupCapacity = 12
+    private static let passedOffset = 12
+    private static let depthOffset = 13
+    private static let entryCountOffset = 14
+    private static let numbersOffset = 16
+    static let segmentBytes = groupCount * groupBytes
+    /// Of 192 places; above it searches get long.
+    static let segmentLimit = 160
 
     /// Leading bits of the hash that are the same for all of this shard.
     private let skippedBits: UInt64
@@ -64,41 +68,39 @@ struct SegmentedIndex: ~Copyable {
         let segment = segment(for: hash)
         let pattern = UInt64(SegmentedIndex.tag(hash)) &* 0x0101_0101_0101_0101
         var group = Int(hash & 15)
-        while true {
-            let tags = segment + (SegmentedIndex.tagsOffset &+ group &* 16)
-            let numbers = segment + (SegmentedIndex.numbersOffset &+ group &* 60)
-            let low = tags.load(as: UInt64.self)
+        // In a full segment entries may have passed every group: one round is enough.
+        for _ in 0..<SegmentedIndex.groupCount {
+            let line = segment + group &* SegmentedIndex.groupBytes
+            let low = line.load(as: UInt64.self)
             var candidates = SegmentedIndex.zeroBytes(low ^ pattern)
             while candidates != 0 {
                 let place = candidates.trailingZeroBitCount >> 3
-                let number = numbers.load(fromByteOffset: place &* 4, as: UInt32.self)
+                let number = line.load(fromByteOffset: SegmentedIndex.numbersOffset &+ place &* 4, as: UInt32.self)
                 if low >> UInt64(place &* 8) & 0xff == pattern & 0xff, isMatch(number) { return number }
                 candidates &= candidates &- 1
             }
-            let high = tags.load(fromByteOffset: 8, as: UInt64.self)
-            candidates = SegmentedIndex.zeroBytes(high ^ pattern) & 0x0080_8080_8080_8080
+            let high = line.load(fromByteOffset: 8, as: UInt64.self)
+            candidates = SegmentedIndex.zeroBytes(high ^ pattern) & 0x8080_8080
             while candidates != 0 {
-                let place = candidates.trailingZeroBitCount >> 3
-                let number = numbers.load(fromByteOffset: 32 &+ place &* 4, as: UInt32.self)
-                if high >> UInt64(place &* 8) & 0xff == pattern & 0xff, isMatch(number) { return number }
+                let place = 8 &+ candidates.trailingZeroBitCount >> 3
+                let number = line.load(fromByteOffset: SegmentedIndex.numbersOffset &+ place &* 4, as: UInt32.self)
+                if high >> UInt64((place &- 8) &* 8) & 0xff == pattern & 0xff, isMatch(number) { return number }
                 candidates &= candidates &- 1
             }
-            if high >> 56 == 0 { return 0 }
+            if high >> 32 & 0xff == 0 { return 0 }
             group = (group &+ 1) & 15
         }
+        return 0
     }
 
     /// The first number whose tag fits `hash`, without looking at its record: what a batch prefetches.
     @inline(__always)
     func likely(_ hash: UInt64) -> UInt32 { find(hash) { _ in true } }
 
-    /// Asks for the lines that `likely` will read.
+    /// Asks for the line that `likely` will read.
     @inline(__always)
     func prefetch(_ hash: UInt64) {
-        let segment = UnsafeRawPointer(segment(for: hash))
-        let group = Int(hash & 15)
-        presence_prefetch(segment + (SegmentedIndex.tagsOffset &+ group &* 16))
-        presence_prefetch(segment + (SegmentedIndex.numbersOffset &+ group &* 60))
+        presence_prefetch(segment(for: hash) + Int(hash & 15) &* SegmentedIndex.groupBytes)
     }
 
     // MARK: Changing
@@ -120,7 +122,7 @@ struct SegmentedIndex: ~Copyable {
         var group = Int(hash & 15)
         while true {
             if let place = SegmentedIndex.place(of: number, inGroup: group, of: segment) {
-                segment.storeBytes(of: 0, toByteOffset: SegmentedIndex.tagsOffset + group * 16 + place, as: UInt8.self)
+                segment.storeBytes(of: 0, toByteOffset: group * SegmentedIndex.groupBytes + place, as: UInt8.self)
                 break
             }
             SegmentedIndex.passed(group, of: segment, by: -1)
@@ -136,7 +138,7 @@ struct SegmentedIndex: ~Copyable {
         var group = Int(hash & 15)
         while true {
             if let place = SegmentedIndex.place(of: old, inGroup: group, of: segment) {
-                let offset = SegmentedIndex.numbersOffset + group * 60 + place * 4
+                let offset = SegmentedIndex.numberOffset(group, place)
                 segment.storeBytes(of: new, toByteOffset: offset, as: UInt32.self)
                 return
             }
@@ -151,9 +153,9 @@ struct SegmentedIndex: ~Copyable {
         let segment = segment(for: hash)
         for group in 0..<SegmentedIndex.groupCount {
             for place in 0..<SegmentedIndex.groupCapacity {
-                let tag = segment.load(fromByteOffset: SegmentedIndex.tagsOffset + group * 16 + place, as: UInt8.self)
+                let tag = segment.load(fromByteOffset: group * SegmentedIndex.groupBytes + place, as: UInt8.self)
                 guard tag != 0 else { continue }
-                let offset = SegmentedIndex.numbersOffset + group * 60 + place * 4
+                let offset = SegmentedIndex.numberOffset(group, place)
                 body(segment.load(fromByteOffset: offset, as: UInt32.self))
             }
         }
@@ -206,30 +208,36 @@ struct SegmentedIndex: ~Copyable {
     }
 
     private static func makeSegment(depth: UInt64) -> UnsafeMutableRawPointer {
-        let segment = UnsafeMutableRawPointer.allocate(byteCount: segmentBytes, alignment: 16)
-        segment.initializeMemory(as: UInt8.self, repeating: 0, count: numbersOffset)
-        segment.storeBytes(of: UInt8(depth), as: UInt8.self)
+        let segment = UnsafeMutableRawPointer.allocate(byteCount: segmentBytes, alignment: groupBytes)
+        segment.initializeMemory(as: UInt8.self, repeating: 0, count: segmentBytes)
+        segment.storeBytes(of: UInt8(depth), toByteOffset: depthOffset, as: UInt8.self)
         return segment
     }
 
-    private static func depth(of segment: UnsafeMutableRawPointer) -> UInt64 { UInt64(segment.load(as: UInt8.self)) }
+    private static func depth(of segment: UnsafeMutableRawPointer) -> UInt64 {
+        UInt64(segment.load(fromByteOffset: depthOffset, as: UInt8.self))
+    }
+
+    private static func numberOffset(_ group: Int, _ place: Int) -> Int {
+        group * groupBytes + numbersOffset + place * 4
+    }
 
     private static func entryCount(of segment: UnsafeMutableRawPointer) -> Int {
-        Int(segment.load(fromByteOffset: 2, as: UInt16.self))
+        Int(segment.load(fromByteOffset: entryCountOffset, as: UInt16.self))
     }
 
     private static func setEntryCount(of segment: UnsafeMutableRawPointer, _ count: Int) {
-        segment.storeBytes(of: UInt16(count), toByteOffset: 2, as: UInt16.self)
+        segment.storeBytes(of: UInt16(count), toByteOffset: entryCountOffset, as: UInt16.self)
     }
 
     private static func place(_ hash: UInt64, _ number: UInt32, in segment: UnsafeMutableRawPointer) {
         var group = Int(hash & 15)
         while true {
             for place in 0..<groupCapacity {
-                let offset = tagsOffset + group * 16 + place
+                let offset = group * groupBytes + place
                 guard segment.load(fromByteOffset: offset, as: UInt8.self) == 0 else { continue }
                 segment.storeBytes(of: tag(hash), toByteOffset: offset, as: UInt8.self)
-                let numberOffset = numbersOffset + group * 60 + place * 4
+                let numberOffset = numberOffset(group, place)
                 segment.storeBytes(of: number, toByteOffset: numberOffset, as: UInt32.self)
                 setEntryCount(of: segment, entryCount(of: segment) + 1)
                 return
@@ -241,9 +249,9 @@ struct SegmentedIndex: ~Copyable {
 
     private static func place(of number: UInt32, inGroup group: Int, of segment: UnsafeMutableRawPointer) -> Int? {
         for place in 0..<groupCapacity {
-            let offset = numbersOffset + group * 60 + place * 4
+            let offset = numberOffset(group, place)
             guard segment.load(fromByteOffset: offset, as: UInt32.self) == number,
-                segment.load(fromByteOffset: tagsOffset + group * 16 + place, as: UInt8.self) != 0
+                segment.load(fromByteOffset: group * groupBytes + place, as: UInt8.self) != 0
             else { continue }
             return place
         }
@@ -251,7 +259,7 @@ struct SegmentedIndex: ~Copyable {
     }
 
     private static func passed(_ group: Int, of segment: UnsafeMutableRawPointer, by change: Int) {
-        let offset = tagsOffset + group * 16 + 15
+        let offset = group * groupBytes + passedOffset
         let count = Int(segment.load(fromByteOffset: offset, as: UInt8.self)) + change
         segment.storeBytes(of: UInt8(count), toByteOffset: offset, as: UInt8.self)
     }

@@ -109,7 +109,7 @@ extension ShardedStore {
     ///
     /// - Parameters:
     ///   - cursor: 0 to begin, then what the call before returned.
-    ///   - count: how many keys to look for, at least 1; about a segment (up to 224 keys) is looked at in any case.
+    ///   - count: how many keys to look for, at least 1; about a segment (up to 160 keys) is looked at in any case.
     /// - Returns: the next cursor, 0 at the end.
     public func scan(
         cursor: UInt64, count: Int, at now: Timestamp, _ body: (KeyKind, Span<UInt8>) -> Void

@@ -70,6 +70,8 @@ struct Slabs: ~Copyable {
         var firstFree: UInt16 = noSlot
         var previous: Int32 = noChunk
         var next: Int32 = noChunk
+        /// Addresses without memory of a chunk that was given back.
+        var reserved: UnsafeMutableRawPointer?
     }
 
     private let classes: UnsafeMutablePointer<SizeClass>
@@ -91,7 +93,12 @@ struct Slabs: ~Copyable {
 
     deinit {
         for index in 0..<Slabs.classCount {
-            for chunk in 0..<Int(classes[index].chunkCount) { classes[index].bases[chunk]?.deallocate() }
+            let entry = classes[index]
+            for chunk in 0..<Int(entry.chunkCount) {
+                if let pages = entry.bases[chunk] ?? entry.chunks[chunk].reserved {
+                    SlabPages.give(pages, entry.chunkBytes)
+                }
+            }
             classes[index].bases.deallocate()
             classes[index].chunks.deallocate()
         }
@@ -222,7 +229,7 @@ struct Slabs: ~Copyable {
             entry.pointee.chunkCount += 1
         }
         let bytes = entry.pointee.chunkBytes
-        entry.pointee.bases[Int(chunk)] = .allocate(byteCount: bytes, alignment: bytes >= 4096 ? 4096 : 64)
+        entry.pointee.bases[Int(chunk)] = entry.pointee.chunks[Int(chunk)].reserved ?? SlabPages.take(bytes)
         (entry.pointee.chunks + Int(chunk)).initialize(to: Chunk())
         capacityBytes += bytes
         link(chunk, entry)
@@ -230,9 +237,10 @@ struct Slabs: ~Copyable {
 
     private mutating func release(_ chunk: Int32, _ entry: UnsafeMutablePointer<SizeClass>) {
         unlink(chunk, entry)
-        entry.pointee.bases[Int(chunk)]?.deallocate()
+        let reserved = entry.pointee.bases[Int(chunk)].flatMap { SlabPages.discard($0, entry.pointee.chunkBytes) }
         entry.pointee.bases[Int(chunk)] = nil
         entry.pointee.chunks[Int(chunk)] = Chunk()
+        entry.pointee.chunks[Int(chunk)].reserved = reserved
         entry.pointee.chunks[Int(chunk)].next = entry.pointee.vacant
         entry.pointee.vacant = chunk
         capacityBytes -= entry.pointee.chunkBytes
