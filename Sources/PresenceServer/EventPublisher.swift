@@ -88,19 +88,18 @@ final class EventPublisher: Sendable {
     }
 
     private func publish(
-        _ event: KeyspaceEvents, _ kind: KeyKind, _ name: [UInt8], _ notifications: KeyspaceNotifications,
+        _ event: KeyEvent, _ kind: KeyKind, _ name: [UInt8], _ notifications: KeyspaceNotifications,
         _ send: (Message, UInt64) -> Void
     ) {
         let key = kind == .presence ? keyPrefix + name : name
-        let isExpired = event == .expired
+        let word = event.word.withUTF8Buffer { Array($0) }
         if notifications.contains(.keyspace) {
             let channel = StatusChannels.keyspacePrefix + key
             let route = registry.route(channel)
-            let payload = Array((isExpired ? "expired" : "del").utf8)
-            if route.loops != 0 { send(Message(channel: channel, payload: payload), route.loops) }
+            if route.loops != 0 { send(Message(channel: channel, payload: word), route.loops) }
         }
         if notifications.contains(.keyevent) {
-            let channel = isExpired ? StatusChannels.expired : StatusChannels.deleted
+            let channel = StatusChannels.keyeventPrefix + word
             let route = registry.route(channel)
             if route.loops != 0 { send(Message(channel: channel, payload: key), route.loops) }
         }

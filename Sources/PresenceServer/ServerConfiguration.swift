@@ -1,5 +1,3 @@
-import PresenceStore
-
 /// The settings of the RESP port, as plain values. ``RESPServer/apply(_:)`` takes a changed copy; what cannot change while running says so.
 public struct ServerConfiguration: Sendable, Equatable {
     /// Addresses to listen on. One that begins with `-` may be missing on this machine. Fixed at the start.
@@ -31,6 +29,10 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var maximumCommandBytes = 1 << 30
     /// How much may wait for a client that reads slowly.
     public var outputLimits = OutputLimits()
+    /// Microseconds from which a command is kept in the slow log; 0 keeps all, a negative number none.
+    public var slowLogThresholdMicroseconds = 10_000
+    /// Commands that the slow log keeps.
+    public var slowLogLength = 128
     /// Which keyspace notifications are published.
     public var keyspaceNotifications = KeyspaceNotifications([.keyevent, .expired, .generic])
     /// What clients are told about how often to beat, in milliseconds: in `INFO`.
@@ -72,31 +74,4 @@ public struct OutputLimits: Sendable, Equatable {
 
     /// The defaults.
     public init() {}
-}
-
-/// The letters of `notify-keyspace-events` that this server knows.
-public struct KeyspaceNotifications: OptionSet, Sendable {
-    /// One bit for each letter.
-    public let rawValue: UInt8
-
-    /// The set with these bits.
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
-
-    /// `K`: messages on `__keyspace@0__:<key>`.
-    public static let keyspace = KeyspaceNotifications(rawValue: 1)
-    /// `E`: messages on `__keyevent@0__:<event>`.
-    public static let keyevent = KeyspaceNotifications(rawValue: 2)
-    /// `g`: the event `del`.
-    public static let generic = KeyspaceNotifications(rawValue: 4)
-    /// `x`: the event `expired`.
-    public static let expired = KeyspaceNotifications(rawValue: 8)
-
-    /// The events that the store must record for these letters: none without a channel to publish them on.
-    var interest: KeyspaceEvents {
-        guard contains(.keyspace) || contains(.keyevent) else { return [] }
-        var events: KeyspaceEvents = []
-        if contains(.expired) { events.insert(.expired) }
-        if contains(.generic) { events.insert(.deleted) }
-        return events
-    }
 }

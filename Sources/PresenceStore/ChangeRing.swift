@@ -105,7 +105,7 @@ struct ChangeRing: ~Copyable {
     }
 
     /// Appends that something happened to a key. Keys longer than a quarter of the ring are counted and left out.
-    mutating func append(_ event: KeyspaceEvents, _ kind: KeyKind, key: Piece) {
+    mutating func append(_ event: KeyEvent, _ kind: KeyKind, key: Piece) {
         guard key.bytes.count <= capacity / 4 else {
             oversizedCount += 1
             return
@@ -114,7 +114,7 @@ struct ChangeRing: ~Copyable {
         address.storeBytes(of: Kind.keyspace.rawValue, toByteOffset: 4, as: UInt8.self)
         address.storeBytes(of: kind == .presence ? 1 : 0, toByteOffset: 5, as: UInt8.self)
         address.storeBytes(of: key.isPacked ? 1 : 0, toByteOffset: 7, as: UInt8.self)
-        address.storeBytes(of: UInt64(event.rawValue), toByteOffset: 16, as: UInt64.self)
+        address.storeBytes(of: event.rawValue, toByteOffset: 6, as: UInt8.self)
         address.storeBytes(of: UInt64(key.bytes.count), toByteOffset: 24, as: UInt64.self)
         if key.bytes.count > 0 {
             (address + ChangeRing.fixedBytes).copyMemory(from: key.bytes.baseAddress!, byteCount: key.bytes.count)
@@ -204,7 +204,7 @@ struct ChangeRing: ~Copyable {
         let isPacked = address.load(fromByteOffset: 7, as: UInt8.self) & 1 != 0
         let bytes = UnsafeRawBufferPointer(start: address + fixedBytes, count: count)
         return .keyspace(
-            KeyspaceEvents(rawValue: UInt8(truncatingIfNeeded: address.load(fromByteOffset: 16, as: UInt64.self))),
+            KeyEvent(rawValue: address.load(fromByteOffset: 6, as: UInt8.self)) ?? .deleted,
             address.load(fromByteOffset: 5, as: UInt8.self) == 1 ? .presence : .string,
             key: BytesText.expand(bytes, isPacked: isPacked))
     }

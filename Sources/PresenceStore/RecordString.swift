@@ -4,14 +4,20 @@ import Presence
 /// ```
 ///  0      1       12         16           20       28       36
 /// +------+-------+----------+------------+--------+--------+--------------------------------------+
-/// | kind | flags | key size | value size | expiry | stamp  | key and value; or the address of a   |
-/// |      |       |          |            | 8 B    | 8 B    | block that holds both (flag 1)       |
+/// | kind | flags | key size | value size | expiry | stamp  | key and value; or (flag 1) the       |
+/// |      |       |          |            | 8 B    | 8 B    | address of a block, 8 B, its size 4 B|
 /// +------+-------+----------+------------+--------+--------+--------------------------------------+
 /// ```
-/// Key and value of more than `inlineLimit` bytes together have a block of their own outside the slabs.
+/// Key and value of more than `inlineLimit` bytes together have a block of their own outside the slabs. It may be larger than both: what is
+/// appended to has room to grow.
 struct StringRecord {
     static let fixedBytes = 36
     static let inlineLimit = 2_012
+    /// Bytes in the slot of a string that has a block.
+    private static let slotBytesOutside = fixedBytes + 12
+    private static let capacityOffset = fixedBytes + 8
+    /// The most bytes of key and value together: sizes have 32 bits.
+    static let maximumByteCount = Int(UInt32.max)
     private static let isOutside: UInt8 = 1
 
     let address: UnsafeMutableRawPointer
@@ -23,26 +29,30 @@ struct StringRecord {
 
     /// Bytes of the slot for a key and a value.
     static func byteCount(key: Int, value: Int) -> Int {
-        key + value <= inlineLimit ? fixedBytes + key + value : fixedBytes + MemoryLayout<UnsafeRawPointer>.size
+        key + value <= inlineLimit ? fixedBytes + key + value : slotBytesOutside
     }
 
     /// Bytes outside the slabs for a key and a value.
     static func blockBytes(key: Int, value: Int) -> Int { key + value <= inlineLimit ? 0 : key + value }
 
-    /// Writes the record. The armed tick of the slot stays.
-    func initialize(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, expiry: Timestamp, stamp: Stamp) {
+    /// Writes the record with room for the key and `room` bytes of value. The armed tick of the slot stays.
+    func initialize(
+        key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, room: Int, expiry: Timestamp, stamp: Stamp
+    ) {
         header.kind = .string
         header.changeNumber = 0
         address.storeBytes(of: UInt32(key.count), toByteOffset: 12, as: UInt32.self)
         self.expiry = expiry
         let bytes: UnsafeMutableRawPointer
-        if key.count + value.count <= StringRecord.inlineLimit {
+        if key.count + room <= StringRecord.inlineLimit {
             address.storeBytes(of: 0, toByteOffset: 1, as: UInt8.self)
             bytes = address + StringRecord.fixedBytes
         } else {
             address.storeBytes(of: StringRecord.isOutside, toByteOffset: 1, as: UInt8.self)
-            bytes = .allocate(byteCount: key.count + value.count, alignment: 16)
+            bytes = .allocate(byteCount: key.count + room, alignment: 16)
             address.storeBytes(of: UInt(bitPattern: bytes), toByteOffset: StringRecord.fixedBytes, as: UInt.self)
+            address.storeBytes(
+                of: UInt32(key.count + room), toByteOffset: StringRecord.capacityOffset, as: UInt32.self)
         }
         if key.count > 0 { bytes.copyMemory(from: key.baseAddress!, byteCount: key.count) }
         store(value: value, stamp: stamp)
@@ -56,6 +66,15 @@ struct StringRecord {
         (bytes + keyCount).copyMemory(from: value.baseAddress!, byteCount: value.count)
     }
 
+    /// Writes more behind the value, for which there must be room.
+    func append(_ more: UnsafeRawBufferPointer, stamp: Stamp) {
+        let count = valueCount
+        address.storeBytes(of: UInt32(count + more.count), toByteOffset: 16, as: UInt32.self)
+        address.storeBytes(of: stamp.rawValue, toByteOffset: 28, as: UInt64.self)
+        guard more.count > 0 else { return }
+        (bytes + keyCount + count).copyMemory(from: more.baseAddress!, byteCount: more.count)
+    }
+
     /// Gives the block back, if there is one. The slot is the caller's to free.
     func destroy() {
         if isOutside { bytes.deallocate() }
@@ -64,7 +83,10 @@ struct StringRecord {
     @inline(__always)
     var isOutside: Bool { address.load(fromByteOffset: 1, as: UInt8.self) & StringRecord.isOutside != 0 }
 
-    var outsideBytes: Int { isOutside ? keyCount + valueCount : 0 }
+    /// Bytes of its block; 0 if it has none.
+    var outsideBytes: Int {
+        isOutside ? Int(address.load(fromByteOffset: StringRecord.capacityOffset, as: UInt32.self)) : 0
+    }
 
     @inline(__always)
     private var bytes: UnsafeMutableRawPointer {

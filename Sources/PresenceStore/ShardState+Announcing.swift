@@ -117,12 +117,15 @@ extension ShardState {
         record.isPresent = verdict.isPresent
         counters.presentUsers += verdict.isPresent ? 1 : -1
         // As Redis: a flush of everything names no key.
-        if wasPresent && cause.reason != .flushed {
-            let event: KeyspaceEvents = cause.isTime ? .expired : .deleted
-            if settings.keyspaceInterest.contains(event) {
-                ring.append(event, .presence, key: .init(bytes: record.id, isPacked: record.isPacked))
-            }
-        }
+        guard cause.reason != .flushed else { return }
+        tell(verdict.isPresent ? .new : cause.isTime ? .expired : .deleted, of: record)
+    }
+
+    /// Tells those who listen for it what happened to the key of a user.
+    @inline(__always)
+    mutating func tell(_ event: KeyEvent, of record: UserRecord) {
+        guard settings.keyspaceInterest.contains(event.kind) else { return }
+        ring.append(event, .presence, key: .init(bytes: record.id, isPacked: record.isPacked))
     }
 
     private mutating func append(

@@ -42,6 +42,7 @@ extension ShardState {
 
     private mutating func forget(_ number: UInt32) {
         let record = record(number)
+        tell(.evicted, of: record)
         counters[record.announced] -= 1
         counters.evictedUsers += 1
         index.remove(record.hash(hash), number)

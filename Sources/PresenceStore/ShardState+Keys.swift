@@ -36,13 +36,7 @@ extension ShardState {
         case .string:
             let number = findLiveString(key, keyHash, at: now)
             guard number != 0 else { return false }
-            if deadline <= now {
-                removeString(number, keyHash, event: .deleted)
-            } else {
-                let string = string(number)
-                string.expiry = deadline
-                arm(number, string.header, by: deadline)
-            }
+            expireString(number, key, keyHash, at: deadline, now: now)
             return true
         case .presence:
             let number = find(key, keyHash)
@@ -61,6 +55,7 @@ extension ShardState {
             }
             counters.beats += UInt64(evidence.liveCount)
             announceWrite(number, nil, reason: .activity, at: now)
+            tell(.expire, of: record(number))
             return true
         }
     }
@@ -118,7 +113,7 @@ extension ShardState {
             } else if StringRecord(address).expiry <= now {
                 expireString(number, hash(of: number), at: now, isTimer: false)
             } else if StringRecord(address).stamp <= limit {
-                removeString(number, hash(of: number), event: [])
+                removeString(number, hash(of: number), event: nil)
             }
         }
         return next

@@ -21,11 +21,19 @@ extension ShardState {
         return 0
     }
 
+    /// As `findLiveString`, for a command that reads the value: counts whether the key was there.
+    @inline(__always)
+    mutating func readString(_ key: BytesKey, _ keyHash: UInt64, at now: Timestamp) -> UInt32 {
+        let number = findLiveString(key, keyHash, at: now)
+        if number == 0 { counters.keyMisses += 1 } else { counters.keyHits += 1 }
+        return number
+    }
+
     mutating func setString(
         _ key: BytesKey, _ keyHash: UInt64, _ value: UnsafeRawBufferPointer, _ options: StringSetOptions,
         at now: Timestamp, _ previous: (Span<UInt8>) -> Void
     ) throws(StoreError) -> Bool {
-        var number = findLiveString(key, keyHash, at: now)
+        let number = findLiveString(key, keyHash, at: now)
         if number != 0 { previous(string(number).value.bindMemory(to: UInt8.self).span) }
         switch options.condition {
         case .always: break
@@ -39,27 +47,136 @@ extension ShardState {
         case .at(let instant): expiry = instant
         }
         if expiry <= now {
-            // A key that is born dead: what was there is gone, as if it had been deleted.
-            if number != 0 { removeString(number, keyHash, event: .deleted) }
+            setDeadString(number, key, keyHash)
             return true
         }
-        let stamp = stamps.next(at: now)
-        let size = StringRecord.byteCount(key: key.bytes.count, value: value.count)
-        let block = StringRecord.blockBytes(key: key.bytes.count, value: value.count)
+        try put(number, key, keyHash, value, expiry: expiry, at: now)
+        if number == 0 { tell(.new, ofString: key) }
+        tell(.set, ofString: key)
+        if case .at = options.expiry { tell(.expire, ofString: key) }
+        return true
+    }
+
+    /// A string whose end has passed when it is set: as in Redis it was there, and ran out.
+    private mutating func setDeadString(_ number: UInt32, _ key: BytesKey, _ keyHash: UInt64) {
+        if number == 0 { tell(.new, ofString: key) }
+        tell(.set, ofString: key)
+        tell(.expire, ofString: key)
+        counters.expiredStrings += 1
+        if number == 0 {
+            tell(.expired, ofString: key)
+        } else {
+            removeString(number, keyHash, event: .expired)
+        }
+    }
+
+    /// Gives a string that exists another end; one that is not later than `now` deletes it.
+    mutating func expireString(
+        _ number: UInt32, _ key: BytesKey, _ keyHash: UInt64, at deadline: Timestamp, now: Timestamp
+    ) {
+        guard deadline > now else {
+            removeString(number, keyHash, event: .deleted)
+            return
+        }
+        let string = string(number)
+        string.expiry = deadline
+        arm(number, string.header, by: deadline)
+        tell(.expire, ofString: key)
+    }
+
+    /// Takes the end of a string away; whether it had one.
+    mutating func persist(_ number: UInt32, _ key: BytesKey) -> Bool {
+        guard string(number).expiry != .distantFuture else { return false }
+        string(number).expiry = .distantFuture
+        tell(.persist, ofString: key)
+        return true
+    }
+
+    // MARK: Changing a value
+
+    mutating func increment(
+        _ key: BytesKey, _ keyHash: UInt64, by step: Int64, at now: Timestamp
+    ) throws(StoreError) -> Int64 {
+        let number = findLiveString(key, keyHash, at: now)
+        var old: Int64 = 0
+        var expiry = Timestamp.distantFuture
+        if number != 0 {
+            let text = string(number).value.bindMemory(to: UInt8.self)
+            guard let value = DecimalText.parse(text.span) else { throw .notAnInteger }
+            old = value
+            expiry = string(number).expiry
+        }
+        let (sum, isTooLarge) = old.addingReportingOverflow(step)
+        if isTooLarge { throw .overflow }
+        try DecimalText.withText(of: sum) { text throws(StoreError) in
+            try text.withUnsafeBytes { text throws(StoreError) in
+                try put(number, key, keyHash, text, expiry: expiry, at: now)
+            }
+        }
+        if number == 0 { tell(.new, ofString: key) }
+        tell(.incremented, ofString: key)
+        return sum
+    }
+
+    mutating func append(
+        _ key: BytesKey, _ keyHash: UInt64, _ more: UnsafeRawBufferPointer, maximumLength: Int, at now: Timestamp
+    ) throws(StoreError) -> Int {
+        let number = findLiveString(key, keyHash, at: now)
+        let count = number == 0 ? 0 : string(number).valueCount
+        let keyCount = key.bytes.count
+        let total = count + more.count
+        guard total <= maximumLength, keyCount + total <= StringRecord.maximumByteCount else { throw .stringTooLong }
+        if number == 0 {
+            try put(0, key, keyHash, more, expiry: .distantFuture, at: now)
+            tell(.new, ofString: key)
+        } else if hasRoom(number, for: keyCount + total) {
+            string(number).append(more, stamp: stamps.next(at: now))
+        } else {
+            // As Redis: room for as much again, so that appending byte by byte does not copy everything each time.
+            let isOutside = StringRecord.blockBytes(key: keyCount, value: total) > 0
+            let slack = isOutside ? min(total, 1 << 20, StringRecord.maximumByteCount - keyCount - total) : 0
+            let other = try put(
+                number, key, keyHash, string(number).value, room: total + slack, expiry: string(number).expiry, at: now)
+            string(other).append(more, stamp: string(other).stamp)
+        }
+        tell(.appended, ofString: key)
+        return total
+    }
+
+    /// Whether a string can hold `count` bytes of key and value where it is.
+    private func hasRoom(_ number: UInt32, for count: Int) -> Bool {
+        let string = string(number)
+        if string.isOutside { return count <= string.outsideBytes }
+        return count <= StringRecord.inlineLimit && StringRecord.fixedBytes + count <= slabs.slotSize(of: number)
+    }
+
+    /// Writes the value of string `number`, of a new one if that is 0, with room for `room` bytes. Returns its number from now on.
+    ///
+    /// `value` may lie in the old record as long as `room` asks for more than the slot has.
+    @discardableResult
+    private mutating func put(
+        _ number: UInt32, _ key: BytesKey, _ keyHash: UInt64, _ value: UnsafeRawBufferPointer, room: Int? = nil,
+        expiry: Timestamp, at now: Timestamp
+    ) throws(StoreError) -> UInt32 {
+        let room = room ?? value.count
+        let keyCount = key.bytes.count
+        let size = StringRecord.byteCount(key: keyCount, value: room)
+        let block = StringRecord.blockBytes(key: keyCount, value: room)
         if number != 0 {
             let string = string(number)
             if block == 0 && !string.isOutside && size <= slabs.slotSize(of: number)
                 && Slabs.sizeClass(for: size) == Slabs.sizeClass(of: number)
             {
-                string.store(value: value, stamp: stamp)
+                string.store(value: value, stamp: stamps.next(at: now))
                 string.expiry = expiry
                 arm(number, string.header, by: expiry)
-                return true
+                return number
             }
         }
         let other = try allocate(size, blockBytes: block, sparing: number, at: now)
         // Making room may have moved other records, never this one.
-        self.string(other).initialize(key: key.bytes, value: value, expiry: expiry, stamp: stamp)
+        string(other).initialize(
+            key: key.bytes, value: value, room: room, expiry: expiry, stamp: stamps.next(at: now))
         blockBytes += block
         if number != 0 {
             dropString(number)
@@ -68,11 +185,12 @@ extension ShardState {
             enter(keyHash, other)
             counters.strings += 1
         }
-        number = other
-        arm(number, string(number).header, by: expiry)
+        arm(other, string(other).header, by: expiry)
         account()
-        return true
+        return other
     }
+
+    // MARK: Ends
 
     /// Removes a string whose time is over, and says so.
     mutating func expireString(_ number: UInt32, _ keyHash: UInt64, at now: Timestamp, isTimer: Bool) {
@@ -81,9 +199,9 @@ extension ShardState {
         removeString(number, keyHash, event: .expired)
     }
 
-    /// Removes a string; an empty `event` tells nobody.
-    mutating func removeString(_ number: UInt32, _ keyHash: UInt64, event: KeyspaceEvents) {
-        if !event.isEmpty && settings.keyspaceInterest.contains(event) {
+    /// Removes a string; without an event nobody is told.
+    mutating func removeString(_ number: UInt32, _ keyHash: UInt64, event: KeyEvent?) {
+        if let event, settings.keyspaceInterest.contains(event.kind) {
             ring.append(event, .string, key: .init(bytes: string(number).key))
         }
         index.remove(keyHash, number)
@@ -97,5 +215,12 @@ extension ShardState {
         blockBytes -= string.outsideBytes
         string.destroy()
         slabs.free(number)
+    }
+
+    /// Tells those who listen for it what happened to a string.
+    @inline(__always)
+    mutating func tell(_ event: KeyEvent, ofString key: BytesKey) {
+        guard settings.keyspaceInterest.contains(event.kind) else { return }
+        ring.append(event, .string, key: .init(bytes: key.bytes))
     }
 }

@@ -1,44 +1,7 @@
 import Presence
 
-/// Strings, and what works on keys of either kind.
+/// What works on keys of either kind, and on all keys.
 extension ShardedStore {
-    /// Sets a string.
-    ///
-    /// - Parameters:
-    ///   - key: any bytes.
-    ///   - value: any bytes.
-    ///   - options: its end, and the condition of the write. An end that is past deletes the key.
-    ///   - previous: called with the value that the key had, if it existed, under the lock of its shard: copy it and return.
-    /// - Returns: false, and nothing has changed, if the condition was not met.
-    /// - Throws: `outOfMemory`.
-    @discardableResult
-    public func setString(
-        _ key: Span<UInt8>, _ value: Span<UInt8>, _ options: StringSetOptions = StringSetOptions(), at now: Timestamp,
-        previous: (Span<UInt8>) -> Void = { _ in }
-    ) throws(StoreError) -> Bool {
-        try value.withUnsafeBytes { bytes throws(StoreError) in
-            try withKey(.string, key) { state, key, hash throws(StoreError) in
-                try state.setString(key, hash, bytes, options, at: now, previous)
-            }
-        }
-    }
-
-    /// Hands the value of a string to `body`, under the lock of its shard: copy it and return.
-    ///
-    /// - Returns: false, and `body` is not called, if there is no such string.
-    public func getString(_ key: Span<UInt8>, at now: Timestamp, _ body: (Span<UInt8>) -> Void) -> Bool {
-        withKey(.string, key) { state, key, hash in
-            let number = state.findLiveString(key, hash, at: now)
-            guard number != 0 else {
-                state.counters.keyMisses += 1
-                return false
-            }
-            state.counters.keyHits += 1
-            body(state.string(number).value.bindMemory(to: UInt8.self).span)
-            return true
-        }
-    }
-
     /// Ends a key: a string is gone, a presence has no session any more. What else is known of a user stays.
     ///
     /// - Returns: whether the key existed.
@@ -74,19 +37,6 @@ extension ShardedStore {
         try withKey(kind, key) { state, key, hash throws(StoreError) in
             guard isAllowed(state.timeToLive(kind, key, hash, at: now)) else { return false }
             return try state.expire(kind, key, hash, at: deadline, now: now)
-        }
-    }
-
-    /// Takes the end of a string away.
-    ///
-    /// - Returns: whether it had one. A presence always has an end.
-    @discardableResult
-    public func persistString(_ key: Span<UInt8>, at now: Timestamp) -> Bool {
-        withKey(.string, key) { state, key, hash in
-            let number = state.findLiveString(key, hash, at: now)
-            guard number != 0, state.string(number).expiry != .distantFuture else { return false }
-            state.string(number).expiry = .distantFuture
-            return true
         }
     }
 

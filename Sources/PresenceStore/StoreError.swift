@@ -14,6 +14,12 @@ public enum StoreError: Error, Sendable, Hashable {
     case ttlOutOfBounds(minimum: Int64, maximum: Int64)
     /// An activity text is longer than `max-activity-length` bytes.
     case activityTooLong(limit: Int)
+    /// The value of the string is no decimal number of 64 bits.
+    case notAnInteger
+    /// The sum does not fit 64 bits.
+    case overflow
+    /// The string would be longer than the caller allows.
+    case stringTooLong
 
     /// One sentence that names the limit and the setting, in the form of an error reply.
     public var message: String {
@@ -33,6 +39,12 @@ public enum StoreError: Error, Sendable, Hashable {
                 + "the limit of heartbeat-hard-limit"
         case .activityTooLong(let limit):
             "ERR the activity text may have at most \(limit) bytes, the limit of max-activity-length"
+        case .notAnInteger:
+            "ERR value is not an integer or out of range"
+        case .overflow:
+            "ERR increment or decrement would overflow"
+        case .stringTooLong:
+            "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
         }
     }
 }

@@ -25,26 +25,12 @@ public struct KeyRange: Sendable, Hashable {
     var range: Range<Int> { offset..<offset + length }
 }
 
-/// Things that happen to keys and that readers may ask to hear of: Redis's keyspace notifications.
-public struct KeyspaceEvents: OptionSet, Sendable, Hashable {
-    /// The bits.
-    public let rawValue: UInt8
-
-    /// A set from its bits.
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
-
-    /// Time ended a key (`expired`, class `x`).
-    public static let expired = KeyspaceEvents(rawValue: 1)
-    /// A command ended a key (`del`, class `g`).
-    public static let deleted = KeyspaceEvents(rawValue: 2)
-}
-
 /// One entry of the store's change rings, decoded.
 public enum StoreEvent: Sendable, Hashable {
     /// A user's public status changed.
     case status(StatusChange)
-    /// Something happened to a key; only kinds set by `ShardedStore.setKeyspaceInterest` appear.
-    case keyspace(KeyspaceEvents, KeyKind, key: [UInt8])
+    /// Something happened to a key; only classes set by `ShardedStore.setKeyspaceInterest` appear.
+    case keyspace(KeyEvent, KeyKind, key: [UInt8])
     /// The reader was too slow, and that many entries of one shard were overwritten before it read them.
     case missed(Int)
 }
@@ -215,6 +201,16 @@ public struct StringSetOptions: Sendable, Hashable {
         self.expiry = expiry
         self.condition = condition
     }
+}
+
+/// What reading a string may do to its end.
+public enum StringExpiryChange: Sendable, Hashable {
+    /// It stays.
+    case keep
+    /// It is taken away.
+    case persist
+    /// The first instant at which the string is gone.
+    case at(Timestamp)
 }
 
 /// Which of a session's words to count by.

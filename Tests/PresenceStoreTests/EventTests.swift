@@ -148,7 +148,7 @@ struct EventTests {
         second.cancel()
     }
 
-    @Test("Keys tell of their end only to those who asked for it")
+    @Test("Keys tell what happened to them only to those who asked for it")
     func interest() throws {
         let store = store()
         let reader = store.makeReader { _ in }
@@ -165,9 +165,14 @@ struct EventTests {
             reader.read(shard: 0, into: &events)
             return events
         }
+        let a = Array("a".utf8)
+        let b = Array("b".utf8)
         #expect(try ends([]) == [])
-        #expect(try ends(.deleted) == [.keyspace(.deleted, .string, key: Array("a".utf8))])
-        #expect(try ends(.expired) == [.keyspace(.expired, .string, key: Array("b".utf8))])
-        #expect(try ends([.expired, .deleted]).count == 2)
+        #expect(try ends(.expired) == [.keyspace(.expired, .string, key: b)])
+        #expect(try ends(.new) == [.keyspace(.new, .string, key: a), .keyspace(.new, .string, key: b)])
+        #expect(try ends(.string) == [.keyspace(.set, .string, key: a), .keyspace(.set, .string, key: b)])
+        #expect(try ends(.generic) == [.keyspace(.deleted, .string, key: a), .keyspace(.expire, .string, key: b)])
+        #expect(try ends([.expired, .generic]).count == 3)
+        #expect(KeyEvent.allCases.allSatisfy { !$0.kind.isEmpty })
     }
 }

@@ -19,7 +19,11 @@ extension ModelRun {
         case 28: try remove(user)
         case 29..<31: try setManual(user)
         case 31: try setActivity(user)
-        case 32..<36: try setString(random.pick(keys))
+        case 32..<36:
+            try setString(random.pick(keys))
+            // One that is set with an end that has passed ran out.
+            note(before, .expired)
+            return
         case 36: try expire(string: random.pick(keys))
         case 37: try remove(string: random.pick(keys))
         case 38:

@@ -51,8 +51,8 @@ struct ModelRun {
     private var expected: [Name: [SlowModel.Event]] = [:]
     private var heard: [Name: [SlowModel.Event]] = [:]
     private var lastVersion: [Name: Stamp] = [:]
-    private var expectedKeyEvents: [Key: [KeyspaceEvents]] = [:]
-    private var heardKeyEvents: [Key: [KeyspaceEvents]] = [:]
+    var expectedKeyEvents: [Key: [KeyEvent]] = [:]
+    private var heardKeyEvents: [Key: [KeyEvent]] = [:]
 
     struct Key: Hashable {
         var kind: KeyKind
@@ -81,7 +81,7 @@ struct ModelRun {
         configuration.changeRingBytes = 16_384
         configuration.clock = TestClock(plan.start)
         store = ShardedStore(configuration)
-        store.setKeyspaceInterest([.expired, .deleted])
+        store.setKeyspaceInterest([.expired, .generic])
         reader = store.makeReader { _ in }
         users = [
             "alice", "0f8fad5b-d9cb-469f-a165-70867728950e", Name([1, 255, 64]), "",
@@ -288,7 +288,7 @@ struct ModelRun {
     }
 
     /// Keys that existed `before` and do not now went by `event`.
-    mutating func note(_ before: Set<Key>, _ event: KeyspaceEvents) {
+    mutating func note(_ before: Set<Key>, _ event: KeyEvent) {
         for key in before.subtracting(existing()) { expectedKeyEvents[key, default: []].append(event) }
     }
 
@@ -301,6 +301,7 @@ struct ModelRun {
         for event in events {
             switch event {
             case .missed(let count): throw difference("missed \(count) events")
+            case .keyspace(.expire, _, _): continue
             case .keyspace(let event, let kind, let key):
                 heardKeyEvents[Key(kind: kind, name: Name(key)), default: []].append(event)
             case .status(let change):
