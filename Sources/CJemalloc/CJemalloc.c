@@ -2,6 +2,7 @@
 
 #include <jemalloc/jemalloc.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /// Read by jemalloc before main: background threads give dirty pages back. Debian's jemalloc is built without cache-oblivious placement, so
 /// a slab chunk of whole pages costs exactly its pages; the option that says so is unknown to it.
@@ -23,4 +24,10 @@ size_t presenced_jemalloc_figure(const char *name) {
     size_t figure = 0;
     size_t size = sizeof(figure);
     return mallctl(name, &figure, &size, NULL, 0) == 0 ? figure : 0;
+}
+
+int presenced_jemalloc_purge(void) {
+    char name[32];
+    snprintf(name, sizeof(name), "arena.%d.purge", MALLCTL_ARENAS_ALL);
+    return mallctl(name, NULL, NULL, NULL, 0);
 }

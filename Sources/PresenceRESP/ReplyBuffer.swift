@@ -33,6 +33,9 @@ public struct ReplyBuffer: ~Copyable {
     /// Bytes that fit before memory is allocated again.
     public private(set) var capacity: Int
 
+    /// The errors written since they were last taken.
+    private var errors = ErrorTally()
+
     @usableFromInline var memory: UnsafeMutablePointer<UInt8>
     private let initialCapacity: Int
 
@@ -57,7 +60,9 @@ public struct ReplyBuffer: ~Copyable {
 
     /// `-text`: an error. `text` begins with its code, as in `ERR no such user`, and may not contain CR or LF.
     public mutating func error(_ text: StaticString) {
+        let start = count + 1
         line(UInt8(ascii: "-"), text)
+        tally(from: start)
     }
 
     /// `-text`: an error made for the occasion. CR and LF become blanks, as a client's words may be quoted in it.
@@ -66,19 +71,32 @@ public struct ReplyBuffer: ~Copyable {
         let start = count
         utf8(text)
         blankLineEnds(from: start)
+        tally(from: start)
         lineEnd()
     }
 
     /// The reply to bytes that are no command: `-ERR Protocol error: ...`, byte for byte Redis's.
     public mutating func error(_ failure: ProtocolError) {
+        let start = count + 1
         characters("-ERR ")
         characters(failure.text)
+        tally(from: start)
         if case .expectedDollar(let got) = failure {
             byte(got)
             blankLineEnds(from: count - 1)
             byte(UInt8(ascii: "'"))
         }
         lineEnd()
+    }
+
+    /// The errors written since the last call, and forgets them.
+    public mutating func takeErrors() -> ErrorTally {
+        defer { errors = ErrorTally() }
+        return errors
+    }
+
+    private mutating func tally(from start: Int) {
+        errors.count(UnsafeBufferPointer(start: memory + start, count: count - start).span)
     }
 
     /// `:value`.

@@ -27,6 +27,10 @@ enum CommandCommands {
             [.loading, .stale], [.connection], since: "7.0.0", group: "server",
             complexity: "O(N) where N is the number of commands", "The names of the commands", list),
         Command(
+            "command|getkeys", "command [argument ...]", arity: -4, [.loading, .stale], [.connection],
+            since: "2.8.13", group: "server", complexity: "O(N) where N is the number of arguments to the command",
+            "Which arguments of a whole command are keys", keys),
+        Command(
             "command|help", arity: 2, [.loading, .stale], [.connection], since: "5.0.0", group: "server",
             "Tells the subcommands"
         ) { _, _, _, _, reply in HelpText.write("COMMAND", of: "command", &reply) },
@@ -162,6 +166,43 @@ enum CommandCommands {
             reply.bulk(subcommand.name)
             document(subcommand, &reply)
         }
+    }
+
+    // MARK: - GETKEYS
+
+    @Sendable private static func keys(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        let count = request.argumentCount - 2
+        guard let command = command(at: 2, request, bytes) else {
+            reply.error("ERR Invalid command specified")
+            return
+        }
+        guard command.keys != .none else {
+            reply.error("ERR The command has no key arguments")
+            return
+        }
+        guard command.takes(count) else {
+            reply.error("ERR Invalid number of arguments specified for command")
+            return
+        }
+        // Every number is one of an argument that is there: no command here takes the number of its keys from the client.
+        let indices = Array(command.keyIndices(argumentCount: count))
+        reply.array(indices.count)
+        for index in indices { reply.bulk(bytes.extracting(request.argument(index + 2))) }
+    }
+
+    /// The command whose name is argument `index`, or the subcommand that is named behind it.
+    private static func command(
+        at index: Int, _ request: borrowing RequestReader, _ bytes: Span<UInt8>
+    ) -> Command? {
+        let name = Text.string(bytes, request.argument(index), limit: 64)
+        guard let command = CommandTable.shared.command(named: name), !command.subcommands.isEmpty,
+            index + 1 < request.argumentCount, !name.contains("|")
+        else { return CommandTable.shared.command(named: name) }
+        let subcommand = Text.string(bytes, request.argument(index + 1), limit: 64)
+        return CommandTable.shared.command(named: "\(name)|\(subcommand)")
     }
 
     // MARK: - LIST

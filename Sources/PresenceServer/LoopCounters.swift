@@ -1,3 +1,5 @@
+import Presence
+import PresenceRESP
 import Synchronization
 
 /// What one event loop counts. Written by that loop alone and read by whoever asks for `INFO`: so a count is a load and a store, never a
@@ -29,9 +31,43 @@ final class LoopCounters: Sendable {
     let outputLimitClosures = Counter()
     let queryLimitClosures = Counter()
     let idleClosures = Counter()
+    let deniedPasswords = Counter()
     let messages = Counter()
     let missedEvents = Counter()
     let unknownFields = Counter()
+    /// Errors answered, by code. The loop adds to it once a second what its replies have counted, so this lock is nobody's way.
+    let errors = Mutex(ErrorTally())
+    /// Commands and bytes a second, of the last seconds.
+    let rates = Mutex(Rates())
+
+    /// What happened a second, sampled each second.
+    struct Rates: Sendable {
+        var commands = 0
+        var bytesRead = 0
+        var bytesWritten = 0
+        fileprivate var last: (at: Timestamp, commands: Int, bytesRead: Int, bytesWritten: Int)?
+    }
+
+    /// Adds the errors that replies have counted.
+    func take(_ counted: ErrorTally) {
+        if !counted.counts.isEmpty { errors.withLock { $0.add(counted) } }
+    }
+
+    /// Once a second, on the loop: how much has happened since the last time.
+    func sample(at now: Timestamp) {
+        rates.withLock { rates in
+            let present = (now, commands.value, bytesRead.value, bytesWritten.value)
+            if let last = rates.last {
+                let elapsed = Int(now.milliseconds(since: last.at))
+                // Less than none happened when the counters were set to zero meanwhile.
+                func rate(_ new: Int, _ old: Int) -> Int { elapsed > 0 ? max(0, new - old) * 1000 / elapsed : 0 }
+                rates.commands = rate(present.1, last.commands)
+                rates.bytesRead = rate(present.2, last.bytesRead)
+                rates.bytesWritten = rate(present.3, last.bytesWritten)
+            }
+            rates.last = present
+        }
+    }
 
     /// Sets to zero what `CONFIG RESETSTAT` resets. Called on the loop.
     func reset() {
@@ -46,8 +82,10 @@ final class LoopCounters: Sendable {
         outputLimitClosures.reset()
         queryLimitClosures.reset()
         idleClosures.reset()
+        deniedPasswords.reset()
         messages.reset()
         missedEvents.reset()
         unknownFields.reset()
+        errors.withLock { $0 = ErrorTally() }
     }
 }

@@ -25,11 +25,15 @@ enum Numbers {
         return value
     }
 
-    /// The unsigned decimal number in `range`: the cursor of `SCAN`.
-    static func unsigned(_ bytes: Span<UInt8>, _ range: Range<Int>) -> UInt64? {
-        guard !range.isEmpty, range.count <= 20 else { return nil }
+    /// The cursor of `SCAN`. Redis reads it with `strtoul`, so nothing is 0, and a sign is taken.
+    static func cursor(_ bytes: Span<UInt8>, _ range: Range<Int>) -> UInt64? {
+        guard let first = range.first else { return 0 }
+        let isNegative = bytes[first] == UInt8(ascii: "-")
+        let isSigned = isNegative || bytes[first] == UInt8(ascii: "+")
+        let digits = isSigned ? first + 1..<range.upperBound : range
+        guard !digits.isEmpty, digits.count <= 20 else { return nil }
         var value: UInt64 = 0
-        for index in range {
+        for index in digits {
             let digit = UInt64(bytes[index]) &- 0x30
             guard digit <= 9 else { return nil }
             let (product, overflow) = value.multipliedReportingOverflow(by: 10)
@@ -37,6 +41,6 @@ enum Numbers {
             guard !overflow, !carry else { return nil }
             value = sum
         }
-        return value
+        return isNegative ? 0 &- value : value
     }
 }

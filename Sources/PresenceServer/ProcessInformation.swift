@@ -12,6 +12,14 @@ public struct ProcessInformation: Sendable {
     public var processorSeconds: @Sendable () -> (system: Double, user: Double)
     /// The number of the process.
     public var processID: Int
+    /// The operating system, its version and the machine, as `INFO` names them.
+    public var operatingSystem: String
+    /// Bytes of memory that the machine has; 0 if that is not known.
+    public var systemMemory: Int
+    /// Has the allocator give pages that it does not use back to the system: `MEMORY PURGE`. False where the allocator cannot.
+    public var purge: @Sendable () -> Bool
+    /// Stops the thread for so many seconds: `DEBUG SLEEP`.
+    public var sleep: @Sendable (Double) -> Void
 
     /// Information of these values.
     public init(
@@ -20,7 +28,11 @@ public struct ProcessInformation: Sendable {
         processID: Int,
         configurationFile: String = "",
         memory: @escaping @Sendable () -> MemoryUse = { MemoryUse() },
-        processorSeconds: @escaping @Sendable () -> (system: Double, user: Double) = { (0, 0) }
+        processorSeconds: @escaping @Sendable () -> (system: Double, user: Double) = { (0, 0) },
+        operatingSystem: String = "",
+        systemMemory: Int = 0,
+        purge: @escaping @Sendable () -> Bool = { false },
+        sleep: @escaping @Sendable (Double) -> Void = { _ in }
     ) {
         self.version = version
         self.allocator = allocator
@@ -28,6 +40,10 @@ public struct ProcessInformation: Sendable {
         self.configurationFile = configurationFile
         self.memory = memory
         self.processorSeconds = processorSeconds
+        self.operatingSystem = operatingSystem
+        self.systemMemory = systemMemory
+        self.purge = purge
+        self.sleep = sleep
     }
 }
 
@@ -37,15 +53,20 @@ public struct MemoryUse: Sendable, Equatable {
     public var allocated: Int
     /// Bytes in pages that the allocator uses for them.
     public var active: Int
+    /// Bytes of the allocator's pages that are in memory, as far as it knows.
+    public var allocatorResident: Int
     /// Bytes of the process that are in memory, as the kernel sees it.
     public var resident: Int
     /// The most bytes that were resident so far.
     public var peakResident: Int
 
     /// A statement of these numbers.
-    public init(allocated: Int = 0, active: Int = 0, resident: Int = 0, peakResident: Int = 0) {
+    public init(
+        allocated: Int = 0, active: Int = 0, allocatorResident: Int = 0, resident: Int = 0, peakResident: Int = 0
+    ) {
         self.allocated = allocated
         self.active = active
+        self.allocatorResident = allocatorResident
         self.resident = resident
         self.peakResident = peakResident
     }

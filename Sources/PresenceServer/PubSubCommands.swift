@@ -3,23 +3,29 @@ import PresenceRESP
 
 /// Channels: subscribing, and publishing to those who did.
 enum PubSubCommands {
-    static let table: [Command] = [
+    static let table: [Command] = subscribing + PubSubReport.table
+
+    private static let subscribing: [Command] = [
         Command(
             "subscribe", "channel [channel ...]", arity: -2, [.pubsub, .noScript, .loading, .stale, .whileSubscribed],
             [.pubsub], since: "2.0.0", group: "pubsub", complexity: "O(N) where N is the number of channels",
-            "Hears what is published on channels, such as user.status.changed", subscribe),
+            "Hears what is published on channels, such as user.status.changed"
+        ) { subscribe(.channel, $0, $1, $2, $3, &$4) },
         Command(
             "unsubscribe", "[channel [channel ...]]", arity: -1,
             [.pubsub, .noScript, .loading, .stale, .whileSubscribed], [.pubsub], since: "2.0.0", group: "pubsub",
-            complexity: "O(N) where N is the number of channels", "Stops hearing channels, or all", unsubscribe),
+            complexity: "O(N) where N is the number of channels", "Stops hearing channels, or all"
+        ) { unsubscribe(.channel, $0, $1, $2, $3, &$4) },
         Command(
             "psubscribe", "pattern [pattern ...]", arity: -2, [.pubsub, .noScript, .loading, .stale, .whileSubscribed],
             [.pubsub], since: "2.0.0", group: "pubsub", complexity: "O(N) where N is the number of patterns",
-            "Hears all channels that match patterns", patternSubscribe),
+            "Hears all channels that match patterns"
+        ) { subscribe(.pattern, $0, $1, $2, $3, &$4) },
         Command(
             "punsubscribe", "[pattern [pattern ...]]", arity: -1,
             [.pubsub, .noScript, .loading, .stale, .whileSubscribed], [.pubsub], since: "2.0.0", group: "pubsub",
-            complexity: "O(N) where N is the number of patterns", "Stops hearing patterns, or all", patternUnsubscribe),
+            complexity: "O(N) where N is the number of patterns", "Stops hearing patterns, or all"
+        ) { unsubscribe(.pattern, $0, $1, $2, $3, &$4) },
         Command(
             "publish", "channel message", arity: 3, [.pubsub, .loading, .stale, .fast], [.pubsub], since: "2.0.0",
             group: "pubsub", complexity: "O(N+M) where N is the number of subscribers and M of patterns",
@@ -29,87 +35,70 @@ enum PubSubCommands {
     /// The most channels and patterns of one connection: they are memory that nothing else bounds.
     static let maximumSubscriptions = 100_000
 
-    private static func confirm(
-        _ kind: StaticString, _ name: [UInt8]?, _ client: Client, _ reply: inout ReplyBuffer
-    ) {
-        reply.push(3)
-        reply.bulk(kind)
-        if let name { reply.bulk(name) } else { reply.null() }
-        reply.integer(client.subscriptionCount)
+    /// What a name that is subscribed to stands for.
+    private enum Kind {
+        case channel, pattern
+
+        var subscribeWord: StaticString { self == .channel ? "subscribe" : "psubscribe" }
+        var unsubscribeWord: StaticString { self == .channel ? "unsubscribe" : "punsubscribe" }
+
+        func names(of client: Client) -> Set<[UInt8]> { self == .channel ? client.channels : client.patterns }
+
+        func subscribe(_ loop: ServerLoop, _ client: Client, _ name: [UInt8]) {
+            switch self {
+            case .channel: loop.subscribe(client, channel: name)
+            case .pattern: loop.subscribe(client, pattern: name)
+            }
+        }
+
+        func unsubscribe(_ loop: ServerLoop, _ client: Client, _ name: [UInt8]) {
+            switch self {
+            case .channel: loop.unsubscribe(client, channel: name)
+            case .pattern: loop.unsubscribe(client, pattern: name)
+            }
+        }
     }
 
-    private static func hasRoom(
-        _ client: Client, _ request: borrowing RequestReader, _ reply: inout ReplyBuffer
-    ) -> Bool {
+    private static func subscribe(
+        _ kind: Kind, _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
         guard client.subscriptionCount + request.argumentCount - 1 <= maximumSubscriptions else {
             reply.error("ERR a connection may have at most \(maximumSubscriptions) subscriptions; use a pattern")
-            return false
+            return
         }
-        return true
-    }
-
-    @Sendable private static func subscribe(
-        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
-        _ reply: inout ReplyBuffer
-    ) {
-        guard hasRoom(client, request, &reply) else { return }
         for index in 1..<request.argumentCount {
-            let channel = Text.array(bytes, request.argument(index))
-            loop.subscribe(client, channel: channel)
-            confirm("subscribe", channel, client, &reply)
+            let name = Text.array(bytes, request.argument(index))
+            kind.subscribe(loop, client, name)
+            confirm(kind.subscribeWord, name, client, &reply)
         }
     }
 
-    @Sendable private static func unsubscribe(
-        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+    private static func unsubscribe(
+        _ kind: Kind, _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
+        var names: [[UInt8]] = []
         if request.argumentCount > 1 {
-            for index in 1..<request.argumentCount {
-                let channel = Text.array(bytes, request.argument(index))
-                loop.unsubscribe(client, channel: channel)
-                confirm("unsubscribe", channel, client, &reply)
-            }
-        } else if client.channels.isEmpty {
-            confirm("unsubscribe", nil, client, &reply)
+            for index in 1..<request.argumentCount { names.append(Text.array(bytes, request.argument(index))) }
         } else {
-            for channel in client.channels.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
-                loop.unsubscribe(client, channel: channel)
-                confirm("unsubscribe", channel, client, &reply)
-            }
+            names = kind.names(of: client).sorted { $0.lexicographicallyPrecedes($1) }
         }
+        for name in names {
+            kind.unsubscribe(loop, client, name)
+            confirm(kind.unsubscribeWord, name, client, &reply)
+        }
+        if names.isEmpty { confirm(kind.unsubscribeWord, nil, client, &reply) }
     }
 
-    @Sendable private static func patternSubscribe(
-        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
-        _ reply: inout ReplyBuffer
+    /// One reply a name: the word, the name, and how many subscriptions the client has now.
+    private static func confirm(
+        _ word: StaticString, _ name: [UInt8]?, _ client: Client, _ reply: inout ReplyBuffer
     ) {
-        guard hasRoom(client, request, &reply) else { return }
-        for index in 1..<request.argumentCount {
-            let pattern = Text.array(bytes, request.argument(index))
-            loop.subscribe(client, pattern: pattern)
-            confirm("psubscribe", pattern, client, &reply)
-        }
-    }
-
-    @Sendable private static func patternUnsubscribe(
-        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
-        _ reply: inout ReplyBuffer
-    ) {
-        if request.argumentCount > 1 {
-            for index in 1..<request.argumentCount {
-                let pattern = Text.array(bytes, request.argument(index))
-                loop.unsubscribe(client, pattern: pattern)
-                confirm("punsubscribe", pattern, client, &reply)
-            }
-        } else if client.patterns.isEmpty {
-            confirm("punsubscribe", nil, client, &reply)
-        } else {
-            for pattern in client.patterns.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
-                loop.unsubscribe(client, pattern: pattern)
-                confirm("punsubscribe", pattern, client, &reply)
-            }
-        }
+        reply.push(3)
+        reply.bulk(word)
+        if let name { reply.bulk(name) } else { reply.null() }
+        reply.integer(client.subscriptionCount)
     }
 
     @Sendable private static func publish(

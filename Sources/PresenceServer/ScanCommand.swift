@@ -3,15 +3,22 @@ import PresenceRESP
 import PresenceStore
 
 /// `SCAN`: the keys that exist, in the order of their hashes, a part a call.
-extension KeyCommands {
+enum ScanCommand {
+    static let table: [Command] = [
+        Command(
+            "scan", "cursor [MATCH pattern] [COUNT count] [TYPE type]", arity: -2, [.readOnly], [.keyspace],
+            since: "2.8.0", group: "generic", complexity: "O(1) a call, O(N) for all keys",
+            "Walks over the keys that exist, a part a call", scan)
+    ]
+
     /// The most places that one call looks at, whatever COUNT it asks for: so long another client waits for this one.
     private static let maximumScanCount = 10_000
 
-    @Sendable static func scan(
+    @Sendable private static func scan(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
-        guard let cursor = Numbers.unsigned(bytes, request.argument(1)) else {
+        guard let cursor = Numbers.cursor(bytes, request.argument(1)) else {
             reply.error("ERR invalid cursor")
             return
         }

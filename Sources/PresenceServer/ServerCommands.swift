@@ -53,6 +53,7 @@ enum ServerCommands {
         for index in 1..<max(1, request.argumentCount) {
             names.insert(Text.string(bytes, request.argument(index), limit: 64).lowercased())
         }
+        loop.counters.take(reply.takeErrors())
         reply.verbatim(ServerReport(loop).text(sections: names))
     }
 
@@ -134,6 +135,7 @@ enum ServerCommands {
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
+        _ = reply.takeErrors()
         loop.resetCounters()
         loop.store.resetStatistics()
         reply.simple("OK")

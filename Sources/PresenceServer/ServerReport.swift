@@ -1,7 +1,8 @@
 import Presence
+import PresenceRESP
 import PresenceStore
 
-/// The text of `INFO`. Where Redis has a field of the same meaning, it has Redis's name.
+/// The text of `INFO`. Where Redis has a field of the same meaning, it has Redis's name, section and spelling.
 struct ServerReport {
     private let loop: ServerLoop
     private let server: ServerState
@@ -17,9 +18,10 @@ struct ServerReport {
     func text(sections: Set<String>) -> String {
         let isAll = sections.isEmpty || !sections.isDisjoint(with: ["all", "default", "everything"])
         let parts: [(name: String, fields: () -> [(String, String)])] = [
-            ("Server", serverFields), ("Clients", clientFields), ("Memory", memoryFields), ("Stats", statsFields),
-            ("Replication", replicationFields), ("CPU", processorFields), ("Presence", presenceFields),
-            ("Keyspace", keyspaceFields),
+            ("Server", serverFields), ("Clients", clientFields), ("Memory", memoryFields),
+            ("Persistence", persistenceFields), ("Stats", statsFields), ("Replication", replicationFields),
+            ("CPU", processorFields), ("Modules", { [] }), ("Errorstats", errorFields), ("Cluster", clusterFields),
+            ("Keyspace", keyspaceFields), ("Presence", presenceFields),
         ]
         return parts.filter { isAll || sections.contains($0.name.lowercased()) }
             .map { part in
@@ -35,7 +37,7 @@ struct ServerReport {
         let uptime = loop.now.milliseconds(since: server.startedAt) / 1000
         return [
             ("redis_version", ServerReport.redisVersion), ("presenced_version", server.process.version),
-            ("redis_mode", "standalone"), ("arch_bits", "\(Int.bitWidth)"),
+            ("redis_mode", "standalone"), ("os", server.process.operatingSystem), ("arch_bits", "\(Int.bitWidth)"),
             ("multiplexing_api", "epoll"), ("process_id", "\(server.process.processID)"), ("run_id", server.runID),
             ("tcp_port", "\(server.port.load(ordering: .relaxed))"),
             ("server_time_usec", "\(loop.now.milliseconds * 1000)"), ("uptime_in_seconds", "\(uptime)"),
@@ -47,22 +49,39 @@ struct ServerReport {
     private func clientFields() -> [(String, String)] {
         [
             ("connected_clients", "\(server.clientCount.load(ordering: .relaxed))"),
-            ("maxclients", "\(loop.configuration.maximumClients)"),
-            ("pubsub_subscriptions", "\(server.registry.total)"),
+            ("maxclients", "\(loop.configuration.maximumClients)"), ("blocked_clients", "0"),
+            ("tracking_clients", "0"), ("pubsub_subscriptions", "\(server.registry.total)"),
         ]
     }
 
     private func memoryFields() -> [(String, String)] {
         let use = server.process.memory()
-        let used = use.allocated > 0 ? use.allocated : statistics.memory.total
+        let store = statistics.memory
+        let used = use.allocated > 0 ? use.allocated : store.total
+        let share = used > 0 ? Double(min(store.total, used)) * 100 / Double(used) : 0
+        let fragmentation = used > 0 ? Double(use.resident) / Double(used) : 0
         return [
             ("used_memory", "\(used)"), ("used_memory_human", ServerReport.human(used)),
             ("used_memory_rss", "\(use.resident)"), ("used_memory_rss_human", ServerReport.human(use.resident)),
             ("used_memory_peak_rss", "\(use.peakResident)"),
-            ("used_memory_dataset", "\(statistics.memory.total)"), ("allocator_allocated", "\(use.allocated)"),
-            ("allocator_active", "\(use.active)"), ("maxmemory", "\(statistics.memory.limit)"),
-            ("maxmemory_human", ServerReport.human(statistics.memory.limit)),
-            ("mem_allocator", server.process.allocator),
+            ("used_memory_overhead", "\(max(0, used - store.total))"), ("used_memory_dataset", "\(store.total)"),
+            ("used_memory_dataset_perc", ServerReport.hundredths(share) + "%"),
+            ("allocator_allocated", "\(use.allocated)"), ("allocator_active", "\(use.active)"),
+            ("allocator_resident", "\(use.allocatorResident)"),
+            ("total_system_memory", "\(server.process.systemMemory)"),
+            ("total_system_memory_human", ServerReport.human(server.process.systemMemory)),
+            ("maxmemory", "\(store.limit)"), ("maxmemory_human", ServerReport.human(store.limit)),
+            ("maxmemory_policy", "noeviction"),
+            ("mem_fragmentation_ratio", ServerReport.hundredths(fragmentation)),
+            ("mem_fragmentation_bytes", "\(use.resident - used)"), ("mem_allocator", server.process.allocator),
+        ]
+    }
+
+    /// Nothing is on disk, so nothing is ever loaded or saved: what clients wait for at the start is so.
+    private func persistenceFields() -> [(String, String)] {
+        [
+            ("loading", "0"), ("async_loading", "0"), ("rdb_bgsave_in_progress", "0"), ("aof_enabled", "0"),
+            ("aof_rewrite_in_progress", "0"),
         ]
     }
 
@@ -71,15 +90,19 @@ struct ServerReport {
         return [
             ("total_connections_received", "\(server.sum { $0.connections.value })"),
             ("total_commands_processed", "\(server.sum { $0.commands.value })"),
+            ("instantaneous_ops_per_sec", "\(server.sum { $0.rates.withLock { $0.commands } })"),
             ("total_net_input_bytes", "\(server.sum { $0.bytesRead.value })"),
             ("total_net_output_bytes", "\(server.sum { $0.bytesWritten.value })"),
+            ("instantaneous_input_kbps", kilobytes { $0.bytesRead }),
+            ("instantaneous_output_kbps", kilobytes { $0.bytesWritten }),
             ("rejected_connections", "\(server.sum { $0.rejected.value })"),
             ("expired_keys", "\(statistics.expiredStrings + statistics.expiredSessions)"),
             ("evicted_keys", "\(statistics.evictedUsers)"),
             ("keyspace_hits", "\(statistics.keyHits + UInt64(server.sum { $0.hits.value }))"),
             ("keyspace_misses", "\(statistics.keyMisses + UInt64(server.sum { $0.misses.value }))"),
             ("pubsub_channels", "\(distinct.channels)"), ("pubsub_patterns", "\(distinct.patterns)"),
-            ("pubsub_messages", "\(server.sum { $0.messages.value })"),
+            ("pubsubshard_channels", "0"), ("pubsub_messages", "\(server.sum { $0.messages.value })"),
+            ("total_error_replies", "\(errors.total)"),
             ("client_query_buffer_limit_disconnections", "\(server.sum { $0.queryLimitClosures.value })"),
             ("client_output_buffer_limit_disconnections", "\(server.sum { $0.outputLimitClosures.value })"),
             ("client_protocol_errors", "\(server.sum { $0.protocolErrors.value })"),
@@ -87,8 +110,12 @@ struct ServerReport {
         ]
     }
 
+    private func kilobytes(_ bytes: @Sendable (LoopCounters.Rates) -> Int) -> String {
+        ServerReport.hundredths(Double(server.sum { $0.rates.withLock { bytes($0) } }) / 1024)
+    }
+
     private func replicationFields() -> [(String, String)] {
-        [("role", "master"), ("connected_slaves", "0")]
+        [("role", "master"), ("connected_slaves", "0"), ("master_repl_offset", "0"), ("repl_backlog_active", "0")]
     }
 
     private func processorFields() -> [(String, String)] {
@@ -97,6 +124,20 @@ struct ServerReport {
             ("used_cpu_sys", ServerReport.micros(seconds.system)), ("used_cpu_user", ServerReport.micros(seconds.user)),
         ]
     }
+
+    /// Errors of all event loops; those of the others up to a second ago.
+    private var errors: ErrorTally {
+        var all = ErrorTally()
+        for counters in server.counters { counters.errors.withLock { all.add($0) } }
+        return all
+    }
+
+    private func errorFields() -> [(String, String)] {
+        errors.counts.map { (String(decoding: $0.code, as: UTF8.self), $0.count) }.sorted { $0.0 < $1.0 }
+            .map { ("errorstat_\($0.0)", "count=\($0.1)") }
+    }
+
+    private func clusterFields() -> [(String, String)] { [("cluster_enabled", "0")] }
 
     private func presenceFields() -> [(String, String)] {
         let memory = statistics.memory
@@ -137,14 +178,18 @@ struct ServerReport {
             value /= 1024
             unit += 1
         }
-        let hundredths = Int((value * 100).rounded())
-        return "\(hundredths / 100).\(twoDigits(hundredths % 100))" + ["", "K", "M", "G", "T"][unit]
+        return hundredths(value) + ["", "K", "M", "G", "T"][unit]
     }
 
     private static func micros(_ seconds: Double) -> String {
         let micros = Int((seconds * 1_000_000).rounded())
         let fraction = String(micros % 1_000_000)
         return "\(micros / 1_000_000)." + String(repeating: "0", count: 6 - fraction.count) + fraction
+    }
+
+    private static func hundredths(_ number: Double) -> String {
+        let hundredths = Int((number * 100).rounded())
+        return "\(hundredths / 100).\(twoDigits(hundredths % 100))"
     }
 
     private static func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }

@@ -4,7 +4,9 @@ import PresenceStore
 
 /// Plain strings, and the record of a presence through the same commands: what Redis presence code does.
 enum StringCommands {
-    static let table: [Command] = [
+    static let table: [Command] = single + changing + batches
+
+    private static let single: [Command] = [
         Command(
             "get", "key", arity: 2, [.readOnly, .fast], [.string], keys: .one, since: "1.0.0", group: "string",
             "The value of a string, or the record of a present user", get),
@@ -16,7 +18,19 @@ enum StringCommands {
             group: "string", "Sets a string; on the key of a user, opens, beats or ends a session by a record", set),
         Command(
             "setex", "key seconds value", arity: 4, [.write, .denyOutOfMemory], [.string], keys: .one,
-            keyUse: .overwrite, since: "2.0.0", group: "string", "Sets a string or a record with a lifetime", setEX),
+            keyUse: .overwrite, since: "2.0.0", group: "string", "Sets a string or a record with a lifetime"
+        ) { setWithLifetime("setex", .seconds, $0, $2, $3, &$4) },
+        Command(
+            "psetex", "key milliseconds value", arity: 4, [.write, .denyOutOfMemory], [.string], keys: .one,
+            keyUse: .overwrite, since: "2.6.0", group: "string", "Sets a string or a record with a lifetime"
+        ) { setWithLifetime("psetex", .milliseconds, $0, $2, $3, &$4) },
+        Command(
+            "setnx", "key value", arity: 3, [.write, .denyOutOfMemory, .fast], [.string], keys: .one,
+            keyUse: .overwrite, since: "1.0.0", group: "string",
+            "Sets a string or a record if the key does not exist; answers whether it did", setIfAbsent),
+        Command(
+            "getset", "key value", arity: 3, [.write, .denyOutOfMemory, .fast], [.string], keys: .one,
+            keyUse: .readWrite, since: "1.0.0", group: "string", "Sets a string and answers what it was", getAndSet),
     ]
 
     // MARK: - GET
@@ -30,7 +44,7 @@ enum StringCommands {
     }
 
     /// Writes the value of a key; false, and nothing written, if it does not exist.
-    private static func write(
+    static func write(
         _ loop: ServerLoop, _ key: (kind: KeyKind, name: Range<Int>), _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
     ) -> Bool {
         if key.kind == .string {
@@ -51,90 +65,78 @@ enum StringCommands {
 
     // MARK: - SET
 
-    /// What the options of a `SET` ask for.
-    private struct Options {
-        var condition = StringSetOptions.Condition.always
-        var returnsOld = false
-        var keepsTTL = false
-        /// The first instant at which the value is gone; nil without a lifetime.
-        var end: Timestamp?
-    }
-
     @Sendable private static func set(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
-        var options = Options()
+        var options = StringOptions()
         if request.argumentCount > 3 {
-            guard parse(&options, loop.now, request, bytes, &reply) else { return }
+            guard options.parse(.set, from: 3, request, bytes, &reply),
+                options.takeEnd("set", after: loop.now, bytes, &reply)
+            else { return }
         }
         let key = loop.locate(bytes, request.argument(1))
         perform(loop, key, request.argument(2), options, bytes, &reply)
     }
 
-    @Sendable private static func setEX(
-        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
-        _ reply: inout ReplyBuffer
+    private static func setWithLifetime(
+        _ command: StaticString, _ unit: Lifetimes.Unit, _ loop: ServerLoop, _ request: borrowing RequestReader,
+        _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
     ) {
-        guard
-            let end = Lifetimes.end(
-                bytes, request.argument(2), .seconds, after: loop.now, command: "setex", &reply)
-        else { return }
-        var options = Options()
-        options.end = end
+        var options = StringOptions()
+        options.lifetime = (request.argument(2), unit)
+        guard options.takeEnd(command, after: loop.now, bytes, &reply) else { return }
         let key = loop.locate(bytes, request.argument(1))
         perform(loop, key, request.argument(3), options, bytes, &reply)
     }
 
-    /// Reads the options from argument 3 on; false, and the error written, if they are not Redis's.
-    private static func parse(
-        _ options: inout Options, _ now: Timestamp, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+    @Sendable private static func setIfAbsent(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
-    ) -> Bool {
-        var lifetime: (range: Range<Int>, unit: Lifetimes.Unit)?
-        var index = 3
-        while index < request.argumentCount {
-            let option = Word(bytes, request.argument(index))
-            let mayHaveLifetime = lifetime == nil && !options.keepsTTL
-            let hasValue = index + 1 < request.argumentCount
-            switch option {
-            case "NX" where options.condition != .ifPresent: options.condition = .ifAbsent
-            case "XX" where options.condition != .ifAbsent: options.condition = .ifPresent
-            case "GET": options.returnsOld = true
-            case "KEEPTTL" where lifetime == nil: options.keepsTTL = true
-            case "EX" where mayHaveLifetime && hasValue: lifetime = (request.argument(index + 1), .seconds)
-            case "PX" where mayHaveLifetime && hasValue: lifetime = (request.argument(index + 1), .milliseconds)
-            case "EXAT" where mayHaveLifetime && hasValue: lifetime = (request.argument(index + 1), .unixSeconds)
-            case "PXAT" where mayHaveLifetime && hasValue: lifetime = (request.argument(index + 1), .unixMilliseconds)
-            default:
-                reply.error("ERR syntax error")
-                return false
-            }
-            index += option == "EX" || option == "PX" || option == "EXAT" || option == "PXAT" ? 2 : 1
+    ) {
+        var options = StringOptions()
+        options.condition = .ifAbsent
+        let key = loop.locate(bytes, request.argument(1))
+        let start = reply.count
+        do throws(PresenceRecords.Failure) {
+            let isSet = try put(loop, key, request.argument(2), options, bytes, &reply)
+            reply.integer(isSet ? 1 : 0)
+        } catch {
+            reply.truncate(to: start)
+            reply.error(error.message)
         }
-        if let lifetime {
-            guard
-                let end = Lifetimes.end(bytes, lifetime.range, lifetime.unit, after: now, command: "set", &reply)
-            else { return false }
-            options.end = end
+    }
+
+    @Sendable private static func getAndSet(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        let key = loop.locate(bytes, request.argument(1))
+        guard key.kind == .string else {
+            refusePresence(loop, &reply)
+            return
         }
-        return true
+        var options = StringOptions()
+        options.returnsOld = true
+        perform(loop, key, request.argument(2), options, bytes, &reply)
+    }
+
+    /// The error of commands for strings alone: a key with the prefix holds a presence or nothing.
+    static func refusePresence(_ loop: ServerLoop, _ reply: inout ReplyBuffer) {
+        let prefix = String(decoding: loop.keyPrefix, as: UTF8.self)
+        reply.error(
+            "WRONGTYPE keys that begin with '\(prefix)' (key-prefix) are presences: their value is a record, which SET "
+                + "writes, with GET if the old one is wanted; other strings need another prefix")
     }
 
     private static func perform(
         _ loop: ServerLoop, _ key: (kind: KeyKind, name: Range<Int>), _ value: Range<Int>,
-        _ options: Options, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+        _ options: StringOptions, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
     ) {
         let start = reply.count
         let isSet: Bool
         do throws(PresenceRecords.Failure) {
-            if key.kind == .string {
-                isSet = try setString(loop, key.name, value, options, bytes, &reply)
-            } else {
-                if options.returnsOld, !write(loop, key, bytes, &reply) { reply.null() }
-                isSet = try PresenceRecords.set(
-                    loop, key.name, value, bytes, options.condition, options.end, options.keepsTTL)
-            }
+            isSet = try put(loop, key, value, options, bytes, &reply)
         } catch {
             reply.truncate(to: start)
             reply.error(error.message)
@@ -144,8 +146,20 @@ enum StringCommands {
         if isSet { reply.simple("OK") } else { reply.null() }
     }
 
+    /// Sets a string or a record, and writes the old value if that is asked for; false if the condition was not met.
+    @inline(__always)
+    static func put(
+        _ loop: ServerLoop, _ key: (kind: KeyKind, name: Range<Int>), _ value: Range<Int>,
+        _ options: StringOptions, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+    ) throws(PresenceRecords.Failure) -> Bool {
+        if key.kind == .string { return try setString(loop, key.name, value, options, bytes, &reply) }
+        if options.returnsOld, !write(loop, key, bytes, &reply) { reply.null() }
+        return try PresenceRecords.set(
+            loop, key.name, value, bytes, options.condition, options.end, options.keepsTTL)
+    }
+
     private static func setString(
-        _ loop: ServerLoop, _ key: Range<Int>, _ value: Range<Int>, _ options: Options, _ bytes: Span<UInt8>,
+        _ loop: ServerLoop, _ key: Range<Int>, _ value: Range<Int>, _ options: StringOptions, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) throws(PresenceRecords.Failure) -> Bool {
         let expiry: StringSetOptions.Expiry = options.keepsTTL ? .keep : options.end.map { .at($0) } ?? .none

@@ -35,6 +35,14 @@ final class SubscriptionRegistry: Sendable {
         names.withLock { ($0.channels.count, $0.patterns.count) }
     }
 
+    /// The channels that have subscribers.
+    var channels: [[UInt8]] { names.withLock { Array($0.channels.keys) } }
+
+    /// How many clients are subscribed to a channel by its name.
+    func subscribers(of channel: [UInt8]) -> Int {
+        names.withLock { $0.channels[channel]?.reduce(0) { $0 + Int($1) } ?? 0 }
+    }
+
     /// Whether anybody could hear of a change of a status.
     var wantsStatus: Bool { statusCount.load(ordering: .acquiring) + patternCount.load(ordering: .acquiring) > 0 }
     /// Whether anybody could hear a change on a user's own channel.
@@ -113,14 +121,12 @@ enum StatusChannels {
     static let userPrefix = Array("user.status.changed:".utf8)
     /// `__keyspace@0__:<key>` tells what happened to a key.
     static let keyspacePrefix = Array("__keyspace@0__:".utf8)
-    /// `__keyevent@0__:expired` tells which key expired.
-    static let expired = Array("__keyevent@0__:expired".utf8)
-    /// `__keyevent@0__:del` tells which key was deleted.
-    static let deleted = Array("__keyevent@0__:del".utf8)
+    /// `__keyevent@0__:<event>` tells which key something happened to.
+    static let keyeventPrefix = Array("__keyevent@0__:".utf8)
 
     static func isPerUser(_ channel: [UInt8]) -> Bool { channel.starts(with: userPrefix) }
     static func isStatus(_ channel: [UInt8]) -> Bool { channel == all || isPerUser(channel) }
     static func isKeyspace(_ channel: [UInt8]) -> Bool {
-        channel == expired || channel == deleted || channel.starts(with: keyspacePrefix)
+        channel.starts(with: keyspacePrefix) || channel.starts(with: keyeventPrefix)
     }
 }

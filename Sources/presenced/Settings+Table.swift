@@ -158,8 +158,9 @@ extension Settings {
             "notify-keyspace-events", .events, \.keyspaceEvents, .keyspaceNotifications, isLive: true,
             """
             Redis's keyspace notifications: `K` for channels `__keyspace@0__:<key>`, `E` for `__keyevent@0__:<event>`,
-            `g` for the event `del`, `x` for `expired`, `A` for both events. Nothing is sent without a channel letter
-            and an event letter.
+            and the events: `g` for `del`, `expire` and `persist`, `$` for `set`, `incrby` and `append`, `x` for
+            `expired`, `e` for `evicted`, `A` for these four, `n` for `new`. Nothing is sent without a channel letter
+            and an event letter. Heartbeats are no events.
             """),
         Setting(
             "loglevel", .events, \.logLevel, .choice(["debug", "verbose", "notice", "warning", "nothing"]),

@@ -70,29 +70,16 @@ extension ValueForm<OutputLimits> {
 }
 
 extension ValueForm<KeyspaceNotifications> {
-    /// Every letter with what it stands for, in the order in which Redis prints them.
-    private static let letters: [(Character, KeyspaceNotifications)] = [
-        ("g", .generic), ("x", .expired), ("K", .keyspace), ("E", .keyevent),
-    ]
-
-    /// Letters of `K E g x A`; none turns notifications off.
+    /// Letters of `K E g $ x e n A`; none turns notifications off.
     static let keyspaceNotifications = ValueForm(
-        unit: "letters", allowed: "letters of K E g x A, or \"\" for none"
+        unit: "letters", allowed: "letters of A g $ x e K E n, or \"\" for none"
     ) { (word) throws(ValueError) in
-        var events: KeyspaceNotifications = []
-        for letter in word {
-            if letter == "A" {
-                events.formUnion([.generic, .expired])
-            } else if let (_, event) = letters.first(where: { $0.0 == letter }) {
-                events.formUnion(event)
-            } else {
-                throw ValueError(
-                    message: "'\(letter)' names no event of this version; "
-                        + "allowed: K and E (channels), g (del), x (expired), A (g and x)")
-            }
+        do throws(KeyspaceNotifications.UnknownLetter) {
+            return try KeyspaceNotifications(letters: word)
+        } catch {
+            throw ValueError(message: error.message)
         }
-        return events
-    } format: { events in
-        String(letters.filter { events.contains($0.1) }.map(\.0))
+    } format: {
+        $0.letters
     }
 }

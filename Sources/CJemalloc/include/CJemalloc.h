@@ -12,4 +12,7 @@ void presenced_jemalloc_refresh(void);
 /// A figure in bytes, such as "stats.allocated"; 0 if there is none of that name.
 size_t presenced_jemalloc_figure(const char *name);
 
+/// Gives the pages of all arenas that are not in use back to the system; 0 if that worked.
+int presenced_jemalloc_purge(void);
+
 #endif

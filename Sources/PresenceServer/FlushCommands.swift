@@ -1,0 +1,29 @@
+import Presence
+import PresenceRESP
+import PresenceStore
+
+/// `FLUSHALL` and `FLUSHDB`: the end of all keys, in slices with others' commands in between. There is one database, so they are the same.
+enum FlushCommands {
+    static let table: [Command] = ["flushall", "flushdb"].map { name in
+        Command(
+            name, "[ASYNC | SYNC]", arity: -1, [.write], [.keyspace, .dangerous], since: "1.0.0", group: "server",
+            complexity: "O(N) where N is the number of keys",
+            "Deletes all strings and ends all sessions; what is written meanwhile stays", flush)
+    }
+
+    @Sendable private static func flush(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        if request.argumentCount > 1 {
+            // ASYNC and SYNC both: nobody but the client waits, and it waits until all is gone.
+            let option = Word(bytes, request.argument(1))
+            guard request.argumentCount == 2, option == "ASYNC" || option == "SYNC" else {
+                reply.error("ERR syntax error")
+                return
+            }
+        }
+        loop.store.removeAll(at: loop.now)
+        reply.simple("OK")
+    }
+}

@@ -1,0 +1,64 @@
+import Presence
+import PresenceRESP
+import PresenceStore
+
+/// What the options of `SET` and `GETEX` ask for.
+struct StringOptions {
+    /// Whose options they are: `SET` knows conditions, `GETEX` knows PERSIST.
+    enum Command {
+        case set, getEX
+    }
+
+    var condition = StringSetOptions.Condition.always
+    var returnsOld = false
+    var keepsTTL = false
+    var persists = false
+    /// The number that tells the lifetime, not read yet, and what it counts.
+    var lifetime: (number: Range<Int>, unit: Lifetimes.Unit)?
+    /// The first instant at which the value is gone; nil without a lifetime. ``takeEnd(_:after:_:_:)`` finds it.
+    var end: Timestamp?
+
+    /// Reads the options from argument `first` on; false, and the error written, if they are not Redis's.
+    mutating func parse(
+        _ command: Command, from first: Int, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) -> Bool {
+        var index = first
+        while index < request.argumentCount {
+            let option = Word(bytes, request.argument(index))
+            let hasValue = index + 1 < request.argumentCount
+            switch option {
+            case "NX" where command == .set && condition != .ifPresent: condition = .ifAbsent
+            case "XX" where command == .set && condition != .ifAbsent: condition = .ifPresent
+            case "GET" where command == .set: returnsOld = true
+            case "KEEPTTL" where command == .set && lifetime == nil: keepsTTL = true
+            case "PERSIST" where command == .getEX && lifetime == nil: persists = true
+            case "EX" where hasValue && admits(.seconds): lifetime = (request.argument(index + 1), .seconds)
+            case "PX" where hasValue && admits(.milliseconds):
+                lifetime = (request.argument(index + 1), .milliseconds)
+            case "EXAT" where hasValue && admits(.unixSeconds): lifetime = (request.argument(index + 1), .unixSeconds)
+            case "PXAT" where hasValue && admits(.unixMilliseconds):
+                lifetime = (request.argument(index + 1), .unixMilliseconds)
+            default:
+                reply.error("ERR syntax error")
+                return false
+            }
+            index += option == "EX" || option == "PX" || option == "EXAT" || option == "PXAT" ? 2 : 1
+        }
+        return true
+    }
+
+    /// Whether a lifetime of this unit may stand here. As in Redis, of two of the same unit the last one counts.
+    private func admits(_ unit: Lifetimes.Unit) -> Bool {
+        !keepsTTL && !persists && (lifetime == nil || lifetime?.unit == unit)
+    }
+
+    /// Reads the number of the lifetime, if there is one; false, and the error written, if it is none that Redis takes.
+    mutating func takeEnd(
+        _ command: StaticString, after now: Timestamp, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+    ) -> Bool {
+        guard let lifetime else { return true }
+        end = Lifetimes.end(bytes, lifetime.number, lifetime.unit, after: now, command: command, &reply)
+        return end != nil
+    }
+}
