@@ -44,6 +44,13 @@ public final class EventReader: Sendable {
     }
 }
 
+/// The readers of a store. The lock is taken after a shard's was given back, never under it.
+final class ReaderList: Sendable {
+    private let list = Lock<[EventReader]>([])
+
+    func withLock<Result>(_ body: (inout [EventReader]) -> Result) -> Result { list.withLock { body(&$0) } }
+}
+
 extension ShardedStore {
     /// A reader of everything that is announced from now on.
     ///

@@ -149,6 +149,11 @@ struct UserRecord {
 
     var textCount: Int { hasText ? Int(address.load(fromByteOffset: textOffset + 8, as: UInt8.self)) : 0 }
 
+    /// The write that set the text.
+    var textStamp: Stamp {
+        hasText ? Stamp(rawValue: (address + textOffset).loadUnaligned(as: UInt64.self)) : .zero
+    }
+
     /// The text in force, as it lies in the record.
     func text(at now: Timestamp) -> UnsafeRawBufferPointer? {
         guard hasText, textCount > 0 else { return nil }

@@ -108,7 +108,7 @@ extension ShardState {
         }
         let (sum, isTooLarge) = old.addingReportingOverflow(step)
         if isTooLarge { throw .overflow }
-        try DecimalText.withText(of: sum) { text throws(StoreError) in
+        _ = try DecimalText.withText(of: sum) { text throws(StoreError) in
             try text.withUnsafeBytes { text throws(StoreError) in
                 try put(number, key, keyHash, text, expiry: expiry, at: now)
             }

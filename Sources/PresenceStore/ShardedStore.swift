@@ -48,7 +48,7 @@ public final class ShardedStore: Sendable {
         public init() {}
     }
 
-    /// The shards, each on cache lines of its own.
+    /// The locks of the shards and the shards behind them, each on cache lines of its own; of a store that `atomically` hands out the locks alone.
     private nonisolated(unsafe) let shards: UnsafeMutableRawPointer
     private let shardStride: Int
     let shardShift: UInt64
@@ -58,11 +58,24 @@ public final class ShardedStore: Sendable {
     public let clock: any PresenceClock
     let hash: BytesHash
     let budget: MemoryBudget
-    let readers = Lock<[EventReader]>([])
+    let readers: ReaderList
+    /// Of a store that `atomically` hands out: whose shards it works on.
+    private let hold: Hold?
 
-    /// A shard: its state behind its lock. The lock is taken alone; `docs/LOCKS.md` tells what may happen under it.
-    private struct Shard: ~Copyable {
-        let state: Lock<ShardState>
+    /// What a shard's lock guards: where the shard is, nil in a store that does not hold it.
+    ///
+    /// One thing is looked up the same way in a store and in what `atomically` hands out, so that ordinary operations do not ask which it is. The lock
+    /// is taken alone but for there; `docs/LOCKS.md` tells what may happen under it.
+    struct ShardPlace: @unchecked Sendable {
+        var state: UnsafeMutablePointer<ShardState>?
+    }
+
+    /// What a store that `atomically` hands out has besides.
+    private final class Hold: Sendable {
+        let owner: ShardedStore
+        /// Shards with news for readers, in the order of the news; told once the locks are given back.
+        let woken = Lock<[Int]>([])
+        init(_ owner: ShardedStore) { self.owner = owner }
     }
 
     /// A store without records.
@@ -81,27 +94,66 @@ public final class ShardedStore: Sendable {
         budget = MemoryBudget(limit: configuration.maxMemoryBytes)
         shardCount = configuration.shards
         shardShift = UInt64(64 - configuration.shards.trailingZeroBitCount)
-        shardStride = (MemoryLayout<Shard>.stride + 127) & ~127
+        readers = ReaderList()
+        hold = nil
+        let offset = ShardedStore.stateOffset
+        shardStride = (offset + MemoryLayout<ShardState>.stride + 127) & ~127
         shards = .allocate(byteCount: shardStride * shardCount, alignment: 128)
         let now = configuration.clock.now()
         for index in 0..<shardCount {
-            (shards + index * shardStride).bindMemory(to: Shard.self, capacity: 1).initialize(
-                to: Shard(state: Lock(ShardState(configuration, shard: index, budget: budget, at: now))))
+            let state = (shards + index * shardStride + offset).bindMemory(to: ShardState.self, capacity: 1)
+            state.initialize(to: ShardState(configuration, shard: index, budget: budget, at: now))
+            bindLock(index).initialize(to: Lock(ShardPlace(state: state)))
         }
     }
 
+    /// A store over the same shards that holds none of them yet: see `atomically`.
+    init(holdingFrom owner: ShardedStore) {
+        clock = owner.clock
+        hash = owner.hash
+        budget = owner.budget
+        shardCount = owner.shardCount
+        shardShift = owner.shardShift
+        readers = owner.readers
+        hold = Hold(owner)
+        shardStride = MemoryLayout<Lock<ShardPlace>>.stride
+        shards = .allocate(byteCount: shardStride * shardCount, alignment: 16)
+        for index in 0..<shardCount { bindLock(index).initialize(to: Lock(ShardPlace())) }
+    }
+
     deinit {
-        for index in 0..<shardCount { shard(index).deinitialize(count: 1) }
+        for index in 0..<shardCount {
+            if hold == nil { withPlace(index) { _ = $0.state?.deinitialize(count: 1) } }
+            lock(index).deinitialize(count: 1)
+        }
         shards.deallocate()
     }
 
+    /// How far behind its lock a shard lies: on the same line.
+    private static let stateOffset = 16
+
+    private func bindLock(_ index: Int) -> UnsafeMutablePointer<Lock<ShardPlace>> {
+        (shards + index * shardStride).bindMemory(to: Lock<ShardPlace>.self, capacity: 1)
+    }
+
     @inline(__always)
-    private func shard(_ index: Int) -> UnsafeMutablePointer<Shard> {
-        (shards + index &* shardStride).assumingMemoryBound(to: Shard.self)
+    private func lock(_ index: Int) -> UnsafeMutablePointer<Lock<ShardPlace>> {
+        (shards + index &* shardStride).assumingMemoryBound(to: Lock<ShardPlace>.self)
     }
 
     @inline(__always)
     func shardIndex(_ hash: UInt64) -> Int { Int(hash >> shardShift) }
+
+    /// Whether it was handed out by `atomically`.
+    var isHeld: Bool { hold != nil }
+
+    /// Runs `body` under the lock of a shard.
+    @inline(__always)
+    func withPlace<Result, Failure: Error>(
+        _ index: Int, _ body: (inout ShardPlace) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try lock(index).pointee.withLock { place throws(Failure) in try body(&place) }
+    }
 
     /// Runs `body` under the lock of a shard, and wakes the readers of its ring afterwards if it wrote for them.
     @inline(__always)
@@ -110,21 +162,37 @@ public final class ShardedStore: Sendable {
     ) throws(Failure) -> Result {
         var shouldWake = false
         defer { if shouldWake { wakeReaders(of: index) } }
-        return try shard(index).pointee.state.withLock { state throws(Failure) in
-            let before = state.ring.nextNumber
+        return try withPlace(index) { place throws(Failure) in
+            guard let state = place.state else { ShardedStore.isNotHeld(index) }
+            let before = state.pointee.ring.nextNumber
             defer {
-                if state.hasIdleReader && state.ring.nextNumber != before {
-                    state.hasIdleReader = false
+                if state.pointee.hasIdleReader && state.pointee.ring.nextNumber != before {
+                    state.pointee.hasIdleReader = false
                     shouldWake = true
                 }
             }
-            return try body(&state)
+            return try body(&state.pointee)
         }
     }
 
+    @inline(never)
+    private static func isNotHeld(_ shard: Int) -> Never {
+        fatalError("shard \(shard) is none of those that were given to atomically, or its body has ended")
+    }
+
     private func wakeReaders(of shard: Int) {
-        let list = readers.withLock { $0 }
-        for reader in list { reader.wake(shard) }
+        if let hold {
+            hold.woken.withLock { $0.append(shard) }
+        } else {
+            let list = readers.withLock { $0 }
+            for reader in list { reader.wake(shard) }
+        }
+    }
+
+    /// Wakes the readers for whom something was written while the shards were held.
+    func wakeWhoWaits() {
+        guard let hold else { return }
+        for shard in hold.woken.withLock({ $0 }) { hold.owner.wakeReaders(of: shard) }
     }
 
     // MARK: Live settings
