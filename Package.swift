@@ -44,12 +44,22 @@ let server: [Target] = [
         ]
     ),
 
+    // `presenced migrate`: a client that copies presences from a Redis.
+    .target(
+        name: "PresenceMigration",
+        dependencies: [
+            "Presence",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+        ]
+    ),
+
     // The process.
     .target(name: "CJemalloc", linkerSettings: [.linkedLibrary("jemalloc")]),
     .executableTarget(
         name: "presenced",
         dependencies: [
-            "Presence", "PresenceServer", "PresenceStore",
+            "Presence", "PresenceMigration", "PresenceServer", "PresenceStore",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "NIOPosix", package: "swift-nio"),
@@ -70,6 +80,7 @@ let server: [Target] = [
             .product(name: "NIOPosix", package: "swift-nio"),
         ]
     ),
+    .testTarget(name: "PresenceMigrationTests", dependencies: ["Presence", "PresenceMigration", "PresenceTesting"]),
     .testTarget(name: "PresencedTests", dependencies: ["presenced", "PresenceTesting", "TranscriptSupport"]),
     .testTarget(name: "TidyTests"),
 ]

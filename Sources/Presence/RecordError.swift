@@ -32,7 +32,8 @@ public enum RecordError: Error, Hashable, Sendable {
         or open a session with PRESENCE.CONNECT
         """
 
-    private var problem: String {
+    /// What is wrong, without what to do.
+    public var problem: String {
         switch self {
         case .tooLong(let limit):
             "a presence record has at most \(limit) bytes"

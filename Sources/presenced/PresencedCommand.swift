@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import PresenceMigration
 import PresenceServer
 
 /// What one types: `presenced`, `presenced check-config`, `presenced --version`.
@@ -11,9 +12,10 @@ struct PresencedCommand: AsyncParsableCommand {
         usage: """
             presenced [--config <cluster.conf>] [--<setting> <value> ...]
             presenced check-config [--config <cluster.conf>] [--<setting> <value> ...]
+            presenced migrate redis://host:port [--to redis://host:port] [--<option> ...]
             """,
         version: "presenced \(presencedVersion)",
-        subcommands: [ServeCommand.self, CheckConfigCommand.self, DocumentationCommand.self],
+        subcommands: [ServeCommand.self, CheckConfigCommand.self, MigrateCommand.self, DocumentationCommand.self],
         defaultSubcommand: ServeCommand.self)
 }
 
@@ -32,28 +34,13 @@ struct SettingsOptions: ParsableArguments {
     /// Reads the file and the settings of the command line.
     func read() throws -> Settings {
         guard let config else { return try SettingsReader.read(file: nil, arguments: settings) }
-        guard let text = Self.contents(of: config) else {
-            throw SettingsProblems(lines: ["\(config): \(String(cString: strerror(errno)))"])
-        }
-        guard let text = String(validating: text, as: UTF8.self) else {
-            throw SettingsProblems(lines: ["\(config): the file is not UTF-8"])
+        let text: String
+        do {
+            text = try ConfigurationFile(path: config).text()
+        } catch {
+            throw SettingsProblems(lines: ["\(config): \(error.description)"])
         }
         return try SettingsReader.read(file: (config, text), arguments: settings)
-    }
-
-    /// The bytes of a file, or nil with the cause in `errno`.
-    private static func contents(of path: String) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var contents: [UInt8] = []
-        var block = [UInt8](repeating: 0, count: 65_536)
-        while true {
-            let count = Glibc.read(descriptor, &block, block.count)
-            guard count >= 0 else { return nil }
-            if count == 0 { return contents }
-            contents += block[..<count]
-        }
     }
 }
 
@@ -115,11 +102,11 @@ struct DocumentationCommand: ParsableCommand {
 }
 
 /// Runs `body`; what stops it is said on standard error, one line a problem, without a usage text that would bury it.
-private func orderly(_ body: () async throws -> Void) async throws {
+func orderly(_ body: () async throws -> Void) async throws {
     do {
         try await body()
     } catch let problem as any Error & CustomStringConvertible
-        where problem is SettingsProblems || problem is StartProblem
+        where problem is SettingsProblems || problem is StartProblem || problem is MigrationError
     {
         for line in problem.description.split(separator: "\n") {
             let bytes = Array("presenced: \(line)\n".utf8)

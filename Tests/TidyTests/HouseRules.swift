@@ -16,8 +16,9 @@ enum HouseRules {
         "PresenceServer": [
             "Presence", "PresenceRESP", "PresenceStore", "Logging", "NIOCore", "NIOPosix", "Synchronization",
         ],
+        "PresenceMigration": ["Presence", "NIOCore", "NIOPosix", "Synchronization"] + cLibrary,
         "presenced": [
-            "Presence", "PresenceServer", "PresenceStore", "CJemalloc", "ArgumentParser", "Logging", "NIOCore",
+            "Presence", "PresenceMigration", "PresenceServer", "PresenceStore", "CJemalloc", "ArgumentParser", "Logging", "NIOCore",
             "NIOPosix", "ServiceLifecycle", "Synchronization", "Foundation",
         ] + cLibrary,
     ]
@@ -59,6 +60,7 @@ enum HouseRules {
         "Sources/PresenceServer/*Listener.swift",
         "Sources/PresenceServer/*Loop.swift",
         "Sources/PresenceServer/RESPServer.swift",
+        "Sources/PresenceMigration/MigrationDialer.swift",
         "Sources/presenced/Daemon.swift",
     ]
 

@@ -1,0 +1,185 @@
+import Glibc
+import NIOCore
+import NIOPosix
+
+/// Opens connections to servers of the Redis protocol. The one file of this target that touches sockets and timers.
+final class MigrationDialer: Sendable {
+    private static let connectTimeout = TimeAmount.seconds(5)
+
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    /// Connects.
+    ///
+    /// - Parameter heard: is called with what a server sends unasked, from its thread; it must not wait.
+    /// - Throws: ``MigrationError/unreachable(_:_:_:)``.
+    func dial(
+        _ url: RedisURL, _ side: MigrationError.Side, heard: @escaping @Sendable (Reply) -> Void = { _ in }
+    ) async throws(MigrationError) -> RedisWire {
+        do {
+            let loop = group.next()
+            let channel = try await ClientBootstrap(group: loop)
+                .connectTimeout(Self.connectTimeout)
+                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .channelOption(.socketOption(.so_keepalive), value: 1)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(WireHandler(side: side, heard: heard))
+                    }
+                }
+                .connect(host: url.host, port: url.port).get()
+            return RedisWire(channel: channel, side: side)
+        } catch {
+            throw .unreachable(side, "\(url)", Self.reason(error))
+        }
+    }
+
+    /// Waits until the bell rings, or so many milliseconds have passed.
+    func wait(milliseconds: Int64, _ bell: Doorbell) async {
+        let timer = group.next().scheduleTask(in: .milliseconds(milliseconds)) { bell.ring() }
+        await bell.wait()
+        timer.cancel()
+    }
+
+    /// Ends its thread. Its connections must be closed.
+    func stop() async {
+        try? await group.shutdownGracefully()
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            if let attempt = error.connectionErrors.last { return reason(attempt.error) }
+            return "its name is not known"
+        case let error as IOError: return error.systemText
+        case ChannelError.connectTimeout: return "it does not answer"
+        default: return "\(error)"
+        }
+    }
+}
+
+/// One connection: commands out, replies in. Commands are sent one batch at a time.
+final class RedisWire: Sendable {
+    /// How long the replies to one batch may take.
+    static let timeout = TimeAmount.seconds(10)
+
+    private let channel: any Channel
+    private let side: MigrationError.Side
+
+    init(channel: any Channel, side: MigrationError.Side) {
+        self.channel = channel
+        self.side = side
+    }
+
+    /// Sends commands and waits for their replies, which are as many and in their order.
+    ///
+    /// - Throws: ``MigrationError/lost(_:_:)``; then the connection is closed.
+    func exchange(_ requests: Requests) async throws(MigrationError) -> [Reply] {
+        guard requests.count > 0 else { return [] }
+        let promise = channel.eventLoop.makePromise(of: [Reply].self)
+        channel.writeAndFlush(WireHandler.Order(requests: requests, promise: promise))
+            .whenFailure { promise.fail(MigrationError.lost(self.side, "\($0)")) }
+        do {
+            return try await promise.futureResult.get()
+        } catch {
+            throw error as? MigrationError ?? .lost(side, "\(error)")
+        }
+    }
+
+    /// Closes the connection; it may be closed already.
+    func close() async {
+        try? await channel.close().get()
+    }
+}
+
+/// Writes batches, reads replies, and keeps what must not be forgotten when the connection ends: the promise.
+private final class WireHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = Order
+    typealias OutboundOut = ByteBuffer
+
+    /// A batch, and who waits for its replies.
+    struct Order: Sendable {
+        var requests: Requests
+        var promise: EventLoopPromise<[Reply]>
+    }
+
+    private let side: MigrationError.Side
+    private let heard: @Sendable (Reply) -> Void
+    private var reader = ReplyReader()
+    private var order: Order?
+    private var replies: [Reply] = []
+    private var deadline: Scheduled<Void>?
+    /// Why the connection ended.
+    private var end: MigrationError?
+
+    init(side: MigrationError.Side, heard: @escaping @Sendable (Reply) -> Void) {
+        self.side = side
+        self.heard = heard
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let order = unwrapOutboundIn(data)
+        if let end {
+            order.promise.fail(end)
+            return
+        }
+        precondition(self.order == nil, "one batch at a time")
+        self.order = order
+        replies.removeAll(keepingCapacity: true)
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: RedisWire.timeout) {
+            self.finish(.lost(self.side, "it did not answer within \(RedisWire.timeout.nanoseconds / 1_000_000_000) s"))
+            context.close(promise: nil)
+        }
+        context.write(wrapOutboundOut(context.channel.allocator.buffer(bytes: order.requests.bytes)), promise: promise)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        reader.append(unwrapInboundIn(data).readableBytesView)
+        do {
+            while let reply = try reader.next() { take(reply) }
+        } catch {
+            finish(.lost(side, "it does not speak the Redis protocol: \(error)"))
+            context.close(promise: nil)
+        }
+    }
+
+    private func take(_ reply: Reply) {
+        if reply.elements.first?.string == "pmessage" || order == nil {
+            heard(reply)
+            return
+        }
+        replies.append(reply)
+        guard let order, replies.count == order.requests.count else { return }
+        deadline?.cancel()
+        self.order = nil
+        order.promise.succeed(replies)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        finish(.lost(side, "the server closed it"))
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        finish(.lost(side, (error as? IOError)?.systemText ?? "\(error)"))
+        context.close(promise: nil)
+    }
+
+    private func finish(_ error: MigrationError) {
+        deadline?.cancel()
+        if end == nil {
+            end = error
+            // Whoever waits for what the server sends unasked has to hear of it too.
+            heard(.null)
+        }
+        if let order {
+            self.order = nil
+            order.promise.fail(end ?? error)
+        }
+    }
+}
+
+extension IOError {
+    /// The operating system's words, without NIO's.
+    fileprivate var systemText: String { String(cString: strerror(errnoCode)) }
+}
