@@ -48,6 +48,18 @@ struct Command: Sendable {
         self.body = body
     }
 
+    /// Which of `count` arguments are keys, by their numbers. Counts that a client got wrong give fewer keys, never a number out of bounds.
+    func keyIndices(argumentCount count: Int) -> StrideTo<Int> {
+        guard keys.step > 0, keys.first < count else { return stride(from: 0, to: 0, by: 1) }
+        let last = keys.last < 0 ? count + keys.last : min(keys.last, count - 1)
+        return stride(from: keys.first, to: last + 1, by: keys.step)
+    }
+
+    /// Whether it may look at any record, though no argument names it: `SCAN`, `FLUSHALL`, `INFO`.
+    var mayTouchAllKeys: Bool {
+        keys == .none && !flags.contains(.pubsub) && categories.isDisjoint(with: [.connection, .transaction])
+    }
+
     /// Whether a command of `count` arguments, its name included, is complete.
     func takes(_ count: Int) -> Bool {
         arity >= 0 ? count == arity : count >= -arity
@@ -70,12 +82,27 @@ struct KeyPositions: Sendable, Equatable {
 /// How a command uses its keys.
 enum KeyUse: Sendable {
     case readOnly, overwrite, readWrite, remove
+    /// Whether it is there, how long it is or will be: not what is in it.
+    case inspect
+    /// Sets it only where there is none.
+    case insert
+    /// Adds to it without answering what is in it.
+    case extend
+    /// Answers what is in it and changes it.
+    case exchange
+    /// Answers what is in it and ends it.
+    case take
 
     var words: [StaticString] {
         switch self {
         case .readOnly: ["RO", "access"]
+        case .inspect: ["RO"]
         case .overwrite: ["OW", "update"]
+        case .insert: ["OW", "insert"]
         case .readWrite: ["RW", "update"]
+        case .extend: ["RW", "insert"]
+        case .exchange: ["RW", "access", "update"]
+        case .take: ["RW", "access", "delete"]
         case .remove: ["RM", "delete"]
         }
     }
@@ -95,6 +122,16 @@ struct CommandFlags: OptionSet, Sendable {
     static let stale = CommandFlags(rawValue: 1 << 7)
     static let fast = CommandFlags(rawValue: 1 << 8)
     static let noAuth = CommandFlags(rawValue: 1 << 9)
+    /// Refused between MULTI and EXEC: it waits for other event loops, or ends the connection's turn in another way.
+    static let noMulti = CommandFlags(rawValue: 1 << 10)
+    /// `MONITOR` does not show it. Not among the words that are told.
+    static let skipMonitor = CommandFlags(rawValue: 1 << 11)
+    /// `SLOWLOG` does not keep it. Not among the words that are told.
+    static let skipSlowLog = CommandFlags(rawValue: 1 << 12)
+    /// Runs at once between MULTI and EXEC instead of being queued. Not one of Redis's words.
+    static let immediate = CommandFlags(rawValue: 1 << 13)
+    /// `CLIENT PAUSE WRITE` holds it though it writes no key. Not one of Redis's words here.
+    static let mayReplicate = CommandFlags(rawValue: 1 << 14)
     /// Allowed on a RESP2 connection that has subscribed. Not one of Redis's words.
     static let whileSubscribed = CommandFlags(rawValue: 1 << 15)
 
@@ -102,6 +139,7 @@ struct CommandFlags: OptionSet, Sendable {
         (.write, "write"), (.readOnly, "readonly"), (.denyOutOfMemory, "denyoom"), (.admin, "admin"),
         (.pubsub, "pubsub"),
         (.noScript, "noscript"), (.loading, "loading"), (.stale, "stale"), (.fast, "fast"), (.noAuth, "no_auth"),
+        (.noMulti, "no_multi"),
     ]
 
     var words: [StaticString] { CommandFlags.all.filter { contains($0.0) }.map(\.1) }
@@ -122,12 +160,13 @@ struct CommandCategories: OptionSet, Sendable {
     static let slow = CommandCategories(rawValue: 1 << 8)
     static let dangerous = CommandCategories(rawValue: 1 << 9)
     static let connection = CommandCategories(rawValue: 1 << 10)
-    static let presence = CommandCategories(rawValue: 1 << 11)
+    static let transaction = CommandCategories(rawValue: 1 << 11)
+    static let presence = CommandCategories(rawValue: 1 << 12)
 
     private static let all: [(CommandCategories, StaticString)] = [
         (.keyspace, "@keyspace"), (.read, "@read"), (.write, "@write"), (.hash, "@hash"), (.string, "@string"),
         (.pubsub, "@pubsub"), (.admin, "@admin"), (.fast, "@fast"), (.slow, "@slow"), (.dangerous, "@dangerous"),
-        (.connection, "@connection"), (.presence, "@presence"),
+        (.connection, "@connection"), (.transaction, "@transaction"), (.presence, "@presence"),
     ]
 
     var words: [StaticString] { CommandCategories.all.filter { contains($0.0) }.map(\.1) }

@@ -81,7 +81,9 @@ enum CommandCommands {
         reply.integer(command.keys.last)
         reply.integer(command.keys.step)
         write(command.categories.words, &reply)
-        reply.set(0)
+        let tips = CommandTips.of(command.name)
+        reply.set(tips.count)
+        for tip in tips { reply.bulk(tip) }
         if command.keys == .none {
             reply.set(0)
         } else {

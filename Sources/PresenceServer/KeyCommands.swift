@@ -16,15 +16,18 @@ enum KeyCommands {
             since: "4.0.0", group: "generic", complexity: "O(N) where N is the number of keys", "The same as DEL",
             remove),
         Command(
-            "exists", "key [key ...]", arity: -2, [.readOnly, .fast], [.keyspace], keys: .all, since: "1.0.0",
+            "exists", "key [key ...]", arity: -2, [.readOnly, .fast], [.keyspace], keys: .all, keyUse: .inspect,
+            since: "1.0.0",
             group: "generic", complexity: "O(N) where N is the number of keys",
             "How many of the keys exist: strings, and users with a live session", countExisting),
         Command(
-            "touch", "key [key ...]", arity: -2, [.readOnly, .fast], [.keyspace], keys: .all, since: "3.2.1",
+            "touch", "key [key ...]", arity: -2, [.readOnly, .fast], [.keyspace], keys: .all, keyUse: .inspect,
+            since: "3.2.1",
             group: "generic", complexity: "O(N) where N is the number of keys",
             "The same as EXISTS; no heartbeat, that is EXPIRE", countExisting),
         Command(
-            "type", "key", arity: 2, [.readOnly, .fast], [.keyspace], keys: .one, since: "1.0.0", group: "generic",
+            "type", "key", arity: 2, [.readOnly, .fast], [.keyspace], keys: .one, keyUse: .inspect, since: "1.0.0",
+            group: "generic",
             "string, presence or none", type),
         Command(
             "dbsize", arity: 1, [.readOnly, .fast], [.keyspace], since: "1.0.0", group: "server",

@@ -14,7 +14,7 @@ enum MemoryCommands {
     private static let subcommands: [Command] = [
         Command(
             "memory|usage", "key [SAMPLES count]", arity: -3, [.readOnly], [],
-            keys: KeyPositions(first: 2, last: 2, step: 1), since: "4.0.0", group: "server",
+            keys: KeyPositions(first: 2, last: 2, step: 1), keyUse: .inspect, since: "4.0.0", group: "server",
             "Bytes that a key takes: record, value, and its share of the index and the wheel", usage),
         Command(
             "memory|stats", arity: 2, [], [], since: "4.0.0", group: "server", "What takes how much memory", statistics),

@@ -8,33 +8,34 @@ extension StringCommands {
         Command(
             "getex",
             "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
-            arity: -2, [.write, .fast], [.string], keys: .one, keyUse: .readWrite, since: "6.2.0", group: "string",
+            arity: -2, [.write, .fast], [.string], keys: .one, keyUse: .exchange, since: "6.2.0", group: "string",
             "The value of a string or the record of a user, and another lifetime; of a user, a heartbeat", getEX),
         Command(
-            "getdel", "key", arity: 2, [.write, .fast], [.string], keys: .one, keyUse: .readWrite, since: "6.2.0",
+            "getdel", "key", arity: 2, [.write, .fast], [.string], keys: .one, keyUse: .take, since: "6.2.0",
             group: "string", "The value of a string, which is deleted, or the record of a user, whose sessions end",
             getAndDelete),
         Command(
-            "strlen", "key", arity: 2, [.readOnly, .fast], [.string], keys: .one, since: "2.2.0", group: "string",
+            "strlen", "key", arity: 2, [.readOnly, .fast], [.string], keys: .one, keyUse: .inspect, since: "2.2.0",
+            group: "string",
             "The length of a string, or of the record of a user", length),
         Command(
             "append", "key value", arity: 3, [.write, .denyOutOfMemory, .fast], [.string], keys: .one,
-            keyUse: .readWrite, since: "2.0.0", group: "string", "Adds bytes to the end of a string", append),
+            keyUse: .extend, since: "2.0.0", group: "string", "Adds bytes to the end of a string", append),
         Command(
-            "incr", "key", arity: 2, [.write, .denyOutOfMemory, .fast], [.string], keys: .one, keyUse: .readWrite,
+            "incr", "key", arity: 2, [.write, .denyOutOfMemory, .fast], [.string], keys: .one, keyUse: .exchange,
             since: "1.0.0", group: "string", "Adds 1 to a string that spells a number"
         ) { loop, _, request, bytes, reply in increment(loop, request, bytes, 1, &reply) },
         Command(
-            "decr", "key", arity: 2, [.write, .denyOutOfMemory, .fast], [.string], keys: .one, keyUse: .readWrite,
+            "decr", "key", arity: 2, [.write, .denyOutOfMemory, .fast], [.string], keys: .one, keyUse: .exchange,
             since: "1.0.0", group: "string", "Takes 1 from a string that spells a number"
         ) { loop, _, request, bytes, reply in increment(loop, request, bytes, -1, &reply) },
         Command(
             "incrby", "key increment", arity: 3, [.write, .denyOutOfMemory, .fast], [.string], keys: .one,
-            keyUse: .readWrite, since: "1.0.0", group: "string", "Adds a number to a string that spells one",
+            keyUse: .exchange, since: "1.0.0", group: "string", "Adds a number to a string that spells one",
             incrementBy),
         Command(
             "decrby", "key decrement", arity: 3, [.write, .denyOutOfMemory, .fast], [.string], keys: .one,
-            keyUse: .readWrite, since: "1.0.0", group: "string", "Takes a number from a string that spells one",
+            keyUse: .exchange, since: "1.0.0", group: "string", "Takes a number from a string that spells one",
             decrementBy),
     ]
 

@@ -14,7 +14,7 @@ enum StringCommands {
             "set",
             "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
                 + "PXAT unix-time-milliseconds | KEEPTTL]",
-            arity: -3, [.write, .denyOutOfMemory], [.string], keys: .one, keyUse: .overwrite, since: "1.0.0",
+            arity: -3, [.write, .denyOutOfMemory], [.string], keys: .one, keyUse: .exchange, since: "1.0.0",
             group: "string", "Sets a string; on the key of a user, opens, beats or ends a session by a record", set),
         Command(
             "setex", "key seconds value", arity: 4, [.write, .denyOutOfMemory], [.string], keys: .one,
@@ -26,11 +26,11 @@ enum StringCommands {
         ) { setWithLifetime("psetex", .milliseconds, $0, $2, $3, &$4) },
         Command(
             "setnx", "key value", arity: 3, [.write, .denyOutOfMemory, .fast], [.string], keys: .one,
-            keyUse: .overwrite, since: "1.0.0", group: "string",
+            keyUse: .insert, since: "1.0.0", group: "string",
             "Sets a string or a record if the key does not exist; answers whether it did", setIfAbsent),
         Command(
             "getset", "key value", arity: 3, [.write, .denyOutOfMemory, .fast], [.string], keys: .one,
-            keyUse: .readWrite, since: "1.0.0", group: "string", "Sets a string and answers what it was", getAndSet),
+            keyUse: .exchange, since: "1.0.0", group: "string", "Sets a string and answers what it was", getAndSet),
     ]
 
     // MARK: - GET

@@ -288,6 +288,9 @@ def compare(step, protocol, ours, theirs):
     else:
         is_ordered = step.comparison != "unordered"
         mine_shown, reference_shown = [[text(value, is_ordered) for value in side] for side in (ours, theirs)]
+        if not is_ordered:
+            mine_shown.sort()
+            reference_shown.sort()
         if step.comparison == "within":
             numbers = [side[0] for side in (ours, theirs)]
             if all(kind == ":" for kind, _ in numbers):
