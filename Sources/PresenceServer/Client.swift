@@ -7,8 +7,9 @@ final class Client {
     let id: Int
     /// When it connected.
     let connectedAt: Timestamp
-    /// The handler that reads and writes for it; it owns this object, so it lives as long.
-    unowned let handler: ClientHandler
+    /// The handler that reads and writes for it. The two keep each other until the connection is gone, so that whoever holds a client, such as an
+    /// answer of another event loop on its way, may always ask its handler.
+    let handler: ClientHandler
 
     var version = RESPVersion.resp2
     var isAuthenticated: Bool
@@ -29,6 +30,12 @@ final class Client {
 
     /// Close when everything written so far is sent: after QUIT, and after what no one can go on from.
     var closesAfterReply = false
+    /// What is unusual about it.
+    var traits: ClientTraits = []
+    /// What was queued since MULTI.
+    var transaction = Transaction()
+    /// The keys of WATCH.
+    var watched: [WatchedKey] = []
     /// A command changed what its next ones may be; the reader takes that after it.
     var hasNewLimits = false
     /// Its next command waits: one that asked other event loops is not answered yet.
@@ -43,6 +50,16 @@ final class Client {
     }
 
     var isSubscribed: Bool { subscriptionCount > 0 }
+
+    /// Ends the transaction and the watches, and hands out what was queued.
+    func endTransaction() -> Transaction {
+        defer {
+            transaction = Transaction()
+            watched = []
+            traits.remove(.inTransaction)
+        }
+        return transaction
+    }
 
     /// In RESP2, whoever subscribed may only change subscriptions, ping and leave: a reply could not be told from a message.
     var isLimitedToSubscriptions: Bool { subscriptionCount > 0 && version == .resp2 }

@@ -32,12 +32,41 @@ enum ClientCommands {
         Command(
             "client|info", arity: 2, [.noScript, .loading, .stale], [.connection], since: "6.2.0", group: "connection",
             "What the server knows of this connection"
-        ) { loop, client, _, _, reply in reply.verbatim(describe(client, loop) + "\n") },
+        ) { loop, client, _, _, reply in reply.verbatim(String(decoding: ClientLine(client, loop).text, as: UTF8.self))
+        },
         Command(
             "client|list", "[TYPE NORMAL | MASTER | REPLICA | PUBSUB] [ID client-id [client-id ...]]", arity: -2,
-            [.admin, .noScript, .loading, .stale], [.connection, .admin, .dangerous], since: "2.4.0",
+            [.admin, .noScript, .loading, .stale, .noMulti], [.connection, .admin, .dangerous], since: "2.4.0",
             group: "connection", complexity: "O(N) where N is the number of client connections",
             "What the server knows of all connections", list),
+        Command(
+            "client|kill",
+            "ip:port | [ID client-id] [TYPE NORMAL | MASTER | REPLICA | PUBSUB] [USER username] [ADDR ip:port] [LADDR ip:port] "
+                + "[SKIPME yes | no]",
+            arity: -3, [.admin, .noScript, .loading, .stale, .noMulti], [.connection, .admin, .dangerous],
+            since: "2.4.0", group: "connection", complexity: "O(N) where N is the number of client connections",
+            "Closes connections", kill),
+        Command(
+            "client|pause", "timeout [WRITE | ALL]", arity: -3, [.admin, .noScript, .loading, .stale, .noMulti],
+            [.connection, .admin, .dangerous], since: "3.0.0", group: "connection",
+            "Lets commands of all connections, or those that write, wait for so many milliseconds", pause),
+        Command(
+            "client|unpause", arity: 2, [.admin, .noScript, .loading, .stale, .noMulti],
+            [.connection, .admin, .dangerous], since: "6.2.0", group: "connection",
+            complexity: "O(N) where N is the number of commands that wait", "Ends a pause that holds back writes",
+            unpause),
+        Command(
+            "client|reply", "ON | OFF | SKIP", arity: 3, [.noScript, .loading, .stale], [.connection], since: "3.2.0",
+            group: "connection", "Whether this connection wants replies", setReplies),
+        Command(
+            "client|no-evict", "ON | OFF", arity: 3, [.admin, .noScript, .loading, .stale],
+            [.connection, .admin, .dangerous], since: "7.0.0", group: "connection",
+            "Marks this connection as one not to be closed for memory; none is here"
+        ) { setTrait(.noEvict, $1, $2, $3, &$4) },
+        Command(
+            "client|no-touch", "ON | OFF", arity: 3, [.noScript, .loading, .stale], [.connection], since: "7.2.0",
+            group: "connection", "Marks this connection as one whose reads do not count for eviction; none does here"
+        ) { setTrait(.noTouch, $1, $2, $3, &$4) },
         Command(
             "client|help", arity: 2, [.loading, .stale], [.connection], since: "5.0.0", group: "connection",
             "Tells the subcommands"
@@ -78,92 +107,5 @@ enum ClientCommands {
             client.libraryVersion = Text.array(bytes, request.argument(3))
         }
         reply.simple("OK")
-    }
-
-    // MARK: - Listing
-
-    /// Which clients a `CLIENT LIST` asks for.
-    struct Filter: Sendable {
-        var isSubscribed: Bool?
-        var isNone = false
-        var ids: Set<Int> = []
-
-        func takes(_ client: Client) -> Bool {
-            if isNone { return false }
-            if let isSubscribed, client.isSubscribed != isSubscribed { return false }
-            return ids.isEmpty || ids.contains(client.id)
-        }
-    }
-
-    @Sendable private static func list(
-        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
-        _ reply: inout ReplyBuffer
-    ) {
-        var filter = Filter()
-        if request.argumentCount > 2 {
-            let option = Word(bytes, request.argument(2))
-            if option == "TYPE", request.argumentCount == 4 {
-                switch Word(bytes, request.argument(3)) {
-                case "NORMAL": filter.isSubscribed = false
-                case "PUBSUB": filter.isSubscribed = true
-                case "MASTER", "REPLICA", "SLAVE": filter.isNone = true
-                default:
-                    reply.error("ERR Unknown client type '\(Text.string(bytes, request.argument(3)))'")
-                    return
-                }
-            } else if option == "ID", request.argumentCount > 3 {
-                for index in 3..<request.argumentCount {
-                    guard let id = Numbers.integer(bytes, request.argument(index)), id > 0 else {
-                        reply.error("ERR Invalid client ID")
-                        return
-                    }
-                    filter.ids.insert(Int(id))
-                }
-            } else {
-                reply.error("ERR syntax error")
-                return
-            }
-        }
-        if loop.peers.count == 1 {
-            reply.verbatim(text(loop.describeClients(filter)))
-        } else {
-            // The others' clients are known to their loops only; this client's next command waits for them.
-            client.handler.suspend()
-            loop.askPeers({ [filter] in $0.describeClients(filter) }) { lines in
-                client.handler.resume { $0.verbatim(text(lines.flatMap { $0 })) }
-            }
-        }
-    }
-
-    private static func text(_ lines: [(id: Int, text: String)]) -> String {
-        lines.sorted { $0.id < $1.id }.map { $0.text + "\n" }.joined()
-    }
-
-    /// One line of `CLIENT LIST`, with those of Redis's fields that mean something here.
-    static func describe(_ client: Client, _ loop: ServerLoop) -> String {
-        let connection = client.handler.describeConnection()
-        let age = loop.now.milliseconds(since: client.connectedAt) / 1000
-        let idle = loop.now.milliseconds(since: client.lastCommandAt) / 1000
-        let table = CommandTable.shared
-        var command = "NULL"
-        if client.lastCommand >= 0 {
-            let last = table.commands[client.lastCommand]
-            command = last.subcommands.isEmpty || client.lastSubcommand.isEmpty ? last.name : client.lastSubcommand
-        }
-        return
-            "id=\(client.id) addr=\(connection.remote) laddr=\(connection.local) name=\(text(client.name)) age=\(age) "
-            + "idle=\(idle) flags=\(client.isSubscribed ? "P" : "N") db=0 sub=\(client.channels.count) "
-            + "psub=\(client.patterns.count) ssub=0 multi=-1 qbuf=\(connection.queryBytes) omem=\(connection.outputBytes) "
-            + "cmd=\(command) user=default resp=\(client.version.rawValue) lib-name=\(text(client.libraryName)) "
-            + "lib-ver=\(text(client.libraryVersion))"
-    }
-
-    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
-}
-
-extension ServerLoop {
-    /// The lines of this loop's clients.
-    func describeClients(_ filter: ClientCommands.Filter) -> [(id: Int, text: String)] {
-        clients.values.filter { filter.takes($0) }.map { ($0.id, ClientCommands.describe($0, self)) }
     }
 }

@@ -18,20 +18,22 @@ final class ClientHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let loop: ServerLoop
+    let loop: ServerLoop
     private var reader: RequestReader
     /// Received and not yet consumed: the begin of a command, or commands that wait while output does.
-    private var pending: ByteBuffer?
-    private var context: ChannelHandlerContext?
+    var pending: ByteBuffer?
+    private(set) var context: ChannelHandlerContext?
     private(set) var client: Client?
     private var isRunning = false
-    private var isClosing = false
-    private(set) var isReadingStopped = false
+    var isClosing = false
+    var isReadingStopped = false
     private var hasPushes = false
     /// What a closing client still sent since it was last asked.
-    private var droppedBytes = 0
+    var droppedBytes = 0
     /// Since when more output waits than the soft limit allows.
-    private var overSoftLimitSince: Timestamp?
+    var overSoftLimitSince: Timestamp?
+    /// While closing: since when so much output waits.
+    var closing = (since: Timestamp(milliseconds: 0), waiting: Int.max)
 
     init(loop: ServerLoop) {
         self.loop = loop
@@ -71,6 +73,7 @@ final class ClientHandler: ChannelInboundHandler {
             loop.remove(client)
             loop.server.clientCount.wrappingSubtract(1, ordering: .relaxed)
         }
+        client = nil
         pending = nil
         self.context = nil
     }
@@ -133,6 +136,7 @@ final class ClientHandler: ChannelInboundHandler {
             let stop = runCommands(&bytes, client)
             writeReplies(context, client)
             goesOn = stop == .batchIsFull && !isReadingStopped && !isClosing
+            if goesOn, loop.hasManyMonitorLines { loop.finishBatch() }
         }
         isRunning = false
         loop.finishBatch()
@@ -170,10 +174,15 @@ final class ClientHandler: ChannelInboundHandler {
     /// Copies the replies into one buffer, which goes out with one flush.
     private func writeReplies(_ context: ChannelHandlerContext, _ client: Client) {
         if loop.reply.count > 0 {
+            var start = 0
+            if loop.reply.count > ClientHandler.partBytes {
+                guard mayReceive(loop.reply.count, context, client) else { return }
+                start = writeParts(context)
+            }
             loop.counters.bytesWritten.add(loop.reply.count)
             // Once the kernel has taken the last one whole, this memory is ours again and nothing is allocated.
             loop.output.clear()
-            loop.reply.withBytes { _ = loop.output.writeBytes($0.bytes) }
+            loop.reply.withBytes { _ = loop.output.writeBytes($0.extracting(start..<$0.count).bytes) }
             loop.reply.clear()
             let output = wrapOutboundOut(loop.output)
             hasPushes = false
@@ -191,45 +200,9 @@ final class ClientHandler: ChannelInboundHandler {
         checkOutput(context, client)
     }
 
-    private func close(_ context: ChannelHandlerContext, after output: NIOAny?) {
-        isClosing = true
-        pending = nil
-        guard let output else {
-            linger(context)
-            return
-        }
-        let promise = context.eventLoop.makePromise(of: Void.self)
-        promise.futureResult.assumeIsolated().whenComplete { _ in
-            if let context = self.context { self.linger(context) }
-        }
-        context.writeAndFlush(output, promise: promise)
-    }
-
-    // MARK: - Closing
-
-    /// How often a closing connection is asked whether its client still sends, and how often at most.
-    private static let lingerInterval = TimeAmount.milliseconds(20)
-    private static let lingerLimit = 50
-
-    /// Ends the output, then reads and drops what the client still sends: a socket closed over unread bytes resets the connection, and the kernel
-    /// would throw away the replies that it has not sent yet.
-    private func linger(_ context: ChannelHandlerContext) {
-        context.close(mode: .output, promise: nil)
-        isReadingStopped = false
-        try? context.channel.syncOptions?.setOption(.autoRead, value: true)
-        waitForSilence(context, asked: 0)
-    }
-
-    private func waitForSilence(_ context: ChannelHandlerContext, asked: Int) {
-        droppedBytes = 0
-        context.eventLoop.assumeIsolated().scheduleTask(in: ClientHandler.lingerInterval) {
-            guard let context = self.context else { return }
-            if self.droppedBytes == 0 || asked == ClientHandler.lingerLimit {
-                context.close(promise: nil)
-            } else {
-                self.waitForSilence(context, asked: asked + 1)
-            }
-        }
+    /// Writes lines of `MONITOR`; they leave with the loop's batch.
+    func push(_ lines: [UInt8]) {
+        push(ByteBuffer(bytes: lines))
     }
 
     /// Writes messages that others published; they leave with the loop's batch.
@@ -251,54 +224,11 @@ final class ClientHandler: ChannelInboundHandler {
         checkOutput(context, client)
     }
 
-    // MARK: - Output that nobody reads
-
-    private func checkOutput(_ context: ChannelHandlerContext, _ client: Client) {
-        guard !isClosing else { return }
-        if context.channel.isWritable, client.isAuthenticated {
-            overSoftLimitSince = nil
-            return
-        }
-        if !context.channel.isWritable { stopReading(context) }
-        enforceLimits(context, client)
-    }
-
-    private func enforceLimits(_ context: ChannelHandlerContext, _ client: Client) {
-        let waiting = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-        let limits = loop.configuration.outputLimits
-        let bound = client.isSubscribed ? limits.pubsub : limits.normal
-        if !client.isAuthenticated, waiting > OutputLimits.unauthenticatedBytes {
-            closeOverLimit(context, client, waiting)
-        } else if bound.hardBytes > 0, waiting > bound.hardBytes {
-            closeOverLimit(context, client, waiting)
-        } else if bound.softBytes > 0, waiting > bound.softBytes {
-            let since = overSoftLimitSince ?? loop.now
-            overSoftLimitSince = since
-            if loop.now.milliseconds(since: since) > Int64(bound.softSeconds) * 1000 {
-                closeOverLimit(context, client, waiting)
-            }
-        } else {
-            overSoftLimitSince = nil
-        }
-    }
-
-    private func closeOverLimit(_ context: ChannelHandlerContext, _ client: Client, _ waiting: Int) {
-        isClosing = true
-        loop.counters.outputLimitClosures.add(1)
-        loop.server.logger.warning("client \(client.id) closed: \(waiting) bytes of output that it does not read")
-        context.close(promise: nil)
-    }
-
-    private func stopReading(_ context: ChannelHandlerContext) {
-        guard !isReadingStopped else { return }
-        isReadingStopped = true
-        try? context.channel.syncOptions?.setOption(.autoRead, value: false)
-    }
-
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard context.channel.isWritable, isReadingStopped, !isClosing else { return }
         isReadingStopped = false
         overSoftLimitSince = nil
+        if let client { loop.slowClients[client.id] = nil }
         // Not at once: this may be called from within the flush of another read.
         context.eventLoop.assumeIsolated().execute { self.goOn() }
     }
@@ -327,7 +257,15 @@ final class ClientHandler: ChannelInboundHandler {
         loop.now = loop.server.clock.now()
         loop.reply.version = client.version
         write(&loop.reply)
+        if client.traits.remove(.skipsAwaitedReply) != nil { loop.reply.clear() }
         writeReplies(context, client)
+        goOn()
+    }
+
+    /// Ends the pause without a reply: the command that waited is still to be run.
+    func release() {
+        guard let client, !isClosing else { return }
+        client.isSuspended = false
         goOn()
     }
 
@@ -349,33 +287,17 @@ final class ClientHandler: ChannelInboundHandler {
         reader.limits.maxCommandBytes = loop.configuration.maximumCommandBytes
     }
 
-    /// Once a second: soft limits of output, and silence.
-    func inspect() {
-        guard let context, let client, !isClosing else { return }
-        if !context.channel.isWritable { enforceLimits(context, client) }
-        let timeout = Int64(loop.configuration.idleTimeoutSeconds)
-        if timeout > 0, !isClosing, !client.isSubscribed,
-            loop.now.milliseconds(since: client.lastCommandAt) > timeout * 1000
-        {
-            isClosing = true
-            loop.counters.idleClosures.add(1)
-            context.close(promise: nil)
-        }
-    }
-
-    /// Closes once everything written so far has left: the server stops.
-    func closeGracefully() {
-        guard let context, !isClosing else { return }
-        close(context, after: wrapOutboundOut(context.channel.allocator.buffer(capacity: 0)))
-    }
-
     /// What `CLIENT LIST` tells of the connection itself.
     func describeConnection() -> (remote: String, local: String, queryBytes: Int, outputBytes: Int) {
-        guard let channel = context?.channel else { return ("", "", 0, 0) }
-        let waiting = (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        guard let context else { return ("", "", 0, 0) }
         return (
-            Listener.text(of: channel.remoteAddress), Listener.text(of: channel.localAddress),
-            pending?.readableBytes ?? 0, waiting
+            Listener.text(of: context.channel.remoteAddress), Listener.text(of: context.channel.localAddress),
+            pending?.readableBytes ?? 0, waitingBytes(context)
         )
+    }
+
+    /// Bytes that the kernel has not taken yet.
+    func waitingBytes(_ context: ChannelHandlerContext) -> Int {
+        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 }

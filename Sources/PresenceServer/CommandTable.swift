@@ -5,8 +5,9 @@ final class CommandTable: Sendable {
     /// The one table.
     static let shared = CommandTable(
         ConnectionCommands.table + SessionCommands.table + PresenceQueryCommands.table + StringCommands.table
-            + KeyCommands.table + HashCommands.table + PubSubCommands.table + ServerCommands.table
-            + CommandCommands.table
+            + KeyCommands.table + HashCommands.table + PubSubCommands.table + TransactionCommands.table
+            + ServerCommands.table + SlowLogCommands.table
+            + MemoryCommands.table + DebugCommands.table + CommandCommands.table
     )
 
     /// What running a command needs of its descriptor, side by side.
@@ -14,6 +15,8 @@ final class CommandTable: Sendable {
         let body: Command.Body
         let arity: Int
         let flags: CommandFlags
+        /// Whether the slow log times it: its work grows with what it is given, or with what there is. All others take about as long each time.
+        let isTimed: Bool
     }
 
     /// In the order of their families.
@@ -26,10 +29,16 @@ final class CommandTable: Sendable {
     /// The numbers of PRESENCE.BEAT and PRESENCE.ACTIVE, which are run in batches.
     let beat: Int
     let active: Int
+    /// The number of EXEC.
+    let exec: Int
 
     init(_ commands: [Command]) {
         self.commands = commands
-        entries = commands.map { Entry(body: $0.body, arity: $0.arity, flags: $0.flags) }
+        entries = commands.map {
+            Entry(
+                body: $0.body, arity: $0.arity, flags: $0.flags,
+                isTimed: $0.complexity != "O(1)" && !$0.flags.contains(.skipSlowLog))
+        }
         words = commands.map { Word($0.name) }
         // At most an eighth full, so that nearly every look-up sees one bucket.
         var size = 16
@@ -48,6 +57,7 @@ final class CommandTable: Sendable {
         mask = size - 1
         beat = commands.firstIndex { $0.name == "presence.beat" } ?? -2
         active = commands.firstIndex { $0.name == "presence.active" } ?? -2
+        exec = commands.firstIndex { $0.name == "exec" } ?? -2
     }
 
     /// The number of the command with this name, or -1. Allocates nothing.

@@ -5,6 +5,11 @@ public protocol ConfigurationPort: Sendable {
 
     /// Changes all of `pairs` or nothing. When it returns, the changes are in force.
     func set(_ pairs: [(name: String, value: String)]) throws(ConfigurationPortError)
+
+    /// Writes the settings in force into the file that they came from. It waits for the disk, so it is not called on an event loop.
+    ///
+    /// - Returns: nil, or the text of the error reply.
+    func rewrite() -> String?
 }
 
 /// Why a `CONFIG SET` was refused. Nothing was changed then.

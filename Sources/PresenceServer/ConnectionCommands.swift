@@ -23,10 +23,12 @@ enum ConnectionCommands {
             "select", "index", arity: 2, [.loading, .stale, .fast], [.connection], since: "1.0.0", group: "connection",
             "Chooses the database; there is one, 0", select),
         Command(
-            "reset", arity: 1, [.noScript, .loading, .stale, .fast, .noAuth, .whileSubscribed], [.connection],
+            "reset", arity: 1, [.noScript, .loading, .stale, .fast, .noAuth, .whileSubscribed, .immediate],
+            [.connection],
             since: "6.2.0", group: "connection", "Makes the connection as new", reset),
         Command(
-            "quit", arity: -1, [.noScript, .loading, .stale, .fast, .noAuth, .whileSubscribed], [.connection],
+            "quit", arity: -1, [.noScript, .loading, .stale, .fast, .noAuth, .whileSubscribed, .immediate],
+            [.connection],
             since: "1.0.0", group: "connection", "Closes the connection after the replies so far", quit),
     ]
 
@@ -54,13 +56,16 @@ enum ConnectionCommands {
             }
             version = known
         }
-        var password: (user: Range<Int>, password: Range<Int>)?
+        // As Redis: one option after the other, so that the first that is wrong is the one that is told.
         var name: Range<Int>?
         var index = 2
         while index < request.argumentCount {
             let option = Word(bytes, request.argument(index))
             if option == "AUTH", index + 2 < request.argumentCount {
-                password = (request.argument(index + 1), request.argument(index + 2))
+                guard authenticate(loop, client, request.argument(index + 1), request.argument(index + 2), bytes) else {
+                    reply.error(wrongPassword)
+                    return
+                }
                 index += 3
             } else if option == "SETNAME", index + 1 < request.argumentCount {
                 guard isPrintable(bytes, request.argument(index + 1)) else {
@@ -70,13 +75,10 @@ enum ConnectionCommands {
                 name = request.argument(index + 1)
                 index += 2
             } else {
-                reply.error("ERR Syntax error in HELLO option '\(Text.string(bytes, request.argument(index)))'")
+                reply.error(
+                    "ERR Syntax error in HELLO option '\(Text.string(bytes, request.argument(index), limit: 128))'")
                 return
             }
-        }
-        if let password, !authenticate(loop, client, password.user, password.password, bytes) {
-            reply.error(wrongPassword)
-            return
         }
         guard client.isAuthenticated else {
             reply.error(
@@ -140,25 +142,23 @@ enum ConnectionCommands {
         reply.simple("OK")
     }
 
-    /// There is one user, `default`. Without a password set, any password is his, as in Redis.
+    /// There is one user, `default`. Without a password set, any password is his, as in Redis. A failure is counted and logged.
     private static func authenticate(
         _ loop: ServerLoop, _ client: Client, _ user: Range<Int>?, _ password: Range<Int>, _ bytes: Span<UInt8>
     ) -> Bool {
-        if let user, Text.string(bytes, user) != "default" { return false }
-        let expected = Array(loop.configuration.password.utf8)
-        guard expected.isEmpty || isEqualInConstantTime(expected.span, bytes.extracting(password)) else { return false }
+        let isUser = user.map { Text.string(bytes, $0, limit: 8) == "default" } ?? true
+        let isPassword = loop.password.matches(bytes.extracting(password)) || loop.password.isEmpty
+        guard isUser, isPassword else {
+            loop.counters.deniedPasswords.add(1)
+            let address = client.handler.describeConnection().remote
+            if let line = loop.failedPasswords.add(from: address, at: loop.now) {
+                loop.server.logger.warning("\(line)")
+            }
+            return false
+        }
         client.isAuthenticated = true
         client.handler.limitsChanged()
         return true
-    }
-
-    /// Looks at every byte that was sent, whatever it finds: the time tells nothing of where the first difference is.
-    private static func isEqualInConstantTime(_ expected: Span<UInt8>, _ given: Span<UInt8>) -> Bool {
-        var difference: UInt8 = expected.count == given.count ? 0 : 1
-        for index in 0..<given.count {
-            difference |= given[index] ^ expected[index % expected.count]
-        }
-        return difference == 0
     }
 
     // MARK: - The rest
@@ -213,6 +213,9 @@ enum ConnectionCommands {
         _ reply: inout ReplyBuffer
     ) {
         loop.unsubscribeAll(client)
+        loop.removeMonitor(client)
+        _ = client.endTransaction()
+        client.traits = []
         client.version = .resp2
         reply.version = .resp2
         client.name = []

@@ -50,10 +50,15 @@ enum Pipeline {
                     beats.run(bytes, loop, &reply)
                     let decoded = reader.inlineBytes
                     let number = table.number(of: Word(decoded.span, reader.argument(0)))
+                    if loop.holds(number, client) {
+                        outcome.commands &-= 1
+                        outcome.stop = .paused
+                        break reading
+                    }
                     CommandDispatch.run(number, table, loop, client, reader, decoded.span, &reply)
                 } else {
                     let number = table.number(of: Word(bytes, reader.argument(0)))
-                    if number == table.beat || number == table.active, !tellsAtOnce,
+                    if number == table.beat || number == table.active, !tellsAtOnce, loop.isPlain(client),
                         beats.take(number == table.active, reader, bytes, loop, client, &reply)
                     {
                         client.lastCommand = number
@@ -62,6 +67,11 @@ enum Pipeline {
                         continue
                     }
                     beats.run(bytes, loop, &reply)
+                    if loop.holds(number, client) {
+                        outcome.commands &-= 1
+                        outcome.stop = .paused
+                        break reading
+                    }
                     CommandDispatch.run(number, table, loop, client, reader, bytes, &reply)
                 }
                 outcome.consumed &+= reader.consumed
@@ -71,7 +81,7 @@ enum Pipeline {
                     outcome.stop = .paused
                     break reading
                 }
-                if reply.count >= replyBatchBytes {
+                if reply.count >= replyBatchBytes || !loop.scrutiny.isEmpty && loop.hasManyMonitorLines {
                     outcome.stop = .batchIsFull
                     break reading
                 }

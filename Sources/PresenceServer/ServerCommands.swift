@@ -19,7 +19,7 @@ enum ServerCommands {
         },
         Command(
             "shutdown", "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]", arity: -1,
-            [.admin, .noScript, .loading, .stale], [.admin, .dangerous], since: "1.0.0", group: "server",
+            [.admin, .noScript, .loading, .stale, .noMulti], [.admin, .dangerous], since: "1.0.0", group: "server",
             "Stops the server in order", shutdown),
         Command(
             "config", "subcommand [argument ...]", arity: -2, [], [], since: "2.0.0", group: "server",
@@ -33,8 +33,13 @@ enum ServerCommands {
             [.admin, .dangerous], since: "2.0.0", group: "server", "The values of settings, by glob patterns", configGet
         ),
         Command(
-            "config|set", "parameter value [parameter value ...]", arity: -4, [.admin, .noScript, .loading, .stale],
+            "config|set", "parameter value [parameter value ...]", arity: -4,
+            [.admin, .noScript, .loading, .stale, .noMulti],
             [.admin, .dangerous], since: "2.0.0", group: "server", "Changes settings, all or none", configSet),
+        Command(
+            "config|rewrite", arity: 2, [.admin, .noScript, .loading, .stale, .noMulti], [.admin, .dangerous],
+            since: "2.8.0", group: "server", complexity: "O(N) where N is the number of settings",
+            "Writes the settings in force into the file that the server was started with", configRewrite),
         Command(
             "config|resetstat", arity: 2, [.admin, .noScript, .loading, .stale], [.admin, .dangerous],
             since: "2.0.0", group: "server", "Sets the counters of INFO to zero", resetStatistics),
@@ -63,18 +68,24 @@ enum ServerCommands {
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
-        var isAborted = false
-        for index in 1..<max(1, request.argumentCount) {
-            switch Word(bytes, request.argument(index)) {
-            case "NOSAVE", "SAVE", "NOW", "FORCE": continue
-            case "ABORT": isAborted = true
-            default:
-                reply.error("ERR syntax error")
-                return
-            }
+        var words: Set<Word> = []
+        for index in 1..<max(1, request.argumentCount) { words.insert(Word(bytes, request.argument(index))) }
+        let isKnown = words.isSubset(of: ["NOSAVE", "SAVE", "NOW", "FORCE", "ABORT"])
+        let isContradiction =
+            words.contains("SAVE") && words.contains("NOSAVE") || words.contains("ABORT") && request.argumentCount > 2
+        guard isKnown, !isContradiction else {
+            reply.error("ERR syntax error")
+            return
         }
-        guard !isAborted else {
+        guard !words.contains("ABORT") else {
+            // One that has begun cannot be stopped: it waits for nothing.
             reply.error("ERR No shutdown in progress.")
+            return
+        }
+        guard !words.contains("SAVE") else {
+            reply.error(
+                "ERR nothing is kept on disk, so there is nothing to save: SHUTDOWN or SHUTDOWN NOSAVE stops the server"
+            )
             return
         }
         // As Redis: the reply is the end of the connection.
@@ -109,7 +120,7 @@ enum ServerCommands {
         _ reply: inout ReplyBuffer
     ) {
         guard request.argumentCount % 2 == 0 else {
-            reply.error("ERR wrong number of arguments for 'config|set' command")
+            reply.error("ERR syntax error")
             return
         }
         var pairs: [(name: String, value: String)] = []
@@ -128,6 +139,21 @@ enum ServerCommands {
             loop.askPeers({ _ in true }) { _ in client.handler.resume { $0.simple("OK") } }
         } catch {
             reply.error(error.message)
+        }
+    }
+
+    @Sendable private static func configRewrite(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        // The disk is waited for elsewhere; this client's next command waits with it.
+        let handler = client.handler
+        let port = loop.server.configurationPort
+        handler.suspend()
+        loop.besides({ port.rewrite() }) { problem in
+            handler.resume { reply in
+                if let problem { reply.error(problem) } else { reply.simple("OK") }
+            }
         }
     }
 

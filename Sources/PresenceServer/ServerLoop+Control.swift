@@ -4,6 +4,9 @@ extension ServerLoop {
     func apply(_ changed: ServerConfiguration) {
         let hadOtherNotifications = changed.keyspaceNotifications != configuration.keyspaceNotifications
         configuration = changed
+        password = Password(changed.password)
+        server.slowLog.setLimit(changed.slowLogLength)
+        updateScrutiny()
         for client in clients.values { client.handler.limitsChanged() }
         if hadOtherNotifications { updatePublisher() }
     }
@@ -23,6 +26,18 @@ extension ServerLoop {
                 let answer = question(peer)
                 self.eventLoop.execute { answers.take(answer, place) }
             }
+        }
+    }
+
+    /// Does on another thread what must wait, and hands its result to `completion` on this loop.
+    func besides<Result: Sendable>(
+        _ work: @escaping @Sendable () -> Result, _ completion: @escaping (Result) -> Void
+    ) {
+        let answers = PendingAnswers<Result>(count: 1) { completion($0[0]) }
+        let eventLoop = eventLoop
+        Task.detached {
+            let result = work()
+            eventLoop.execute { answers.take(result, 0) }
         }
     }
 

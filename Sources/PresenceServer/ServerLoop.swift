@@ -12,7 +12,26 @@ final class ServerLoop: @unchecked Sendable {
     let index: Int
     let eventLoop: any EventLoop
     let server: ServerState
-    let store: ShardedStore
+    /// What commands work on: the server's store, or within EXEC the shards that it holds. Not to be kept beyond a command.
+    private(set) var store: ShardedStore
+    /// Whether an EXEC runs: commands must not wait, and its shards' locks are held.
+    private(set) var isExecuting = false
+    /// Whether a command within EXEC changed who listens: the store is told once its locks are free.
+    var mustUpdatePublisher = false
+    /// Why every command is looked at closely.
+    var scrutiny: Scrutiny = []
+    /// What `CLIENT PAUSE` asked for.
+    var pause = ClientPause()
+    /// Clients whose next command waits for the end of the pause, by their numbers.
+    var heldClients: [Int: Client] = [:]
+    /// Clients that must be looked at every second: output waits for them, or they are closing.
+    var slowClients: [Int: Client] = [:]
+    /// Who reads `MONITOR`, and what it will be told.
+    var monitors = Monitors()
+    /// The password in force.
+    var password: Password
+    /// Failed passwords that were not logged yet.
+    var failedPasswords = FailedPasswords()
     let publisher: EventPublisher
     let counters: LoopCounters
     let keyPrefix: [UInt8]
@@ -55,10 +74,12 @@ final class ServerLoop: @unchecked Sendable {
         self.publisher = publisher
         self.configuration = configuration
         store = server.store
+        password = Password(configuration.password)
         counters = server.counters[index]
         keyPrefix = Array(configuration.keyPrefix.utf8)
         now = server.clock.now()
         outbox = Array(repeating: [], count: loopCount)
+        updateScrutiny()
     }
 
     // MARK: - Clients
@@ -69,7 +90,27 @@ final class ServerLoop: @unchecked Sendable {
 
     func remove(_ client: Client) {
         clients[client.id] = nil
+        heldClients[client.id] = nil
+        slowClients[client.id] = nil
+        removeMonitor(client)
         unsubscribeAll(client)
+    }
+
+    // MARK: - Transactions
+
+    /// Runs `body` while `store` is the shards of `shards`, held.
+    func whileHolding(_ shards: ShardSet, _ body: () -> Void) {
+        server.store.atomically(shards) { held in
+            store = held
+            isExecuting = true
+            body()
+            isExecuting = false
+            store = server.store
+        }
+        if mustUpdatePublisher {
+            mustUpdatePublisher = false
+            updatePublisher()
+        }
     }
 
     // MARK: - Time
@@ -123,8 +164,12 @@ final class ServerLoop: @unchecked Sendable {
     func inspectClients() {
         now = server.clock.now()
         // A closing client leaves the table.
-        for client in Array(clients.values) { client.handler.inspect() }
+        // All of them only where somebody may have been silent for too long.
+        let looked = configuration.idleTimeoutSeconds > 0 ? clients : slowClients
+        for client in Array(looked.values) { client.handler.inspect() }
         finishBatch()
+        counters.take(reply.takeErrors())
+        counters.sample(at: now)
     }
 
     // MARK: - Events
@@ -209,6 +254,7 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Flushes whoever got messages.
     func finishBatch() {
+        deliverMonitorLines()
         while let handler = unflushed.popLast() { handler.flushPushes() }
     }
 

@@ -13,6 +13,7 @@ final class ServerState: Sendable {
     let process: ProcessInformation
     let logger: Logger
     let registry: SubscriptionRegistry
+    let slowLog: SlowLog
     let counters: [LoopCounters]
     let startedAt: Timestamp
     /// Forty hexadecimal digits that name this run of the server.
@@ -47,6 +48,7 @@ final class ServerState: Sendable {
         self.shutdown = shutdown
         self.configuration = Mutex(configuration)
         registry = SubscriptionRegistry(loopCount: loopCount)
+        slowLog = SlowLog(limit: configuration.slowLogLength)
         counters = (0..<loopCount).map { _ in LoopCounters() }
         startedAt = clock.now()
         var generator = SystemRandomNumberGenerator()

@@ -45,7 +45,7 @@ struct Daemon {
         let store = settings.store(clock: clock)
         let threads = settings.eventLoops == 0 ? System.coreCount : settings.eventLoops
         let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: settings.manualClock ? 1 : threads)
-        let live = LiveSettings(settings)
+        let live = LiveSettings(settings, file: configurationFile)
         let (shutdownRequests, shutdownRequest) = AsyncStream.makeStream(of: Void.self)
         let server = RESPServer(
             store: store, configuration: settings.server, clock: clock, configurationPort: live,

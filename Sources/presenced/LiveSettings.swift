@@ -15,9 +15,12 @@ final class LiveSettings: ConfigurationPort {
     }
 
     private let state: Mutex<State>
+    /// The file that the settings came from; empty for none.
+    private let file: String
 
     /// Starts with `settings`, which nobody is told of: who applies changes is ``attach(_:)``ed before clients come.
-    init(_ settings: Settings) {
+    init(_ settings: Settings, file: String = "") {
+        self.file = file
         state = Mutex(State(settings: settings, apply: { _, _ in }))
     }
 
@@ -49,6 +52,30 @@ final class LiveSettings: ConfigurationPort {
             }
         }
         try result.get()
+    }
+
+    /// Writes the settings in force into the file they came from; see ``SettingsRewriter`` for what stays as it is.
+    ///
+    /// The new text is read as a start would read it before it replaces the old one.
+    func rewrite() -> String? {
+        guard !file.isEmpty else { return "ERR The server is running without a config file" }
+        let configuration = ConfigurationFile(path: file)
+        // Held meanwhile, so that of two at once the later one writes the later settings.
+        return state.withLock { state in
+            do {
+                let text = SettingsRewriter.rewrite(try configuration.text(), to: state.settings)
+                let result = try SettingsReader.read(file: (file, text), arguments: [])
+                guard result == state.settings else {
+                    return "ERR Rewriting config file: what was written would not be what is in force"
+                }
+                try configuration.replace(with: text)
+                return nil
+            } catch let problem as ConfigurationFile.Problem {
+                return "ERR Rewriting config file: \(problem.description)"
+            } catch {
+                return "ERR Rewriting config file: \(error)"
+            }
+        }
     }
 
     private static func changed(

@@ -24,6 +24,8 @@ struct Setting: Sendable {
     let allowed: String
     /// What it does: whole sentences, for an operator.
     let documentation: String
+    /// Whether its value is shown to nobody but who asks for it with `CONFIG GET`.
+    var isSecret: Bool { ["requirepass", "tls-key-file-pass"].contains(name) }
     /// Sets it to what the words say.
     let write: @Sendable (inout Settings, [String]) throws(ValueError) -> Void
     /// The canonical value, as `CONFIG GET` replies it.
@@ -52,13 +54,21 @@ struct Setting: Sendable {
     }
 
     /// The value of a setting that nobody set, as `cluster.conf` would write it.
-    var defaultValue: String {
-        let value = read(Settings())
+    var defaultValue: String { spell(Settings()) }
+
+    /// The value as a line of `cluster.conf` takes it: sizes with their units, quotes where they are needed.
+    func spell(_ settings: Settings) -> String {
+        let value = read(settings)
         switch unit {
-        case "bytes", ValueForm<OutputLimits>.outputLimits.unit:
-            return value.split(separator: " ").map { Int($0).map(ByteUnits.spell) ?? String($0) }.joined(separator: " ")
+        case "bytes":
+            return Int(value).map(ByteUnits.spell) ?? value
+        case ValueForm<OutputLimits>.outputLimits.unit:
+            // class hard soft seconds: the seconds are no size.
+            return value.split(separator: " ").enumerated().map { place, word in
+                place % 4 == 3 ? String(word) : Int(word).map(ByteUnits.spell) ?? String(word)
+            }.joined(separator: " ")
         default:
-            return value.isEmpty ? "\"\"" : value
+            return isList && !value.isEmpty ? value : SettingsFile.quoted(value)
         }
     }
 

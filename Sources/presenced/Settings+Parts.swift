@@ -40,6 +40,9 @@ extension Settings {
         store.setMaxMemory(maxmemory)
     }
 
+    /// Bytes that one command never exceeds, whatever the settings say.
+    static let longestCommand = 2 << 30
+
     /// The RESP port's settings.
     var server: ServerConfiguration {
         var server = ServerConfiguration()
@@ -53,9 +56,12 @@ extension Settings {
         server.maximumClients = maxclients
         server.idleTimeoutSeconds = timeout
         server.keepAliveSeconds = tcpKeepalive
-        server.maximumBulkLength = protoMaxBulkLength
-        server.maximumCommandBytes = clientQueryBufferLimit
+        // Buffers and the reader count in 32 bits: what is above this bound is that bound.
+        server.maximumBulkLength = min(protoMaxBulkLength, Settings.longestCommand)
+        server.maximumCommandBytes = min(clientQueryBufferLimit, Settings.longestCommand)
         server.outputLimits = outputLimits
+        server.slowLogThresholdMicroseconds = slowLogThreshold
+        server.slowLogLength = slowLogLength
         server.keyspaceNotifications = keyspaceEvents
         server.heartbeatIntervalMilliseconds = heartbeatInterval
         return server

@@ -49,15 +49,17 @@ extension Settings {
 
     private static let connections = [
         Setting(
-            "proto-max-bulk-len", .connections, \.protoMaxBulkLength, .bytes(1 << 20...512 << 20), isLive: true,
+            "proto-max-bulk-len", .connections, \.protoMaxBulkLength, .bytes(1 << 20...Int.max), isLive: true,
             """
-            Longest single argument. A longer one is a protocol error, found before any memory is set aside for it.
+            Longest single argument, and longest string. A longer argument is a protocol error, found before any memory
+            is set aside for it. As in Redis any number from 1mb on is taken; above 2gb it means 2gb.
             """),
         Setting(
-            "client-query-buffer-limit", .connections, \.clientQueryBufferLimit, .bytes(1 << 20...4 << 30),
+            "client-query-buffer-limit", .connections, \.clientQueryBufferLimit, .bytes(1 << 20...Int.max),
             isLive: true,
             """
-            Longest whole command. A connection that sends a longer one is closed.
+            Longest whole command, and longest transaction: a connection that sends a longer command is closed without an
+            answer. Above 2gb it means 2gb.
             """),
         Setting(
             "client-output-buffer-limit", .connections, \.outputLimits, .outputLimits, isLive: true, isList: true,
@@ -161,6 +163,19 @@ extension Settings {
             and the events: `g` for `del`, `expire` and `persist`, `$` for `set`, `incrby` and `append`, `x` for
             `expired`, `e` for `evicted`, `A` for these four, `n` for `new`. Nothing is sent without a channel letter
             and an event letter. Heartbeats are no events.
+            """),
+        Setting(
+            "slowlog-log-slower-than", .events, \.slowLogThreshold, .integer(-1...1_000_000_000), isLive: true,
+            """
+            Microseconds from which a command is kept in the slow log; 0 keeps every command, -1 none. From 1000 on, only
+            commands whose work grows with something are timed, since no other takes as long; below, every command is,
+            which costs each about 50 ns, and heartbeats their batches.
+            """),
+        Setting(
+            "slowlog-max-len", .events, \.slowLogLength, .integer(0...1_000_000), isLive: true,
+            """
+            Commands that the slow log keeps, the newest. An entry takes at most 32 arguments of 128 bytes; passwords are
+            never in it.
             """),
         Setting(
             "loglevel", .events, \.logLevel, .choice(["debug", "verbose", "notice", "warning", "nothing"]),

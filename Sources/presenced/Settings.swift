@@ -23,6 +23,10 @@ struct Settings: Equatable, Sendable {
     var clientQueryBufferLimit = 1 << 30
     var outputLimits = OutputLimits()
 
+    // The slow log. Microseconds; -1 keeps nothing.
+    var slowLogThreshold = 10_000
+    var slowLogLength = 128
+
     // What presence means.
     var keyPrefix = "presence:user:"
     var heartbeatInterval = 30_000

@@ -44,7 +44,9 @@ enum SettingsDocumentation {
     static func differences(of settings: Settings) -> String {
         let defaults = Settings()
         let changed = Settings.table.filter { $0.read(settings) != $0.read(defaults) }
-        let lines = changed.map { "\($0.name) \(quoted($0, $0.read(settings)))\n" }.joined()
+        let lines = changed.map { setting in
+            "\(setting.name) \(setting.isSecret ? "\"********\"" : setting.spell(settings))\n"
+        }.joined()
         return changed.isEmpty
             ? "# the configuration is good; all settings have their defaults\n"
             : "# the configuration is good; settings that differ from the defaults:\n" + lines
@@ -56,15 +58,6 @@ enum SettingsDocumentation {
         return stride(from: 0, to: words.count, by: 4).map { start in
             "\(setting.name) \(words[start..<start + 4].joined(separator: " "))"
         }
-    }
-
-    /// A value as one line of a file takes it.
-    private static func quoted(_ setting: Setting, _ value: String) -> String {
-        if setting.name == "requirepass" { return "\"********\"" }
-        let needsQuotes =
-            value.isEmpty || (!setting.isList && value.contains { $0.isWhitespace || $0 == "\"" || $0 == "'" })
-        guard needsQuotes else { return value }
-        return "\"" + value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
     }
 
     /// Text as comment lines of at most 110 letters.

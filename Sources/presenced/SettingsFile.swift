@@ -55,6 +55,27 @@ enum SettingsFile {
         return words
     }
 
+    /// A word as ``words(of:)`` reads it: in quotes if it is empty or has bytes that would mean something else.
+    static func quoted(_ word: String) -> String {
+        let isPlain = word.utf8.allSatisfy {
+            $0 > 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "'")
+        }
+        guard word.isEmpty || !isPlain || word.hasPrefix("#") else { return word }
+        var quoted: [UInt8] = [UInt8(ascii: "\"")]
+        for byte in word.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): quoted += [UInt8(ascii: "\\"), byte]
+            case 10: quoted += "\\n".utf8
+            case 13: quoted += "\\r".utf8
+            case 9: quoted += "\\t".utf8
+            case 0..<0x20, 0x7f: quoted += "\\x\(byte < 16 ? "0" : "")\(String(byte, radix: 16))".utf8
+            default: quoted.append(byte)
+            }
+        }
+        quoted.append(UInt8(ascii: "\""))
+        return String(decoding: quoted, as: UTF8.self)
+    }
+
     /// The words of several strings, one list: how `CONFIG SET` and the command line give what a file has on one line.
     static func words(ofEach strings: [String]) throws(ValueError) -> [String] {
         var all: [String] = []

@@ -139,4 +139,6 @@ final class TestSettings: ConfigurationPort {
         }
         changed.withLock { $0 }(pairs)
     }
+
+    func rewrite() -> String? { "ERR The server is running without a config file" }
 }

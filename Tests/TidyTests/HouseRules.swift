@@ -11,6 +11,8 @@ enum HouseRules {
         "PresenceRESP": [],
         "CPrefetch": [],
         "CJemalloc": [],
+        "COpenSSL": [],
+        "PresenceTLS": ["COpenSSL", "NIOCore", "Synchronization"],
         "PresenceStore": ["Presence", "CPrefetch", "Synchronization"] + cLibrary,
         "PresenceTesting": ["Presence", "PresenceStore", "Synchronization"] + cLibrary,
         "PresenceServer": [
@@ -18,8 +20,8 @@ enum HouseRules {
         ],
         "PresenceMigration": ["Presence", "NIOCore", "NIOPosix", "Synchronization"] + cLibrary,
         "presenced": [
-            "Presence", "PresenceMigration", "PresenceServer", "PresenceStore", "CJemalloc", "ArgumentParser", "Logging", "NIOCore",
-            "NIOPosix", "ServiceLifecycle", "Synchronization", "Foundation",
+            "Presence", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS", "CJemalloc", "ArgumentParser", "Logging",
+            "NIOCore", "NIOPosix", "ServiceLifecycle", "UnixSignals", "Synchronization", "Foundation",
         ] + cLibrary,
     ]
 
@@ -40,10 +42,14 @@ enum HouseRules {
         "Sources/PresenceRESP/ArgumentTable.swift",
         "Sources/PresenceRESP/ReplyBuffer.swift",
         "Sources/PresenceServer/ClientHandler.swift",
+        "Sources/PresenceTLS/SharedKeyTable.swift",
+        "Sources/PresenceTLS/TLSContext.swift",
+        "Sources/PresenceTLS/TLSConnection.swift",
     ]
 
-    /// Which files may read a clock. All others are handed the time.
+    /// Which files may read a clock, or stop a thread. All others are handed the time.
     static let clockFiles = [
+        "Sources/presenced/ProcessFacts.swift",
         "Sources/PresenceStore/SystemClock.swift",
         "Sources/PresenceStore/Ticker.swift",
     ]
@@ -57,10 +63,14 @@ enum HouseRules {
     /// Which files may import NIO. All others take bytes and values.
     static let nioFiles = [
         "Sources/PresenceServer/*Handler.swift",
+        "Sources/PresenceServer/ClientHandler+*.swift",
         "Sources/PresenceServer/*Listener.swift",
         "Sources/PresenceServer/*Loop.swift",
         "Sources/PresenceServer/RESPServer.swift",
         "Sources/PresenceMigration/MigrationDialer.swift",
+        "Sources/PresenceTLS/TLSHandler.swift",
+        "Sources/PresenceTLS/TLSConnection.swift",
+        "Sources/PresenceTLS/TLSBuffers.swift",
         "Sources/presenced/Daemon.swift",
     ]
 
