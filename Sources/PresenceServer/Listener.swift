@@ -14,6 +14,11 @@ enum Listener {
         ServerBootstrap(group: group, childGroup: children)
             .serverChannelOption(.backlog, value: Int32(clamping: backlog))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptErrorHandler(loops[0].server))
+                }
+            }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             // One read a turn: a busy client does not hold up the others of its loop.
             .childChannelOption(.maxMessagesPerRead, value: 1)

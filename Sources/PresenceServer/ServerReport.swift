@@ -107,6 +107,7 @@ struct ServerReport {
             ("client_output_buffer_limit_disconnections", "\(server.sum { $0.outputLimitClosures.value })"),
             ("client_protocol_errors", "\(server.sum { $0.protocolErrors.value })"),
             ("client_idle_disconnections", "\(server.sum { $0.idleClosures.value })"),
+            ("accept_errors", "\(server.acceptErrors.load(ordering: .relaxed))"),
             ("acl_access_denied_auth", "\(server.sum { $0.deniedPasswords.value })"),
         ]
     }

@@ -25,6 +25,8 @@ final class ServerState: Sendable {
     let configuration: Mutex<ServerConfiguration>
     /// Connections open now.
     let clientCount = Atomic<Int>(0)
+    /// How often a connection could not be accepted.
+    let acceptErrors = Atomic<Int>(0)
     /// The port listened on, once it is known.
     let port = Atomic<Int>(0)
     private let lastClientID = Atomic<Int>(0)
