@@ -3,33 +3,156 @@ import PresenceRESP
 /// From a command's bytes to its function: name, permission, arity.
 enum CommandDispatch {
     /// Runs the command with this number, -1 if there is none of its name. All it says goes into `reply`.
+    ///
+    /// Nearly always this is the short way: the checks, the function.
     @inline(__always)
     static func run(
         _ number: Int, _ table: CommandTable, _ loop: ServerLoop, _ client: Client,
         _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
     ) {
+        guard loop.isPlain(client) else {
+            runClosely(number, table, loop, client, request, bytes, &reply)
+            return
+        }
+        guard admits(number, table, loop, client, request, bytes, &reply) else { return }
+        client.lastCommand = number
+        let entry = table.entry(number)
+        if entry.isTimed, loop.configuration.slowLogThresholdMicroseconds >= 0 {
+            runTimed(number, table, loop, client, request, bytes, &reply)
+        } else {
+            entry.body(loop, client, request, bytes, &reply)
+        }
+    }
+
+    /// Whether the command exists, is complete and is allowed now; else the error is written.
+    @inline(__always)
+    private static func admits(
+        _ number: Int, _ table: CommandTable, _ loop: ServerLoop, _ client: Client,
+        _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+    ) -> Bool {
         guard number >= 0 else {
             unknown(loop, client, request, bytes, &reply)
-            return
+            return false
         }
         let entry = table.entry(number)
         let count = request.argumentCount
         guard entry.arity >= 0 ? count == entry.arity : count >= -entry.arity else {
             wrongArity(table.commands[number], loop, client, &reply)
-            return
+            return false
         }
-        client.lastCommand = number
         if !client.isAuthenticated, !entry.flags.contains(.noAuth) {
             reply.error("NOAUTH Authentication required.")
-            return
+            return false
         }
         if client.isLimitedToSubscriptions, !entry.flags.contains(.whileSubscribed) {
             reply.error(
-                "ERR Can't execute '\(table.commands[number].name)': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                "ERR Can't execute '\(fullName(table.commands[number], request, bytes))': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
                     + "RESET are allowed in this context")
+            return false
+        }
+        return true
+    }
+
+    // MARK: - The long way
+
+    /// The same for a client or a loop of which something is unusual: a transaction, a monitor, replies that nobody wants.
+    @inline(never)
+    private static func runClosely(
+        _ number: Int, _ table: CommandTable, _ loop: ServerLoop, _ client: Client,
+        _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+    ) {
+        let start = reply.count
+        let isSkipped = client.traits.remove(.skipsReply) != nil
+        let isQueued = client.traits.contains(.inTransaction)
+        if !admits(number, table, loop, client, request, bytes, &reply) {
+            if isQueued { client.transaction.isBroken = true }
+        } else {
+            client.lastCommand = number
+            if isQueued, !table.entry(number).flags.contains(.immediate) {
+                queue(number, table, loop, client, request, bytes, &reply)
+            } else {
+                runObserved(number, table, loop, client, request, bytes, &reply)
+            }
+        }
+        guard isSkipped || client.traits.contains(.repliesOff) else { return }
+        // What SUBSCRIBE says is a message, and messages are sent whatever was said of replies.
+        if number >= 0, table.entry(number).flags.isSuperset(of: [.pubsub, .whileSubscribed]) { return }
+        reply.truncate(to: start)
+        if client.isSuspended { client.traits.insert(.skipsAwaitedReply) }
+    }
+
+    /// Runs a command that was admitted, as monitors and the slow log see it.
+    static func runObserved(
+        _ number: Int, _ table: CommandTable, _ loop: ServerLoop, _ client: Client,
+        _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+    ) {
+        let entry = table.entry(number)
+        if loop.scrutiny.contains(.monitored), !entry.flags.contains(.skipMonitor) {
+            loop.tellMonitors(client, request, bytes)
+        }
+        let isTimed = entry.isTimed || loop.scrutiny.contains(.timed) && !entry.flags.contains(.skipSlowLog)
+        if isTimed, loop.configuration.slowLogThresholdMicroseconds >= 0 {
+            runTimed(number, table, loop, client, request, bytes, &reply)
+        } else {
+            entry.body(loop, client, request, bytes, &reply)
+        }
+    }
+
+    private static func runTimed(
+        _ number: Int, _ table: CommandTable, _ loop: ServerLoop, _ client: Client,
+        _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+    ) {
+        let start = Stopwatch.microseconds()
+        table.entry(number).body(loop, client, request, bytes, &reply)
+        let duration = Stopwatch.microseconds() - start
+        if duration >= loop.configuration.slowLogThresholdMicroseconds {
+            loop.server.slowLog.record(duration, at: loop.now, client, request, bytes)
+        }
+    }
+
+    /// Puts a command between MULTI and EXEC aside, or refuses it, which breaks the transaction.
+    private static func queue(
+        _ number: Int, _ table: CommandTable, _ loop: ServerLoop, _ client: Client,
+        _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+    ) {
+        let wasBroken = client.transaction.isBroken
+        client.transaction.isBroken = true
+        var flags = table.entry(number).flags
+        let command = table.commands[number]
+        if !command.subcommands.isEmpty, request.argumentCount > 1 {
+            let name = Text.string(bytes, request.argument(1), limit: Word.maximumLength).lowercased()
+            guard let subcommand = table.command(named: command.name + "|" + name) else {
+                unknownSubcommand(of: command.name, request, bytes, &reply)
+                return
+            }
+            guard subcommand.takes(request.argumentCount) else {
+                wrongArity(subcommand, loop, client, &reply)
+                return
+            }
+            flags = subcommand.flags
+        }
+        guard !flags.contains(.noMulti) else {
+            reply.error("ERR Command not allowed inside a transaction")
             return
         }
-        entry.body(loop, client, request, bytes, &reply)
+        let limit = loop.configuration.maximumCommandBytes
+        guard client.transaction.append(request, bytes, flags, limit: limit) else {
+            reply.error("ERR the commands of a transaction may have \(limit) bytes together: client-query-buffer-limit")
+            return
+        }
+        client.transaction.isBroken = wasBroken
+        reply.simple("QUEUED")
+    }
+
+    // MARK: - Subcommands
+
+    /// The name of a command, of a container that of the subcommand meant.
+    private static func fullName(
+        _ command: Command, _ request: borrowing RequestReader, _ bytes: Span<UInt8>
+    ) -> String {
+        guard !command.subcommands.isEmpty, request.argumentCount > 1 else { return command.name }
+        let name = command.name + "|" + Text.string(bytes, request.argument(1), limit: Word.maximumLength).lowercased()
+        return CommandTable.shared.command(named: name)?.name ?? command.name
     }
 
     /// Runs a subcommand of a container: `CLIENT ID`. Argument 1 is its name.
@@ -39,8 +162,7 @@ enum CommandDispatch {
     ) {
         let name = Text.string(bytes, request.argument(1))
         guard let command = CommandTable.shared.command(named: container + "|" + name.lowercased()) else {
-            let shown = Text.string(bytes, request.argument(1), limit: 128)
-            reply.error("ERR unknown subcommand '\(shown)'. Try \(container.uppercased()) HELP.")
+            unknownSubcommand(of: container, request, bytes, &reply)
             return
         }
         guard command.takes(request.argumentCount) else {
@@ -49,6 +171,13 @@ enum CommandDispatch {
         }
         client.lastSubcommand = command.name
         command.body(loop, client, request, bytes, &reply)
+    }
+
+    private static func unknownSubcommand(
+        of container: String, _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
+    ) {
+        let shown = Text.string(bytes, request.argument(1), limit: 128)
+        reply.error("ERR unknown subcommand '\(shown)'. Try \(container.uppercased()) HELP.")
     }
 
     private static func wrongArity(

@@ -37,6 +37,10 @@ extension ServerLoop {
 
     /// Begins or ends reading the store's events, as somebody listens or nobody does.
     func updatePublisher() {
+        guard !isExecuting else {
+            mustUpdatePublisher = true
+            return
+        }
         let peers = peers
         publisher.update(notifications: configuration.keyspaceNotifications) { shard in
             peers[shard % peers.count].wake(shard: shard)
