@@ -33,6 +33,19 @@ let core: [Target] = [
 
 /// The server, its process, and their tests.
 let server: [Target] = [
+    // One NIO handler over the system's OpenSSL. Imports nothing of ours.
+    .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+    .target(name: "PresenceTLS", dependencies: ["COpenSSL", .product(name: "NIOCore", package: "swift-nio")]),
+    .testTarget(
+        name: "PresenceTLSTests",
+        dependencies: [
+            "COpenSSL", "PresenceTLS", "PresenceTesting",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOEmbedded", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+        ]
+    ),
+
     // The RESP port.
     .target(
         name: "PresenceServer",
@@ -59,11 +72,12 @@ let server: [Target] = [
     .executableTarget(
         name: "presenced",
         dependencies: [
-            "Presence", "PresenceMigration", "PresenceServer", "PresenceStore",
+            "Presence", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ] + jemalloc
     ),
 

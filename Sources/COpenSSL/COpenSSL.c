@@ -1,0 +1,196 @@
+#include "COpenSSL.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
+// MARK: lent memory as OpenSSL's input and output
+
+static int lent_create(BIO *bio) {
+    presence_tls_lent *lent = OPENSSL_zalloc(sizeof(*lent));
+    if (lent == NULL) return 0;
+    BIO_set_data(bio, lent);
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+static int lent_destroy(BIO *bio) {
+    OPENSSL_free(BIO_get_data(bio));
+    BIO_set_data(bio, NULL);
+    return 1;
+}
+
+static int lent_read(BIO *bio, char *bytes, size_t count, size_t *done) {
+    presence_tls_lent *lent = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (lent->input_count == 0) {
+        *done = 0;
+        BIO_set_retry_read(bio);
+        return 0;
+    }
+    if (count > lent->input_count) count = lent->input_count;
+    memcpy(bytes, lent->input, count);
+    lent->input += count;
+    lent->input_count -= count;
+    *done = count;
+    return 1;
+}
+
+static int lent_write(BIO *bio, const char *bytes, size_t count, size_t *done) {
+    presence_tls_lent *lent = BIO_get_data(bio);
+    size_t room = lent->output_capacity - lent->output_count;
+    BIO_clear_retry_flags(bio);
+    if (room == 0) {
+        *done = 0;
+        BIO_set_retry_write(bio);
+        return 0;
+    }
+    if (count > room) count = room;
+    memcpy(lent->output + lent->output_count, bytes, count);
+    lent->output_count += count;
+    *done = count;
+    return 1;
+}
+
+static long lent_control(BIO *bio, int command, long number, void *pointer) {
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static BIO_METHOD *lent_method;
+static CRYPTO_ONCE lent_once = CRYPTO_ONCE_STATIC_INIT;
+
+static void make_lent_method(void) {
+    lent_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "lent memory");
+    if (lent_method == NULL) return;
+    BIO_meth_set_create(lent_method, lent_create);
+    BIO_meth_set_destroy(lent_method, lent_destroy);
+    BIO_meth_set_read_ex(lent_method, lent_read);
+    BIO_meth_set_write_ex(lent_method, lent_write);
+    BIO_meth_set_ctrl(lent_method, lent_control);
+}
+
+// MARK: connections
+
+SSL *presence_tls_connection(SSL_CTX *context, presence_tls_lent **lent) {
+    if (!CRYPTO_THREAD_run_once(&lent_once, make_lent_method) || lent_method == NULL) return NULL;
+    SSL *connection = SSL_new(context);
+    if (connection == NULL) return NULL;
+    BIO *bio = BIO_new(lent_method);
+    if (bio == NULL) {
+        SSL_free(connection);
+        return NULL;
+    }
+    SSL_set_bio(connection, bio, bio);
+    *lent = BIO_get_data(bio);
+    return connection;
+}
+
+static presence_tls_outcome outcome(SSL *connection, int result) {
+    switch (SSL_get_error(connection, result)) {
+    case SSL_ERROR_NONE: return PRESENCE_TLS_DONE;
+    case SSL_ERROR_WANT_READ: return PRESENCE_TLS_NEEDS_INPUT;
+    case SSL_ERROR_WANT_WRITE: return PRESENCE_TLS_NEEDS_OUTPUT;
+    case SSL_ERROR_ZERO_RETURN: return PRESENCE_TLS_CLOSED;
+    default: return PRESENCE_TLS_FAILED;
+    }
+}
+
+presence_tls_outcome presence_tls_handshake(SSL *connection) {
+    ERR_clear_error();
+    return outcome(connection, SSL_do_handshake(connection));
+}
+
+presence_tls_outcome presence_tls_read(SSL *connection, void *bytes, size_t capacity, size_t *count) {
+    *count = 0;
+    ERR_clear_error();
+    while (*count < capacity) {
+        size_t read = 0;
+        int result = SSL_read_ex(connection, (char *)bytes + *count, capacity - *count, &read);
+        if (result != 1) return outcome(connection, result);
+        *count += read;
+    }
+    return PRESENCE_TLS_DONE;
+}
+
+presence_tls_outcome presence_tls_write(SSL *connection, const void *bytes, size_t count, size_t *written) {
+    ERR_clear_error();
+    while (*written < count) {
+        size_t wrote = 0;
+        int result = SSL_write_ex(connection, (const char *)bytes + *written, count - *written, &wrote);
+        if (result != 1) return outcome(connection, result);
+        *written += wrote;
+    }
+    return PRESENCE_TLS_DONE;
+}
+
+presence_tls_outcome presence_tls_goodbye(SSL *connection) {
+    ERR_clear_error();
+    int result = SSL_shutdown(connection);
+    return result >= 0 ? PRESENCE_TLS_DONE : outcome(connection, result);
+}
+
+// MARK: reasons
+
+void presence_tls_reason(char *text, size_t capacity) {
+    unsigned long code = ERR_get_error();
+    ERR_clear_error();
+    if (code == 0) {
+        snprintf(text, capacity, "no reason given");
+    } else if (ERR_SYSTEM_ERROR(code)) {
+        snprintf(text, capacity, "%s", strerror(ERR_GET_REASON(code)));
+    } else {
+        const char *reason = ERR_reason_error_string(code);
+        if (reason != NULL) {
+            snprintf(text, capacity, "%s", reason);
+        } else {
+            ERR_error_string_n(code, text, capacity);
+        }
+    }
+}
+
+const char *presence_tls_verify_reason(const SSL *connection) {
+    long result = SSL_get_verify_result(connection);
+    return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
+}
+
+// MARK: keys and files
+
+int presence_tls_open_directory(const char *path) {
+    DIR *directory = opendir(path);
+    if (directory == NULL) {
+        ERR_clear_error();
+        ERR_raise(ERR_LIB_SYS, errno);
+        return 0;
+    }
+    closedir(directory);
+    return 1;
+}
+
+static int give_password(char *text, int capacity, int is_writing, void *password) {
+    (void)is_writing;
+    size_t count = password == NULL ? 0 : strlen(password);
+    if (count > (size_t)capacity) return 0;
+    if (count > 0) memcpy(text, password, count);
+    return (int)count;
+}
+
+void presence_tls_set_password(SSL_CTX *context, char *password) {
+    SSL_CTX_set_default_passwd_cb(context, give_password);
+    SSL_CTX_set_default_passwd_cb_userdata(context, password);
+}
+
+SSL_SESSION *presence_tls_shared_key_session(SSL *connection, const uint8_t *key, size_t count) {
+    static const unsigned char suite[] = {0x13, 0x01};
+    const SSL_CIPHER *cipher = SSL_CIPHER_find(connection, suite);
+    SSL_SESSION *session = SSL_SESSION_new();
+    if (session == NULL || cipher == NULL || SSL_SESSION_set1_master_key(session, key, count) != 1
+        || SSL_SESSION_set_cipher(session, cipher) != 1
+        || SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) != 1) {
+        SSL_SESSION_free(session);
+        return NULL;
+    }
+    return session;
+}

@@ -1,0 +1,91 @@
+#ifndef COPENSSL_H
+#define COPENSSL_H
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// Memory lent to a connection for the length of one call: what came from the network, and room for what goes there. OpenSSL reads and writes
+/// nothing else; between two calls both are empty.
+typedef struct presence_tls_lent {
+    const uint8_t *input;
+    size_t input_count;
+    uint8_t *output;
+    size_t output_count;
+    size_t output_capacity;
+} presence_tls_lent;
+
+/// How a call on a connection ended.
+typedef enum presence_tls_outcome {
+    /// It did what was asked.
+    PRESENCE_TLS_DONE,
+    /// All input was consumed, and more is needed.
+    PRESENCE_TLS_NEEDS_INPUT,
+    /// The output is full: to be emptied, and the call made again with the same arguments.
+    PRESENCE_TLS_NEEDS_OUTPUT,
+    /// The peer said that it sends no more.
+    PRESENCE_TLS_CLOSED,
+    /// The connection cannot go on; presence_tls_reason says why. The output may hold an alert for the peer.
+    PRESENCE_TLS_FAILED,
+} presence_tls_outcome;
+
+/// A connection that reads and writes lent memory alone; NULL if there is no memory. SSL_free ends it, and what `lent` points to.
+SSL *presence_tls_connection(SSL_CTX *context, presence_tls_lent **lent);
+
+/// Goes on with the handshake.
+presence_tls_outcome presence_tls_handshake(SSL *connection);
+
+/// Decrypts all records of the input while there is room for what they hold. DONE: the room is used up, call again with more.
+presence_tls_outcome presence_tls_read(SSL *connection, void *bytes, size_t capacity, size_t *count);
+
+/// Encrypts; DONE once all `count` bytes are in the output. `written` rises by what was taken so far, to go on after NEEDS_OUTPUT.
+presence_tls_outcome presence_tls_write(SSL *connection, const void *bytes, size_t count, size_t *written);
+
+/// Puts the goodbye that ends this side's data into the output.
+presence_tls_outcome presence_tls_goodbye(SSL *connection);
+
+/// Writes why the last call failed, as text that ends with a zero; forgets it. The earliest entry of OpenSSL's queue is the cause, the others
+/// are who called whom.
+void presence_tls_reason(char *text, size_t capacity);
+
+/// Why the peer's certificate is not trusted; NULL if nothing is wrong with it.
+const char *presence_tls_verify_reason(const SSL *connection);
+
+/// Whether a directory can be read; if not, presence_tls_reason says why.
+int presence_tls_open_directory(const char *path);
+
+/// Makes OpenSSL ask nobody for the password of a key: it is `password`, or there is none. `password` must outlive the loading of keys.
+void presence_tls_set_password(SSL_CTX *context, char *password);
+
+/// A session that stands for a pre-shared key of TLS 1.3 with TLS_AES_128_GCM_SHA256; NULL if there is no memory or no such suite.
+SSL_SESSION *presence_tls_shared_key_session(SSL *connection, const uint8_t *key, size_t count);
+
+// Macros that Swift does not see.
+
+static inline int presence_tls_set_versions(SSL_CTX *context, int lowest, int highest) {
+    return SSL_CTX_set_min_proto_version(context, lowest) == 1 && SSL_CTX_set_max_proto_version(context, highest) == 1;
+}
+
+/// What holds for every connection here: no renegotiation, compression, tickets or cached sessions; writes may stop in the middle; no buffers
+/// are kept between records.
+static inline void presence_tls_set_habits(SSL_CTX *context) {
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+    SSL_CTX_set_mode(
+        context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context, 0);
+    SSL_CTX_set_read_ahead(context, 0);
+}
+
+static inline void presence_tls_prefer_server_ciphers(SSL_CTX *context) {
+    SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
+}
+
+static inline int presence_tls_set_server_name(SSL *connection, const char *name) {
+    return SSL_set_tlsext_host_name(connection, name) == 1;
+}
+
+#endif
