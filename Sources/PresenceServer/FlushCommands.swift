@@ -11,6 +11,9 @@ enum FlushCommands {
             "Deletes all strings and ends all sessions; what is written meanwhile stays", flush)
     }
 
+    /// Segments that a slice empties: at most 160 keys each, a millisecond's work.
+    private static let sliceSegments = 16
+
     @Sendable private static func flush(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
@@ -23,7 +26,16 @@ enum FlushCommands {
                 return
             }
         }
-        loop.store.removeAll(at: loop.now)
-        reply.simple("OK")
+        let limit = loop.store.beginRemoveAll(at: loop.now)
+        var cursor: UInt64 = 0
+        loop.inSlices(for: client, outlivesClient: true, &reply) {
+            for _ in 0..<sliceSegments {
+                cursor = loop.store.removeAll(from: cursor, upTo: limit, at: loop.now)
+                if cursor == 0 { return true }
+            }
+            return false
+        } _: {
+            $0.simple("OK")
+        }
     }
 }

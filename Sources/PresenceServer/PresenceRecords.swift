@@ -20,10 +20,12 @@ enum PresenceRecords {
     /// The session that a record without `connectionId` means.
     private static let defaultSession = Array("default".utf8)
 
-    /// Does what the record in `value` says; false if `condition` is not met.
+    /// Does what the record in `value` says; false if the condition of `options` is not met.
+    ///
+    /// - Parameter reply: gets the record that was there, or nothing, if `options` ask for it.
     static func set(
-        _ loop: ServerLoop, _ user: Range<Int>, _ value: Range<Int>, _ bytes: Span<UInt8>,
-        _ condition: StringSetOptions.Condition, _ end: Timestamp?, _ keepsTTL: Bool
+        _ loop: ServerLoop, _ user: Range<Int>, _ value: Range<Int>, _ options: StringOptions, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
     ) throws(Failure) -> Bool {
         let json = bytes.extracting(value)
         let record: PresenceRecord
@@ -32,52 +34,49 @@ enum PresenceRecords {
         } catch {
             throw .record(error)
         }
-        if record.status == .offline, condition != .always {
-            let exists = loop.store.exists(.presence, bytes.extracting(user), at: loop.now)
-            guard exists == (condition == .ifPresent) else { return false }
-        }
         if record.unknownFieldCount > 0 { loop.counters.unknownFields.add(record.unknownFieldCount) }
-        let ttl = end.map { $0.milliseconds(since: loop.now) }
-        if let ttl, ttl <= 0 {
-            // Redis: a key whose end has passed when it is set is gone.
-            _ = loop.store.remove(.presence, bytes.extracting(user), at: loop.now)
-            return true
-        }
         return try record.withTexts(in: json) { texts throws(Failure) in
-            try write(record, texts, bytes.extracting(user), condition, ttl, keepsTTL, loop)
+            do throws(StoreError) {
+                if let session = record.connectionID {
+                    return try write(
+                        record, texts, bytes.extracting(user), texts.extracting(session), options, loop, &reply)
+                }
+                return try write(record, texts, bytes.extracting(user), defaultSession.span, options, loop, &reply)
+            } catch {
+                throw .store(error)
+            }
         }
     }
 
     private static func write(
-        _ record: PresenceRecord, _ texts: Span<UInt8>, _ user: Span<UInt8>,
-        _ condition: StringSetOptions.Condition, _ ttl: Int64?, _ keepsTTL: Bool, _ loop: ServerLoop
-    ) throws(Failure) -> Bool {
-        guard record.status != .offline else {
-            if let session = record.connectionID {
-                loop.store.disconnect(user, session: texts.extracting(session), at: loop.now)
-            } else {
-                loop.store.disconnectAll(user, at: loop.now)
-            }
-            return true
-        }
+        _ record: PresenceRecord, _ texts: Span<UInt8>, _ user: Span<UInt8>, _ session: Span<UInt8>,
+        _ options: StringOptions, _ loop: ServerLoop, _ reply: inout ReplyBuffer
+    ) throws(StoreError) -> Bool {
         let none = 0..<0
+        let device = texts.extracting(record.device ?? none)
+        let platform = texts.extracting(record.platform ?? none)
+        let server = texts.extracting(record.server ?? none)
         let write = RecordWrite(
-            status: record.status, activity: record.lastSeen, ttlMilliseconds: ttl, keepsTTL: keepsTTL,
-            condition: condition)
-        do throws(StoreError) {
-            if let session = record.connectionID {
-                return try loop.store.write(
-                    user, session: texts.extracting(session), device: texts.extracting(record.device ?? none),
-                    platform: texts.extracting(record.platform ?? none),
-                    server: texts.extracting(record.server ?? none), write, at: loop.now)
-            } else {
-                return try loop.store.write(
-                    user, session: defaultSession.span, device: texts.extracting(record.device ?? none),
-                    platform: texts.extracting(record.platform ?? none),
-                    server: texts.extracting(record.server ?? none), write, at: loop.now)
-            }
-        } catch {
-            throw .store(error)
+            status: record.status, activity: record.lastSeen,
+            ttlMilliseconds: options.end?.milliseconds(since: loop.now), keepsTTL: options.keepsTTL,
+            condition: options.condition, endsAllSessions: record.connectionID == nil)
+        guard options.returnsOld else {
+            return try loop.store.write(
+                user, session: session, device: device, platform: platform, server: server, write, at: loop.now)
         }
+        var existed = false
+        let isSet = try loop.store.write(
+            user, session: session, device: device, platform: platform, server: server, write, at: loop.now
+        ) { old in
+            existed = true
+            reply.bulk(old)
+        }
+        if existed {
+            loop.counters.hits.add(1)
+        } else {
+            loop.counters.misses.add(1)
+            reply.null()
+        }
+        return isSet
     }
 }

@@ -153,9 +153,7 @@ enum StringCommands {
         _ options: StringOptions, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
     ) throws(PresenceRecords.Failure) -> Bool {
         if key.kind == .string { return try setString(loop, key.name, value, options, bytes, &reply) }
-        if options.returnsOld, !write(loop, key, bytes, &reply) { reply.null() }
-        return try PresenceRecords.set(
-            loop, key.name, value, bytes, options.condition, options.end, options.keepsTTL)
+        return try PresenceRecords.set(loop, key.name, value, options, bytes, &reply)
     }
 
     private static func setString(

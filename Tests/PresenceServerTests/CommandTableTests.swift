@@ -18,14 +18,43 @@ import Testing
     @Test func theCommandsOfThisVersionAreThere() {
         let names = Set(table.commands.map(\.name))
         let expected: Set<String> = [
-            "hello", "auth", "ping", "echo", "select", "reset", "quit", "client", "command", "presence.connect",
-            "presence.beat", "presence.active", "presence.mbeat", "presence.mactive", "presence.disconnect",
-            "presence.get", "presence.mget", "presence.sessions", "presence.set", "presence.count", "presence.help",
-            "presence.advance", "get", "set", "setex", "del", "unlink", "exists", "type", "expire", "pexpire", "ttl",
-            "pttl", "scan", "dbsize", "flushall", "hgetall", "subscribe", "unsubscribe", "psubscribe", "punsubscribe",
-            "publish", "info", "config", "time", "shutdown",
+            // connection
+            "hello", "auth", "ping", "echo", "select", "reset", "quit", "client", "command",
+            // presence
+            "presence.connect", "presence.beat", "presence.active", "presence.mbeat", "presence.mactive",
+            "presence.disconnect", "presence.get", "presence.mget", "presence.sessions", "presence.set",
+            "presence.count", "presence.help", "presence.advance",
+            // strings
+            "get", "set", "setex", "psetex", "setnx", "getex", "getdel", "getset", "mget", "mset", "strlen", "append",
+            "incr", "decr", "incrby", "decrby",
+            // keys
+            "del", "unlink", "exists", "type", "touch", "expire", "pexpire", "expireat", "pexpireat", "ttl", "pttl",
+            "expiretime", "pexpiretime", "persist", "scan", "keys", "dbsize", "flushdb", "flushall",
+            // a presence as a hash
+            "hget", "hmget", "hgetall",
+            // pub/sub
+            "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "publish", "pubsub",
+            // transactions
+            "multi", "exec", "discard", "watch", "unwatch",
+            // operation
+            "info", "config", "time", "memory", "slowlog", "monitor", "shutdown", "debug",
         ]
         #expect(names == expected)
+    }
+
+    @Test func howACommandIsSentToSeveralNodesIsToldOfCommandsThatAreThere() {
+        #expect(CommandTips.of("mget") == ["request_policy:multi_shard"])
+        #expect(CommandTips.of("memory|stats").count == 3)
+        #expect(CommandTips.of("presence.beat").isEmpty)
+    }
+
+    @Test func countsThatLieGiveNoKeyBeyondTheLastArgument() throws {
+        for command in table.commands.flatMap({ [$0] + $0.subcommands }) {
+            for count in 0..<12 {
+                let indices = Array(command.keyIndices(argumentCount: count))
+                #expect(indices.allSatisfy { $0 > 0 && $0 < count }, "\(command.name) of \(count)")
+            }
+        }
     }
 
     @Test func subcommandsAreFoundWithTheirContainer() {

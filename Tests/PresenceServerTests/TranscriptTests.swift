@@ -47,7 +47,7 @@ import TranscriptSupport
             case "session-ttl": sessionTTL = duration
             case "max-sessions-per-user": maxSessions = Int(value) ?? 0
             case "notify-keyspace-events":
-                configuration.keyspaceNotifications = value == "KEgx" ? [.keyspace, .keyevent, .generic, .expired] : []
+                configuration.keyspaceNotifications = try KeyspaceNotifications(letters: value)
             case "proto-max-bulk-len": configuration.maximumBulkLength = Int(value) ?? 0
             default: Issue.record("the runner does not know the setting \(name)")
             }

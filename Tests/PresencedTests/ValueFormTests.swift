@@ -63,10 +63,7 @@ struct ValueFormTests {
             ("maxmemory", "many", "'many' is not a size such as 1048576 or 64mb; allowed: 0 to 16tb"),
             ("proto-max-bulk-len", "1kb", "1kb is out of bounds; allowed: 1mb to 512mb"),
             ("key-prefix", "", "0 bytes are out of bounds; allowed: text of 1 to 64 bytes"),
-            (
-                "notify-keyspace-events", "K$",
-                "'$' names no event of this version; allowed: K and E (channels), g (del), x (expired), A (g and x)"
-            ),
+            ("notify-keyspace-events", "Kl", "Invalid event class character. Use 'Ag$xeKEn'."),
             ("bind", "", "'' is not an address such as 127.0.0.1, ::1, -::1 or *"),
             ("bind", "-", "'-' is not an address such as 127.0.0.1, ::1, -::1 or *"),
             ("bind", "10.0.0.1/8", "'10.0.0.1/8' is not an address such as 127.0.0.1, ::1, -::1 or *"),
@@ -128,7 +125,10 @@ struct ValueFormTests {
 
     @Test(
         "of notify-keyspace-events is a set of letters",
-        arguments: [("", ""), ("Ex", "xE"), ("KEA", "gxKE"), ("xxE", "xE"), ("g", "g")])
+        arguments: [
+            ("", ""), ("Ex", "xE"), ("KEA", "AKE"), ("xxE", "xE"), ("g", "g"), ("En$", "$nE"), ("Kex$g", "AK"),
+            ("nKEA", "AnKE"), ("KExegn", "gxenKE"),
+        ])
     func keyspaceLetters(value: String, canonical: String) throws {
         let setting = try #require(Setting.named("notify-keyspace-events"))
         var settings = Settings()
