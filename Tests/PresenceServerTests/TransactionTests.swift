@@ -5,7 +5,7 @@ import TranscriptSupport
 
 @testable import PresenceServer
 
-/// What a transaction holds, and what bounds it. The rest of its rules is the story `16-transactions.txt`.
+/// What a transaction holds, and what bounds it. The rest of its rules is the story `20-transactions.txt`.
 @Suite struct TransactionTests {
     @Test("every command finds in EXEC the shards that it needs, whatever its arguments are")
     func everyCommandInATransaction() throws {
