@@ -69,6 +69,9 @@ extension Migration {
         if let mine = Self.field("run_id", of: here), mine == Self.field("run_id", of: there) {
             throw .sameServer("\(options.target)")
         }
+        guard !options.isFollowing || !there.contains("presenced_version:") else {
+            throw .notFollowed("\(options.source)")
+        }
         let settings = try await target.exchange(Self.settingsRequest)
         guard let prefix = settings[0].setting, let limit = settings[1].setting.flatMap(options.readDuration) else {
             throw .refused(.target, "CONFIG GET key-prefix", "its reply is not a setting")

@@ -169,8 +169,13 @@ package final class Migration: Sendable {
                 tellProgress(.copying, &work, scanned: scanned)
             }
         } while cursor != "0" && !mustStop && !inbox.hasOverflowed
-        // Keys that changed their kind while they were read wait here, even if nothing is followed.
-        while inbox.count > 0, !mustStop { try await copyChanges(connections, &work) }
+        // What waits by now, and no more: under steady change there would be no end. Keys that changed their kind while
+        // they were read wait here too, even if nothing is followed.
+        var rest = inbox.count
+        while rest > 0, !mustStop {
+            rest -= work.pace.batch
+            try await copyChanges(connections, &work)
+        }
         if !mustStop, !inbox.hasOverflowed { work.mirror.endRound() }
         tellProgress(.copying, &work, scanned: scanned, isLast: true)
     }

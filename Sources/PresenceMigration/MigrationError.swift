@@ -14,6 +14,7 @@ package enum MigrationError: Error, Hashable, Sendable, CustomStringConvertible 
     case passwordRefused(Side, String, String)
     case notPresenced(String)
     case sameServer(String)
+    case notFollowed(String)
     /// `notify-keyspace-events` as it is and as it must be.
     case notificationsMissing(current: String, needed: String)
     /// The server does not do what is needed; the command and its own words.
@@ -48,6 +49,8 @@ package enum MigrationError: Error, Hashable, Sendable, CustomStringConvertible 
             "the target \(url) is not a presenced: name one with --to redis://host:port (its default port is 6399)"
         case .sameServer(let url):
             "source and target are the same server, \(url): name another one with --to"
+        case .notFollowed(let url):
+            "the source \(url) is a presenced, whose heartbeats are no keyspace events: copy it with --once"
         case .notificationsMissing(let current, let needed):
             "the source's notify-keyspace-events is \"\(current)\", so it does not tell of changes: send it "
                 + "CONFIG SET notify-keyspace-events \(needed), or let --set-notifications do that and put it back, "

@@ -54,7 +54,7 @@ struct MigrationReportTests {
     func errors() {
         let errors: [MigrationError] = [
             .badURL("x", "y"), .badPattern("*"), .unreachable(.source, "u", "w"), .passwordMissing(.target, "u"),
-            .passwordRefused(.source, "u", "r"), .notPresenced("u"), .sameServer("u"),
+            .passwordRefused(.source, "u", "r"), .notPresenced("u"), .sameServer("u"), .notFollowed("u"),
             .notificationsMissing(current: "", needed: "KA"), .refused(.source, "SCAN", "r"), .lost(.target, "w"),
             .gaveUp(attempts: 3, last: "l"),
         ]
