@@ -23,6 +23,8 @@ public enum ProtocolError: Error, Sendable, Equatable {
     /// The command exceeds `RequestLimits.maxCommandBytes`. Redis closes such a client without a word; who rather
     /// answers names the setting with this.
     case tooBigCommand
+    /// The bytes are the beginning of TLS: no command begins with 22 and 3.
+    case tlsHandshake
 
     /// The text, without Redis's leading `ERR`. A byte outside ASCII is shown as the replacement character here;
     /// `ReplyBuffer.error(_:)` sends it as it came, as Redis does.
@@ -46,6 +48,7 @@ public enum ProtocolError: Error, Sendable, Equatable {
         case .unauthenticatedMultibulkLength: "Protocol error: unauthenticated multibulk length"
         case .unauthenticatedBulkLength: "Protocol error: unauthenticated bulk length"
         case .tooBigCommand: "Protocol error: command exceeds client-query-buffer-limit"
+        case .tlsHandshake: "Protocol error: TLS on a port without it"
         }
     }
 }

@@ -330,6 +330,7 @@ public struct RequestReader: ~Copyable {
     // MARK: - Inline commands
 
     private mutating func readInline(_ bytes: UnsafePointer<UInt8>, _ end: Int) -> Step {
+        if bytes[0] == 22, end > 1, bytes[1] == 3 { return fail(.tlsHandshake) }
         let limit = min(limits.maxInlineLength, maxCommandBytes)
         var at = position
         while at < end, bytes[at] != lineFeed {

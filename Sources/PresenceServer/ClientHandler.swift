@@ -165,7 +165,7 @@ final class ClientHandler: ChannelInboundHandler {
             loop.counters.queryLimitClosures.add(1)
         } else {
             loop.counters.protocolErrors.add(1)
-            loop.reply.error(error)
+            if error == .tlsHandshake { refuseTLS(client) } else { loop.reply.error(error) }
         }
     }
 

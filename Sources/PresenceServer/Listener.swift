@@ -9,7 +9,7 @@ enum Listener {
     /// A channel that listens on `host` and `port`.
     static func bind(
         _ host: String, _ port: Int, backlog: Int, group: any EventLoopGroup, children: any EventLoopGroup,
-        loops: [ServerLoop]
+        loops: [ServerLoop], secureHandler: RESPServer.SecureHandler? = nil
     ) -> EventLoopFuture<any Channel> {
         ServerBootstrap(group: group, childGroup: children)
             .serverChannelOption(.backlog, value: Int32(clamping: backlog))
@@ -30,20 +30,27 @@ enum Listener {
                 guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else {
                     return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
                 }
-                return channel.eventLoop.makeCompletedFuture { try accept(channel, loop) }
+                return channel.eventLoop.makeCompletedFuture { try accept(channel, loop, secureHandler) }
             }
             .bind(host: host, port: port)
     }
 
-    private static func accept(_ channel: any Channel, _ loop: ServerLoop) throws {
+    private static func accept(
+        _ channel: any Channel, _ loop: ServerLoop, _ secureHandler: RESPServer.SecureHandler?
+    ) throws {
+        let handlers = channel.pipeline.syncOperations
         if let refusal = refusal(channel, loop) {
             loop.counters.rejected.add(1)
-            try channel.pipeline.syncOperations.addHandler(RefusalHandler(refusal))
+            // On the TLS port it takes a handshake to say why: a server that is full has no time for it, as Redis.
+            let isSilent = secureHandler != nil && refusal == isFullText
+            if let secureHandler, !isSilent { try handlers.addHandler(secureHandler(loop.eventLoop)) }
+            try handlers.addHandler(RefusalHandler(isSilent ? "" : refusal))
             return
         }
+        if let secureHandler { try handlers.addHandler(secureHandler(loop.eventLoop)) }
         let keepAlive = loop.configuration.keepAliveSeconds
         if keepAlive > 0 { setKeepAlive(channel, keepAlive) }
-        try channel.pipeline.syncOperations.addHandler(ClientHandler(loop: loop))
+        try handlers.addHandler(ClientHandler(loop: loop))
     }
 
     private static func setKeepAlive(_ channel: any Channel, _ seconds: Int) {
@@ -67,10 +74,12 @@ enum Listener {
             return protectedModeText
         }
         guard loop.server.clientCount.load(ordering: .relaxed) < configuration.maximumClients else {
-            return "-ERR max number of clients reached\r\n"
+            return isFullText
         }
         return nil
     }
+
+    private static let isFullText = "-ERR max number of clients reached\r\n"
 
     /// Whether a peer is on this machine.
     static func isLoopback(_ address: SocketAddress?) -> Bool {
@@ -105,7 +114,7 @@ enum Listener {
     ].joined(separator: " ")
 }
 
-/// Says why a connection is not served, and closes it.
+/// Says why a connection is not served, if it is to, and closes it.
 private final class RefusalHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -115,6 +124,10 @@ private final class RefusalHandler: ChannelInboundHandler {
     init(_ text: String) { self.text = text }
 
     func channelActive(context: ChannelHandlerContext) {
+        guard !text.isEmpty else {
+            context.close(promise: nil)
+            return
+        }
         let buffer = context.channel.allocator.buffer(string: text)
         let channel = context.channel
         let promise = context.eventLoop.makePromise(of: Void.self)

@@ -21,7 +21,11 @@ public final class RESPServer: Sendable {
     private let state: ServerState
     private let loops: [ServerLoop]
     private let group: any EventLoopGroup
+    private let secureHandler: SecureHandler?
     private let channels = Mutex<[any Channel]>([])
+
+    /// Makes the handler that a connection of the TLS port begins with, on that connection's event loop.
+    public typealias SecureHandler = @Sendable (any EventLoop) throws -> any ChannelHandler
 
     /// A server that does not listen yet.
     ///
@@ -34,6 +38,7 @@ public final class RESPServer: Sendable {
     ///   - process: what `INFO` tells of the process.
     ///   - logger: one line an event; no user ids.
     ///   - group: one to 64 event loops. The caller ends the group.
+    ///   - secureHandler: what makes a connection of ``ServerConfiguration/tlsPort`` speak TLS; without it there is no such port.
     ///   - shutdown: what `SHUTDOWN` calls; it must not wait.
     public init(
         store: ShardedStore,
@@ -43,6 +48,7 @@ public final class RESPServer: Sendable {
         process: ProcessInformation,
         logger: Logger,
         group: any EventLoopGroup,
+        secureHandler: SecureHandler? = nil,
         shutdown: @escaping @Sendable () -> Void
     ) {
         var eventLoops: [any EventLoop] = []
@@ -63,10 +69,14 @@ public final class RESPServer: Sendable {
         self.state = state
         self.loops = loops
         self.group = group
+        self.secureHandler = secureHandler
     }
 
-    /// The port that is listened on, once ``start()`` has returned; 0 before.
+    /// The port that is listened on, once ``start()`` has returned; 0 before, or if there is none but with TLS.
     public var port: Int { state.port.load(ordering: .acquiring) }
+
+    /// The port with TLS that is listened on, once ``start()`` has returned; 0 if there is none.
+    public var tlsPort: Int { state.tlsPort.load(ordering: .acquiring) }
 
     /// The addresses that are listened on, such as `127.0.0.1:6399`.
     public var addresses: [String] {
@@ -75,34 +85,51 @@ public final class RESPServer: Sendable {
 
     /// Begins to listen, and to let time pass.
     ///
-    /// - Throws: the operating system's error if an address of `bind` cannot be listened on; those with a leading `-` may fail. Then nothing
-    ///   is listened on.
+    /// - Throws: ``ListeningFailed`` if an address of `bind` cannot be listened on; those with a leading `-` may fail. Then nothing is
+    ///   listened on.
     public func start() async throws {
         let configuration = state.configuration.withLock { $0 }
-        var port = configuration.port
+        do {
+            if configuration.hasPlainPort {
+                state.port.store(try await listen(configuration, configuration.port, nil), ordering: .releasing)
+            }
+            if configuration.tlsPort != 0, let secureHandler {
+                let port = try await listen(configuration, configuration.tlsPort, secureHandler)
+                state.tlsPort.store(port, ordering: .releasing)
+            }
+        } catch {
+            await closeListeners()
+            throw error
+        }
+        for loop in loops {
+            try await loop.eventLoop.submit { loop.start() }.get()
+        }
+    }
+
+    /// Listens on one port of all addresses; returns the port.
+    private func listen(
+        _ configuration: ServerConfiguration, _ port: Int, _ secureHandler: SecureHandler?
+    ) async throws(ListeningFailed) -> Int {
+        var port = port
         for entry in configuration.bind {
             let isOptional = entry.hasPrefix("-")
             let host = isOptional ? String(entry.dropFirst()) : entry
             do {
                 let channel = try await Listener.bind(
                     host == "*" ? "0.0.0.0" : host, port, backlog: configuration.backlog, group: group,
-                    children: loops.count == 1 ? loops[0].eventLoop : group, loops: loops
+                    children: loops.count == 1 ? loops[0].eventLoop : group, loops: loops, secureHandler: secureHandler
                 ).get()
                 channels.withLock { $0.append(channel) }
                 // A free port was asked for: all addresses share the one that the first was given.
                 if port == 0 { port = channel.localAddress?.port ?? 0 }
             } catch {
                 guard isOptional else {
-                    await closeListeners()
-                    throw error
+                    throw ListeningFailed(port: port, isSecure: secureHandler != nil, cause: error)
                 }
                 state.logger.info("not listening on \(host): \(error)")
             }
         }
-        state.port.store(port, ordering: .releasing)
-        for loop in loops {
-            try await loop.eventLoop.submit { loop.start() }.get()
-        }
+        return port
     }
 
     /// Puts changed settings in force: at once for the calling event loop if it is one of the server's, and for the others before anything that
@@ -141,4 +168,14 @@ public final class RESPServer: Sendable {
         }
         for channel in listening { try? await channel.close() }
     }
+}
+
+/// An address that a server should listen on is not to be had.
+public struct ListeningFailed: Error {
+    /// The port.
+    public let port: Int
+    /// Whether it is the one with TLS.
+    public let isSecure: Bool
+    /// The operating system's error.
+    public let cause: any Error
 }

@@ -4,6 +4,10 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var bind = ["127.0.0.1", "-::1"]
     /// The port; 0 takes a free one. Fixed at the start.
     public var port = 6399
+    /// Whether that port is served. Fixed at the start.
+    public var hasPlainPort = true
+    /// The port that speaks TLS; 0 for none. Fixed at the start.
+    public var tlsPort = 0
     /// Connections that may wait to be accepted. Fixed at the start.
     public var backlog = 511
     /// The prefix of keys that hold a presence. Fixed at the start.

@@ -40,6 +40,7 @@ struct ServerReport {
             ("redis_mode", "standalone"), ("os", server.process.operatingSystem), ("arch_bits", "\(Int.bitWidth)"),
             ("multiplexing_api", "epoll"), ("process_id", "\(server.process.processID)"), ("run_id", server.runID),
             ("tcp_port", "\(server.port.load(ordering: .relaxed))"),
+            ("tls_port", "\(server.tlsPort.load(ordering: .relaxed))"),
             ("server_time_usec", "\(loop.now.milliseconds * 1000)"), ("uptime_in_seconds", "\(uptime)"),
             ("uptime_in_days", "\(uptime / 86_400)"), ("event_loops", "\(loop.peers.count)"),
             ("config_file", server.process.configurationFile),

@@ -29,6 +29,8 @@ final class ServerState: Sendable {
     let acceptErrors = Atomic<Int>(0)
     /// The port listened on, once it is known.
     let port = Atomic<Int>(0)
+    /// The port with TLS that is listened on; 0 for none.
+    let tlsPort = Atomic<Int>(0)
     private let lastClientID = Atomic<Int>(0)
 
     init(

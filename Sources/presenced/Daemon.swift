@@ -5,7 +5,9 @@ import NIOPosix
 import Presence
 import PresenceServer
 import PresenceStore
+import PresenceTLS
 import ServiceLifecycle
+import UnixSignals
 
 /// Why presenced does not start: one line that names the setting.
 struct StartProblem: Error, CustomStringConvertible {
@@ -15,14 +17,19 @@ struct StartProblem: Error, CustomStringConvertible {
 /// The process: makes every part, joins them, and runs until it is told to end. Read `run()` from top to bottom.
 struct Daemon {
     var settings: Settings
-    /// The file that the settings came from, for `INFO`; empty for none.
+    /// The file that the settings came from; empty for none.
     let configurationFile: String
+    /// The settings of the command line, which win over the file's.
+    let arguments: [String]
 
     /// Serves until SIGTERM, SIGINT or `SHUTDOWN`, then stops in order: no new connections, replies leave, connections
     /// close, threads end.
     ///
     /// - Throws: ``StartProblem`` if it cannot serve with these settings.
     mutating func run() async throws {
+        // From here on SIGHUP does not end the process; once it serves, it reads its files again.
+        signal(SIGHUP, SIG_IGN)
+
         // The log.
         let log = LogDestination(
             descriptor: try Self.openLog(settings.logFile), clock: SystemClock(),
@@ -31,6 +38,7 @@ struct Daemon {
         let logger = Logger(label: "presenced")
 
         // Room for the clients.
+        let asRead = settings
         let clients = OpenFileLimit.raise(for: settings.maxclients)
         if clients < settings.maxclients {
             logger.warning(
@@ -45,15 +53,18 @@ struct Daemon {
         let store = settings.store(clock: clock)
         let threads = settings.eventLoops == 0 ? System.coreCount : settings.eventLoops
         let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: settings.manualClock ? 1 : threads)
-        let live = LiveSettings(settings, file: configurationFile)
+        let live = LiveSettings(settings, asRead: asRead, file: configurationFile, arguments: arguments)
+        let securePort = try Self.securePort(settings, logger)
         let (shutdownRequests, shutdownRequest) = AsyncStream.makeStream(of: Void.self)
         let server = RESPServer(
             store: store, configuration: settings.server, clock: clock, configurationPort: live,
             process: ProcessFacts.information(configurationFile: configurationFile), logger: logger, group: eventLoops,
+            secureHandler: securePort?.handler,
             shutdown: { shutdownRequest.yield() })
 
-        // What CONFIG SET changes.
-        live.attach { changed, names in
+        // What CONFIG SET and SIGHUP change: what can fail comes first.
+        live.attach { (changed, names) throws(ConfigurationPortError) in
+            try securePort?.change(to: changed, names)
             changed.apply(to: store)
             server.apply(changed.server)
             log.level = LogDestination.level(named: changed.logLevel)
@@ -68,6 +79,7 @@ struct Daemon {
                 .init(
                     service: ShutdownService(requests: shutdownRequests),
                     successTerminationBehavior: .gracefullyShutdownGroup),
+                .init(service: ReloadService(live: live, logger: logger)),
             ],
             logger: logger)
         lifecycle.gracefulShutdownSignals = [.sigterm, .sigint]
@@ -80,6 +92,15 @@ struct Daemon {
         try await eventLoops.shutdownGracefully()
         try outcome.get()
         logger.notice("stopped")
+    }
+
+    /// What makes the TLS port secure, if there is one.
+    private static func securePort(_ settings: Settings, _ logger: Logger) throws(StartProblem) -> SecurePort? {
+        do throws(TLSError) {
+            return try SecurePort(settings, logger: logger)
+        } catch {
+            throw StartProblem(description: "tls-port \(settings.tls.port) cannot be served: \(error)")
+        }
     }
 
     /// The descriptor that log lines go to.
@@ -108,11 +129,12 @@ private struct PortService: Service {
         logger.notice(
             "presenced \(presencedVersion) serves the Redis protocol",
             metadata: [
-                "addresses": "\(server.addresses.joined(separator: " "))", "allocator": "\(ProcessFacts.allocator)",
+                "tls-port": "\(server.tlsPort)", "addresses": "\(server.addresses.joined(separator: " "))",
+                "allocator": "\(ProcessFacts.allocator)",
                 "pid": "\(getpid())",
             ])
-        logger.notice(
-            "try: redis-cli -p \(server.port) PRESENCE.CONNECT \(settings.keyPrefix)alice phone EX 60")
+        let port = server.port == 0 ? "\(server.tlsPort) --tls" : "\(server.port)"
+        logger.notice("try: redis-cli -p \(port) PRESENCE.CONNECT \(settings.keyPrefix)alice phone EX 60")
         try await gracefulShutdown()
         logger.notice("stopping: replies that are due leave first")
         await server.stop()
@@ -121,15 +143,19 @@ private struct PortService: Service {
     /// The operating system's error in the words of the settings.
     private func problem(_ error: any Error) -> StartProblem {
         let bind = "bind \(settings.bind.joined(separator: " "))"
+        let failed = error as? ListeningFailed
+        let name = failed?.isSecure == true ? "tls-port" : "port"
+        let port = failed?.port ?? settings.port
+        let cause = failed?.cause ?? error
         let description =
-            switch (error as? IOError)?.errnoCode {
+            switch (cause as? IOError)?.errnoCode {
             case EADDRINUSE:
-                "port \(settings.port) is in use by another process; choose another: --port \(settings.port + 1)"
+                "\(name) \(port) is in use by another process; choose another: --\(name) \(port + 1)"
             case EACCES, EPERM:
-                "no permission to listen on port \(settings.port); choose a port above 1023 with --port"
+                "no permission to listen on port \(port); choose a port above 1023 with --\(name)"
             case EADDRNOTAVAIL:
                 "\(bind): one of these addresses is not this machine's; put a - before it if it may be absent"
-            default: "\(bind), port \(settings.port): \(error)"
+            default: "\(bind), \(name) \(port): \(cause)"
             }
         return StartProblem(description: description)
     }
@@ -141,5 +167,30 @@ private struct ShutdownService: Service {
 
     func run() async throws {
         for await _ in requests.cancelOnGracefulShutdown() { return }
+    }
+}
+
+/// Reads the settings again on SIGHUP.
+private struct ReloadService: Service {
+    let live: LiveSettings
+    let logger: Logger
+
+    func run() async throws {
+        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+            do throws(SettingsProblems) {
+                let outcome = try live.reread()
+                logger.notice(
+                    "SIGHUP: settings and certificates were read again",
+                    metadata: [
+                        "changed": "\(outcome.changed.isEmpty ? "nothing" : outcome.changed.joined(separator: " "))"
+                    ])
+                for name in outcome.fixed {
+                    logger.warning("SIGHUP: \(name) takes effect at the next start")
+                }
+            } catch {
+                for line in error.lines { logger.error("SIGHUP: nothing was changed: \(line)") }
+            }
+        }
+        try await gracefulShutdown()
     }
 }

@@ -9,23 +9,32 @@ import Synchronization
 /// two clients reach store and server in one order; the locks of those two are taken inside it, and never the other way
 /// round.
 final class LiveSettings: ConfigurationPort {
-    private struct State {
+    /// Puts settings in force, all or none; `changed` names what differs, and files that are to be read anew.
+    typealias Apply = @Sendable (Settings, _ changed: [String]) throws(ConfigurationPortError) -> Void
+
+    struct State {
         var settings: Settings
-        var apply: @Sendable (Settings, _ changed: [String]) -> Void
+        /// What file and command line said when they were last read.
+        var asRead: Settings
+        var apply: Apply
     }
 
-    private let state: Mutex<State>
+    let state: Mutex<State>
     /// The file that the settings came from; empty for none.
-    private let file: String
+    let file: String
+    /// The settings of the command line, which win over the file's.
+    let arguments: [String]
 
     /// Starts with `settings`, which nobody is told of: who applies changes is ``attach(_:)``ed before clients come.
-    init(_ settings: Settings, file: String = "") {
+    /// `asRead` is what file and command line say, if that is not what is in force.
+    init(_ settings: Settings, asRead: Settings? = nil, file: String = "", arguments: [String] = []) {
         self.file = file
-        state = Mutex(State(settings: settings, apply: { _, _ in }))
+        self.arguments = arguments
+        state = Mutex(State(settings: settings, asRead: asRead ?? settings, apply: { _, _ in }))
     }
 
     /// Hands changed settings, and the names of those that changed, to `apply` from now on.
-    func attach(_ apply: @escaping @Sendable (Settings, _ changed: [String]) -> Void) {
+    func attach(_ apply: @escaping Apply) {
         state.withLock { $0.apply = apply }
     }
 
@@ -41,9 +50,13 @@ final class LiveSettings: ConfigurationPort {
         let result = state.withLock { state -> Result<Void, ConfigurationPortError> in
             do throws(ConfigurationPortError) {
                 let changed = try Self.changed(state.settings, by: pairs)
-                if changed != state.settings {
-                    let names = Settings.table.filter { $0.read(changed) != $0.read(state.settings) }.map(\.name)
-                    state.apply(changed, names)
+                // A file that is named again is read again, as in Redis.
+                let files = pairs.compactMap { Setting.named($0.name) }.filter(\.namesFiles).map(\.name)
+                let names = Settings.table.filter {
+                    $0.read(changed) != $0.read(state.settings) || files.contains($0.name)
+                }.map(\.name)
+                if !names.isEmpty {
+                    try state.apply(changed, names)
                     state.settings = changed
                 }
                 return .success(())
@@ -69,6 +82,7 @@ final class LiveSettings: ConfigurationPort {
                     return "ERR Rewriting config file: what was written would not be what is in force"
                 }
                 try configuration.replace(with: text)
+                state.asRead = (try? SettingsReader.read(file: (file, text), arguments: arguments)) ?? result
                 return nil
             } catch let problem as ConfigurationFile.Problem {
                 return "ERR Rewriting config file: \(problem.description)"

@@ -58,7 +58,8 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         try await orderly {
             let settings = try options.read()
-            var daemon = Daemon(settings: settings, configurationFile: options.config ?? "")
+            var daemon = Daemon(
+                settings: settings, configurationFile: options.config ?? "", arguments: options.settings)
             try await daemon.run()
         }
     }

@@ -5,6 +5,7 @@ struct Setting: Sendable {
     /// Where the documentation puts it.
     enum Group: String, CaseIterable, Sendable {
         case network = "Network"
+        case tls = "TLS"
         case connections = "Limits of a connection"
         case presence = "Presence"
         case memory = "Memory"
@@ -26,6 +27,8 @@ struct Setting: Sendable {
     let documentation: String
     /// Whether its value is shown to nobody but who asks for it with `CONFIG GET`.
     var isSecret: Bool { ["requirepass", "tls-key-file-pass"].contains(name) }
+    /// Whether its value names files that are read anew when it is set, be it to the same name.
+    var namesFiles: Bool { group == .tls && (name.hasSuffix("-file") || name.hasSuffix("-dir")) }
     /// Sets it to what the words say.
     let write: @Sendable (inout Settings, [String]) throws(ValueError) -> Void
     /// The canonical value, as `CONFIG GET` replies it.

@@ -48,6 +48,8 @@ extension Settings {
         var server = ServerConfiguration()
         server.bind = bind
         server.port = port
+        server.hasPlainPort = port != 0
+        server.tlsPort = tls.port
         server.backlog = tcpBacklog
         server.keyPrefix = keyPrefix
         server.allowsDebugCommands = enableDebugCommand

@@ -41,7 +41,7 @@ extension Settings {
             maxmemory == 0 || maxmemory > shards * changeRingSize, ["maxmemory", "shards", "change-ring-size"],
             "maxmemory \(ByteUnits.spell(maxmemory)) leaves nothing beside the change rings: "
                 + "shards \(shards) times change-ring-size \(ByteUnits.spell(changeRingSize))")
-        return broken
+        return broken + brokenTLSRelations()
     }
 
     /// What is allowed and still worth a word to the operator.

@@ -1,6 +1,6 @@
 extension Settings {
     /// Every setting, in the order of the documentation. A setting is here only if it does something.
-    static let table: [Setting] = network + connections + presence + memory + work + events + testing
+    static let table: [Setting] = network + tlsTable + connections + presence + memory + work + events + testing
 
     private static let network = [
         Setting(
@@ -10,8 +10,8 @@ extension Settings {
             left out without a word where this machine does not have it.
             """),
         Setting(
-            "port", .network, \.port, .integer(1...65_535), isLive: false,
-            "Port of the RESP listener: Redis's clients connect here."),
+            "port", .network, \.port, .integer(0...65_535), isLive: false,
+            "Port of the RESP listener: Redis's clients connect here. 0 for none, where `tls-port` is there instead."),
         Setting(
             "tcp-backlog", .network, \.tcpBacklog, .integer(1...65_535), isLive: false,
             """

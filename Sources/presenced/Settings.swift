@@ -18,6 +18,9 @@ struct Settings: Equatable, Sendable {
     /// Whole seconds, as in Redis.
     var tcpKeepalive = 300
 
+    // TLS.
+    var tls = TLSSettings()
+
     // Limits of one connection.
     var protoMaxBulkLength = 512 << 20
     var clientQueryBufferLimit = 1 << 30

@@ -68,6 +68,7 @@ struct ModelReader {
     }
 
     private mutating func inline() throws(ProtocolError) -> [[UInt8]]? {
+        if bytes[at...].starts(with: [22, 3]) { throw .tlsHandshake }
         let end = bytes[at...].firstIndex(of: 0x0A)
         if (end ?? bytes.count) - at > 65_536 { throw .tooBigInlineRequest }
         guard let end else { return nil }

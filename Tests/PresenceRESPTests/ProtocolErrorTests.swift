@@ -14,6 +14,7 @@ struct ProtocolErrorTests {
         (.unauthenticatedMultibulkLength, "Protocol error: unauthenticated multibulk length"),
         (.unauthenticatedBulkLength, "Protocol error: unauthenticated bulk length"),
         (.tooBigCommand, "Protocol error: command exceeds client-query-buffer-limit"),
+        (.tlsHandshake, "Protocol error: TLS on a port without it"),
     ]
 
     @Test("as a message and as a reply", arguments: texts)

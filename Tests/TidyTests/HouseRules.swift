@@ -72,6 +72,7 @@ enum HouseRules {
         "Sources/PresenceTLS/TLSConnection.swift",
         "Sources/PresenceTLS/TLSBuffers.swift",
         "Sources/presenced/Daemon.swift",
+        "Sources/presenced/SecurePort.swift",
     ]
 
     /// A file that is longer holds a second idea.

@@ -1,0 +1,72 @@
+import Logging
+import NIOCore
+import PresenceServer
+import PresenceTLS
+import Synchronization
+
+/// What makes connections of the TLS port secure: the certificates in force, and what is told of handshakes that fail.
+///
+/// New settings are prepared, files read and all, before they are put in force: what fails leaves the old ones. The lock guards the context
+/// and options in force; it is held for copying them.
+final class SecurePort: Sendable {
+    /// Settings that were read and checked.
+    struct Prepared: Sendable {
+        let context: TLSContext
+        let options: TLSHandler.Options
+    }
+
+    private let logger: Logger
+    private let inForce: Mutex<Prepared>
+    private let buffers = TLSBuffersOfLoops()
+
+    /// Nil if no port speaks TLS.
+    ///
+    /// - Throws: what is wrong with a file or a setting.
+    init?(_ settings: Settings, logger: Logger) throws(TLSError) {
+        guard settings.tls.port != 0 else { return nil }
+        self.logger = logger
+        inForce = Mutex(try Self.prepare(settings, logger))
+    }
+
+    /// Has connections that come from now on use `settings`, if any of the names concerns them. Files are read anew.
+    ///
+    /// - Throws: what is wrong; then nothing is changed.
+    func change(to settings: Settings, _ names: [String]) throws(ConfigurationPortError) {
+        let ours = names.filter { Setting.named($0)?.group == .tls }
+        guard let first = ours.first else { return }
+        do throws(TLSError) {
+            let prepared = try Self.prepare(settings, logger)
+            inForce.withLock { $0 = prepared }
+        } catch {
+            guard case .setting(let name, let value, let reason) = error else {
+                throw .invalid(name: first, reason: "\(error)")
+            }
+            // The client is told of the setting that he set, and in any case of the one that is wrong.
+            throw .invalid(name: ours.contains(name) ? name : first, reason: "\(name) \(value): \(reason)")
+        }
+    }
+
+    /// Makes the first handler of a connection.
+    @Sendable func handler(_ eventLoop: any EventLoop) throws -> any ChannelHandler {
+        let prepared = inForce.withLock { $0 }
+        return try TLSHandler(
+            context: prepared.context, buffers: buffers.buffers(of: eventLoop), options: prepared.options)
+    }
+
+    private static func prepare(_ settings: Settings, _ logger: Logger) throws(TLSError) -> Prepared {
+        let context = try TLSContext(settings.tlsConfiguration())
+        var options = TLSHandler.Options()
+        options.handshakeTimeoutMilliseconds = settings.tls.handshakeTimeout
+        let elsewhere = settings.port == 0 ? "" : ", or without it to port \(settings.port)"
+        options.plainTextReply =
+            "-ERR this port speaks TLS and got plain text: connect with TLS (redis-cli --tls)\(elsewhere)\r\n"
+        options.report = { error, address in
+            let client = address?.ipAddress ?? "a client"
+            switch error {
+            case .truncated, .closed: logger.debug("\(client): \(error)")
+            default: logger.notice("\(client) on tls-port: \(error)")
+            }
+        }
+        return Prepared(context: context, options: options)
+    }
+}
