@@ -88,8 +88,8 @@ struct TLSConnection: ~Copyable {
         return outcome == .done ? .goesOn : outcome
     }
 
-    /// Bytes of a record that is decrypted and not yet taken.
-    var decryptedBytes: Int { Int(SSL_pending(pointer)) }
+    /// How much plain text may come out beyond what goes in next: a record's, if OpenSSL has a part of one.
+    var bufferedBytes: Int { SSL_has_pending(pointer) == 1 ? Self.recordBytes : 0 }
 
     /// Encrypts what is in `plain`, a record's length or less; appends it to `output`.
     mutating func encrypt(_ plain: inout ByteBuffer, _ output: inout ByteBuffer) -> Outcome {

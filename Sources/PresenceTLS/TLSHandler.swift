@@ -174,7 +174,7 @@ public final class TLSHandler: ChannelDuplexHandler {
     private func decrypt(_ input: inout ByteBuffer, _ context: ChannelHandlerContext) {
         var outcome = TLSConnection.Outcome.goesOn
         while outcome == .goesOn, !isEnded {
-            var plain = buffers.takePlain(max(256, input.readableBytes, connection.decryptedBytes))
+            var plain = buffers.takePlain(max(256, input.readableBytes + connection.bufferedBytes))
             var answer = buffers.takeEncrypted(0)
             outcome = connection.decrypt(&input, into: &plain, &answer)
             send(answer, context)
