@@ -183,6 +183,12 @@ enum CommandDispatch {
     private static func wrongArity(
         _ command: Command, _ loop: ServerLoop, _ client: Client, _ reply: inout ReplyBuffer
     ) {
+        guard command.name != "exec" else {
+            // As Redis: an EXEC that is refused is the end of its transaction.
+            _ = client.endTransaction()
+            reply.error("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command")
+            return
+        }
         reply.error("ERR wrong number of arguments for '\(command.name)' command")
     }
 
