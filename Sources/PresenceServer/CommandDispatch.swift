@@ -65,7 +65,7 @@ enum CommandDispatch {
         let isSkipped = client.traits.remove(.skipsReply) != nil
         let isQueued = client.traits.contains(.inTransaction)
         if !admits(number, table, loop, client, request, bytes, &reply) {
-            if isQueued { client.transaction.isBroken = true }
+            if client.traits.contains(.inTransaction) { client.transaction.isBroken = true }
         } else {
             client.lastCommand = number
             if isQueued, !table.entry(number).flags.contains(.immediate) {
