@@ -35,7 +35,9 @@ extension ShardState {
         case .presence:
             let number = find(key, keyHash)
             guard number != 0 else { return 0 }
-            _ = settle(number, at: now)
+            let evidence = settle(number, at: now)
+            // Of graces their end shows, and nothing else.
+            if evidence.isPresent { print.add(evidence.latestDeadline) }
             add(record(number), to: &print, at: now)
         }
         return print.value
@@ -56,13 +58,13 @@ extension ShardState {
         var part = Fingerprint()
         record.forEachSession { session in
             let facts = session.facts(near: now)
-            guard facts.isLive(at: now, policy) || now < facts.graceEnd(policy) else { return }
+            guard facts.isLive(at: now, policy) else { return }
             part.add(facts.incarnation.rawValue)
             part.add(facts.heartbeat)
             part.add(UInt64(bitPattern: facts.ttlMilliseconds))
             part.add(facts.activity)
-            part.add(facts.closed?.at)
             part.add(UInt64(facts.brought?.rawValue ?? 0) << 1 | (facts.isPassive ? 1 : 0))
+            part.add(UInt64(facts.status(at: now, policy).rawValue))
         }
         print.add(part.value)
     }

@@ -128,6 +128,14 @@ extension ShardState {
         ring.append(event, .presence, key: .init(bytes: record.id, isPacked: record.isPacked))
     }
 
+    /// The same by the user's name.
+    @inline(__always)
+    mutating func tell(_ event: KeyEvent, ofUser user: BytesKey) {
+        guard settings.keyspaceInterest.contains(event.kind) else { return }
+        // Packed keys keep their text at hand.
+        ring.append(event, .presence, key: .init(bytes: user.bytes))
+    }
+
     private mutating func append(
         _ entry: ChangeRing.StatusEntry, _ record: UserRecord, _ session: SessionRecord?, near now: Timestamp
     ) {

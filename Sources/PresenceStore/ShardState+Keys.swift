@@ -55,7 +55,7 @@ extension ShardState {
             }
             counters.beats += UInt64(evidence.liveCount)
             announceWrite(number, nil, reason: .activity, at: now)
-            tell(.expire, of: record(number))
+            tell(.expire, ofUser: key)
             return true
         }
     }
@@ -74,6 +74,22 @@ extension ShardState {
             guard number != 0 else { return false }
             return closeAll(number, reason: reason, leavesGrace: false, isClean: false, at: now)
         }
+    }
+
+    /// The bytes that a key takes: its slot, its block, and its part of the index.
+    mutating func memoryUsage(_ kind: KeyKind, _ key: BytesKey, _ keyHash: UInt64, at now: Timestamp) -> Int? {
+        let number: UInt32
+        var block = 0
+        switch kind {
+        case .string:
+            number = findLiveString(key, keyHash, at: now)
+            if number != 0 { block = string(number).outsideBytes }
+        case .presence:
+            number = find(key, keyHash)
+            guard number == 0 || settle(number, at: now).isPresent else { return nil }
+        }
+        guard number != 0 else { return nil }
+        return slabs.slotSize(of: number) + block + index.capacityBytes / index.count
     }
 
     /// The keys that exist of one segment, from `position` on in hash order, and where the next segment begins; nil at the end of the shard.

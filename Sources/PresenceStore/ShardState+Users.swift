@@ -42,60 +42,6 @@ extension ShardState {
         return list
     }
 
-    /// The live session from which a record of the user is written; in a grace, the one that ended last.
-    private func mostPresent(_ record: UserRecord, at now: Timestamp) -> (SessionRecord, Session)? {
-        var best: (SessionRecord, Session)?
-        record.forEachSession { session in
-            let facts = session.facts(near: now)
-            guard let known = best else {
-                best = (session, facts)
-                return
-            }
-            if facts.isMorePresent(than: known.1, at: now, settings.policy) { best = (session, facts) }
-        }
-        return best
-    }
-
-    mutating func fields(_ user: BytesKey, _ userHash: UInt64, at now: Timestamp) -> RecordFields? {
-        let number = find(user, userHash)
-        guard number != 0 else { return nil }
-        _ = settle(number, at: now)
-        let record = record(number)
-        guard record.isPresent, let (session, facts) = mostPresent(record, at: now) else { return nil }
-        return RecordFields(
-            userID: BytesText.expand(record.id, isPacked: record.isPacked), status: record.announced,
-            lastSeen: record.lastSeen(near: now), lastHeartbeat: facts.heartbeat,
-            deviceType: devices.bytes(session.device), platform: platforms.bytes(session.platform),
-            connectionID: BytesText.expand(session.id, isPacked: session.isPacked),
-            serverID: servers.bytes(session.server), activity: record.text(at: now).map { [UInt8]($0) })
-    }
-
-    /// Writes the seed's record as JSON. False if the key does not exist.
-    mutating func writeRecord(
-        _ user: BytesKey, _ userHash: UInt64, at now: Timestamp, into out: inout OutputSpan<UInt8>
-    ) -> Bool {
-        let number = find(user, userHash)
-        guard number != 0 else { return false }
-        _ = settle(number, at: now)
-        let record = record(number)
-        guard record.isPresent, let (session, facts) = mostPresent(record, at: now) else { return false }
-        let device = devices.bytes(session.device)
-        let platform = platforms.bytes(session.platform)
-        let server = servers.bytes(session.server)
-        let text = record.text(at: now)
-        withUnsafeTemporaryAllocation(byteCount: 2 * BytesKey.maximumIDLength, alignment: 8) { scratch in
-            let user = BytesText.spell(record.id, isPacked: record.isPacked, into: scratch, at: 0)
-            let connection = BytesText.spell(
-                session.id, isPacked: session.isPacked, into: scratch, at: BytesKey.maximumIDLength)
-            PresenceRecordWriter.write(
-                userID: user.span, status: record.announced, lastSeen: record.lastSeen(near: now),
-                lastHeartbeat: facts.heartbeat, device: device?.span, platform: platform?.span,
-                connectionID: connection.span, server: server?.span,
-                activity: text?.bindMemory(to: UInt8.self).span, into: &out)
-        }
-        return true
-    }
-
     /// Manual status and activity text: registers, the newer stamp wins.
     mutating func set(
         _ user: BytesKey, _ userHash: UInt64, _ change: UserSettings, at now: Timestamp
@@ -149,67 +95,5 @@ extension ShardState {
     private func shift(_ record: UserRecord, from offset: Int, by bytes: Int, end: Int) {
         guard bytes != 0, end > offset else { return }
         (record.address + offset + bytes).copyMemory(from: record.address + offset, byteCount: end - offset)
-    }
-
-    /// `SET` of the seed's record: the session is opened, or beaten, with the activity that the record tells.
-    mutating func write(
-        _ user: BytesKey, _ userHash: UInt64, _ key: BytesKey, _ words: Words, _ write: RecordWrite, at now: Timestamp
-    ) throws(StoreError) {
-        let policy = settings.policy
-        let brought: SessionStatus? = write.status == .dnd ? .dnd : nil
-        var activity = min(write.activity ?? now, now)
-        switch write.status {
-        case .idle: activity = min(activity, now.advanced(byMilliseconds: -policy.idleAfter))
-        case .away: activity = min(activity, now.advanced(byMilliseconds: -policy.awayAfter))
-        default: break
-        }
-        activity = max(activity, now.advanced(byMilliseconds: -RecordInstant.reach))
-        var kept = WordNumbers()
-        var reason = Reason.connect
-        var isPassive = false
-        var ttl = write.ttlMilliseconds ?? settings.sessionTTLMilliseconds
-        let number = find(user, userHash)
-        if number != 0 {
-            _ = settle(number, at: now)
-            if let session = record(number).session(key) {
-                var facts = session.facts(near: now)
-                if facts.isLive(at: now, policy) {
-                    if write.keepsTTL { ttl = facts.ttlMilliseconds }
-                    kept = WordNumbers(of: session)
-                    isPassive = facts.isPassive
-                    if facts.brought == brought {
-                        reason = write.status == .idle || write.status == .away ? .inactivity : .activity
-                    }
-                    // A write that only adds, and whose activity has all its limits ahead, is a heartbeat. Any other is a new incarnation: its stamp
-                    // tells a later look where to begin (see `announceWhatTimeChanged`).
-                    let isAhead = activity > now.advanced(byMilliseconds: -min(policy.idleAfter, policy.awayAfter))
-                    if isAhead, facts.brought == brought, facts.activity ?? .distantPast <= activity,
-                        hasWords(session, words)
-                    {
-                        facts.heartbeat = max(facts.heartbeat, now)
-                        facts.ttlMilliseconds = ttl
-                        facts.activity = activity
-                        session.store(facts)
-                        counters.beats += 1
-                        noteActivity(record(number), session, activity, at: now)
-                        announceWrite(number, session, reason: reason, at: now)
-                        return
-                    }
-                }
-            }
-        }
-        let facts = Session(
-            incarnation: .zero, heartbeat: now, ttlMilliseconds: ttl, activity: activity, brought: brought,
-            isPassive: isPassive)
-        _ = try connect(user, userHash, key, words, facts, reason: reason, keeping: kept, at: now)
-    }
-
-    /// Whether the session has these words; one that is not given counts as the same.
-    private func hasWords(_ session: SessionRecord, _ words: Words) -> Bool {
-        (words.device.count == 0 || devices.matches(session.device, words.device.bindMemory(to: UInt8.self).span))
-            && (words.platform.count == 0
-                || platforms.matches(session.platform, words.platform.bindMemory(to: UInt8.self).span))
-            && (words.server.count == 0
-                || servers.matches(session.server, words.server.bindMemory(to: UInt8.self).span))
     }
 }

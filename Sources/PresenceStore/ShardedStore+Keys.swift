@@ -90,12 +90,40 @@ extension ShardedStore {
     ///
     /// Goes segment by segment, so other callers wait for none of it; what they write meanwhile stays.
     public func removeAll(at now: Timestamp) {
-        for shard in 0..<shardCount {
-            let limit = withShard(shard) { $0.stamps.next(at: now) }
-            var position: UInt64? = shardCount == 1 ? 0 : UInt64(shard) << shardShift
-            while let start = position {
-                position = withShard(shard) { $0.flush(from: start, upTo: limit, at: now) }
-            }
-        }
+        let limit = beginRemoveAll(at: now)
+        var cursor: UInt64 = 0
+        repeat {
+            cursor = removeAll(from: cursor, upTo: limit, at: now)
+        } while cursor != 0
+    }
+
+    /// Begins a `removeAll` that goes in slices: what is written from now on has a newer stamp than the one returned.
+    ///
+    ///     let limit = store.beginRemoveAll(at: now)
+    ///     var cursor: UInt64 = 0
+    ///     repeat { cursor = store.removeAll(from: cursor, upTo: limit, at: now) } while cursor != 0
+    public func beginRemoveAll(at now: Timestamp) -> Stamp {
+        var limit = Stamp.zero
+        for shard in 0..<shardCount { limit = max(limit, withShard(shard) { $0.stamps.next(at: now) }) }
+        // Shards' clocks may have run ahead of each other.
+        for shard in 0..<shardCount { withShard(shard) { $0.stamps.observe(limit) } }
+        return limit
+    }
+
+    /// Ends the keys of one segment, at most 160, that were written no later than `limit`.
+    ///
+    /// - Parameter cursor: 0 to begin, then what the call before returned.
+    /// - Returns: the next cursor, 0 at the end.
+    public func removeAll(from cursor: UInt64, upTo limit: Stamp, at now: Timestamp) -> UInt64 {
+        let shard = shardIndex(cursor)
+        if let next = withShard(shard, { $0.flush(from: cursor, upTo: limit, at: now) }) { return next }
+        return shard + 1 < shardCount ? UInt64(shard + 1) << shardShift : 0
+    }
+
+    // MARK: Memory
+
+    /// The bytes that a key takes: its slot, a block outside if it has one, and its part of the index; nil if it does not exist.
+    public func memoryUsage(_ kind: KeyKind, _ key: Span<UInt8>, at now: Timestamp) -> Int? {
+        withKey(kind, key) { state, key, hash in state.memoryUsage(kind, key, hash, at: now) }
     }
 }

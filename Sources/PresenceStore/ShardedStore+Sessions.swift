@@ -76,14 +76,41 @@ extension ShardedStore {
         }
     }
 
-    /// Writes the seed's record: the session is opened, or beaten if it lives, with the status and activity that the record tells.
+    /// Writes the seed's record: the session is opened, or beaten if it lives, with the status and activity that the record tells; one that says
+    /// offline ends the session.
     ///
+    /// - Parameter previous: called with the record as `writeRecord` would have written it, if the key existed, under the lock of its shard: copy it
+    ///   and return. Without it nothing is written out.
     /// - Returns: false, and nothing has changed, if the write's condition was not met.
-    /// - Throws: as `connect`; a TTL may be shorter here, 1 ms at least, since existing Redis code chooses it freely.
+    /// - Throws: as `connect`; a TTL may be shorter here, since existing Redis code chooses it freely: one that is over ends the key.
+    @discardableResult
+    public func write(
+        _ user: Span<UInt8>, session: Span<UInt8>, device: Span<UInt8>, platform: Span<UInt8>, server: Span<UInt8>,
+        _ write: RecordWrite, at now: Timestamp, previous: (Span<UInt8>) -> Void
+    ) throws(StoreError) -> Bool {
+        try self.write(user, session, device, platform, server, write, at: now) { state, user, hash in
+            let room = ShardedStore.maximumRecordBytes
+            var exists = false
+            let record = [UInt8](capacity: room) { out in
+                exists = state.writeRecord(user, hash, at: now, into: &out)
+            }
+            if exists { previous(record.span) }
+        }
+    }
+
+    /// The same without a look at the record that was there.
     @discardableResult
     public func write(
         _ user: Span<UInt8>, session: Span<UInt8>, device: Span<UInt8>, platform: Span<UInt8>, server: Span<UInt8>,
         _ write: RecordWrite, at now: Timestamp
+    ) throws(StoreError) -> Bool {
+        try self.write(user, session, device, platform, server, write, at: now) { _, _, _ in }
+    }
+
+    private func write(
+        _ user: Span<UInt8>, _ session: Span<UInt8>, _ device: Span<UInt8>, _ platform: Span<UInt8>,
+        _ server: Span<UInt8>, _ write: RecordWrite, at now: Timestamp,
+        first look: (inout ShardState, BytesKey, UInt64) -> Void
     ) throws(StoreError) -> Bool {
         try checkIDs(user, session)
         try checkWords(device, platform, server)
@@ -91,13 +118,8 @@ extension ShardedStore {
             try session.withUnsafeBytes { bytes throws(StoreError) in
                 let key = BytesKey(bytes)
                 return try withUser(user) { state, user, hash throws(StoreError) in
-                    if write.condition != .always {
-                        let exists = state.exists(.presence, user, hash, at: now)
-                        guard exists == (write.condition == .ifPresent) else { return false }
-                    }
-                    _ = try state.settings.ttl(write.ttlMilliseconds, atLeast: 1)
-                    try state.write(user, hash, key, words, write, at: now)
-                    return true
+                    look(&state, user, hash)
+                    return try state.setRecord(user, hash, key, words, write, at: now)
                 }
             }
         }

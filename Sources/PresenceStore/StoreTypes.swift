@@ -135,22 +135,25 @@ public struct RecordFields: Sendable, Hashable {
 
 /// What a service writes when it `SET`s the seed's record.
 public struct RecordWrite: Sendable, Hashable {
-    /// The status that the record gives: every word but `offline`, which is `disconnect`.
+    /// The status that the record gives; `offline` ends the session.
     public var status: Status
     /// When a person last did something; nil is the instant of the write.
     public var activity: Timestamp?
-    /// A TTL, 1 ms up to the hard limit; nil is the store's `sessionTTLMilliseconds`, or the old one if `keepsTTL`.
+    /// A TTL up to the hard limit, 0 or less for one that is over; nil is the store's `sessionTTLMilliseconds`, or the old one if `keepsTTL`.
     public var ttlMilliseconds: Int64?
     /// Whether a session that lives keeps its TTL.
     public var keepsTTL: Bool
     /// Whether the key must exist, or must not.
     public var condition: StringSetOptions.Condition
+    /// Whether a record that says `offline` ends all sessions of the user, not only the one that is given.
+    public var endsAllSessions: Bool
 
     /// A record to write.
     public init(
         status: Status, activity: Timestamp? = nil, ttlMilliseconds: Int64? = nil, keepsTTL: Bool = false,
-        condition: StringSetOptions.Condition = .always
+        condition: StringSetOptions.Condition = .always, endsAllSessions: Bool = false
     ) {
+        self.endsAllSessions = endsAllSessions
         self.status = status
         self.activity = activity
         self.ttlMilliseconds = ttlMilliseconds

@@ -74,6 +74,48 @@ extension SlowModel {
         return true
     }
 
+    /// Takes the end of a string away.
+    ///
+    /// - Returns: false if there is none, or it has no end.
+    @discardableResult
+    public mutating func persist(string key: Name) -> Bool {
+        guard exists(string: key), strings[key]?.until != nil else { return false }
+        strings[key]?.until = nil
+        return true
+    }
+
+    /// What adding to a string comes to.
+    public enum Increment: Hashable, Sendable {
+        /// The sum, which is the value now.
+        case sum(Int64)
+        /// The value is no number in its one spelling; nothing happens.
+        case notAnInteger
+        /// The sum has more than 64 bits; nothing happens.
+        case overflow
+    }
+
+    /// `INCRBY` of a string, 0 if there is none. Its end stays.
+    @discardableResult
+    public mutating func increment(string key: Name, by step: Int64) -> Increment {
+        let text = string(key).map { String(decoding: $0.bytes, as: UTF8.self) } ?? "0"
+        guard let old = Int64(text), String(old) == text else { return .notAnInteger }
+        let (sum, isTooLarge) = old.addingReportingOverflow(step)
+        if isTooLarge { return .overflow }
+        set(string: key, to: Name(stringLiteral: String(sum)), expiry: .keep)
+        return .sum(sum)
+    }
+
+    /// `APPEND` to a string, to an empty one if there is none. Its end stays.
+    ///
+    /// - Returns: how many bytes it has; nil, and nothing happens, if they are more than `maximumLength`.
+    @discardableResult
+    public mutating func append(string key: Name, _ more: Name, maximumLength: Int = .max) -> Int? {
+        let value = Name((string(key)?.bytes ?? []) + more.bytes)
+        guard value.bytes.count <= maximumLength else { return nil }
+        set(string: key, to: value, expiry: .keep)
+        return value.bytes.count
+    }
+
     /// Deletes a string.
     ///
     /// - Returns: false if there is none.

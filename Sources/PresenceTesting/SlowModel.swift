@@ -111,6 +111,9 @@ public struct SlowModel: Sendable {
     /// When what services see of him last changed.
     public func lastStatusChange(of user: Name) -> Timestamp? { users[user]?.changedAt }
 
+    /// What he set by hand, if it holds.
+    public func manualStatus(of user: Name) -> ManualStatus? { users[user]?.manual(at: now) }
+
     /// His activity text, if one holds.
     public func activity(of user: Name) -> Name? {
         guard let user = users[user], now < user.textUntil else { return nil }

@@ -52,14 +52,14 @@ struct AtomicTests {
         let keys: [SlowModel.Name] = ["a", "b", "c", "d"]
         let number = store.atomically(shards(store, keys)) { held in
             for key in keys { _ = try? held.setString(key, "1", at: now) }
-            return keys.reduce(0) { $0 + ((try? held.increment($1.bytes.span, by: 1, at: now)) ?? 0) }
+            return keys.reduce(0) { $0 + ((try? held.increment($1, by: 1, at: now)) ?? 0) }
         }
         #expect(number == 8)
         for key in keys { #expect(store.string(key, at: now) == "2") }
         #expect(throws: StoreError.notAnInteger) {
             try store.setString("a", "x", at: now)
             _ = try store.atomically(shards(store, ["a"])) { held throws(StoreError) in
-                try held.increment(SlowModel.Name("a").bytes.span, by: 1, at: now)
+                try held.increment("a", by: 1, at: now)
             }
         }
         // The locks were given back, whatever happened.
@@ -117,5 +117,95 @@ struct AtomicTests {
         #expect(heard.withLock { $0.count } == 10)
         reader.cancel()
         box.withLock { $0 = nil }
+    }
+
+    /// Names of keys, each in another shard.
+    private func spread(_ store: ShardedStore, _ count: Int) -> [SlowModel.Name] {
+        var keys: [SlowModel.Name] = []
+        var taken: Set<Int> = []
+        var number = 0
+        while keys.count < count {
+            let key = SlowModel.Name("account-\(number)")
+            number += 1
+            if taken.insert(store.shard(of: .string, key.bytes.span)).inserted { keys.append(key) }
+        }
+        return keys
+    }
+
+    @Test(
+        "Threads that move amounts between keys of many shards, in any order, never block each other, and nobody sees a part of it"
+    )
+    func transfers() throws {
+        let store = store(shards: 16)
+        let keys = spread(store, 8)
+        for key in keys { try store.setString(key, "100", at: now) }
+        let running = Atomic<Int>(2)
+        let torn = Atomic<Int>(0)
+        let looks = Atomic<Int>(0)
+        let moves = Atomic<Int>(0)
+        let now = now
+        let mover: @Sendable (Int) -> Void = { thread in
+            var random = SeededRandom(seed: UInt64(thread) &+ 3)
+            for _ in 0..<3_000 {
+                // Named in any order: that of the locks is the store's.
+                let parts = Array(keys.shuffled(using: &random).prefix(Int.random(in: 2...4, using: &random)))
+                let set = shards(store, parts)
+                store.atomically(set) { held in
+                    for (place, key) in parts.enumerated() {
+                        let step = place == 0 ? Int64(1 - parts.count) : 1
+                        if (try? held.increment(key, by: step, at: now)) == nil {
+                            torn.add(1, ordering: .relaxed)
+                        }
+                    }
+                }
+                moves.add(1, ordering: .relaxed)
+                // Other writers take one lock at a time, and must come through, too.
+                _ = try? store.append("log", ".", at: now)
+                store.advance(to: now)
+            }
+            running.subtract(1, ordering: .releasing)
+        }
+        let watcher: @Sendable () -> Void = {
+            while running.load(ordering: .acquiring) > 0 {
+                let sum = store.atomically(shards(store, keys)) { held in
+                    keys.reduce(Int64(0)) { $0 + (Int64(held.string($1, at: now)?.description ?? "") ?? .min / 16) }
+                }
+                if sum != 800 { torn.add(1, ordering: .relaxed) }
+                looks.add(1, ordering: .relaxed)
+            }
+        }
+        onThreads([{ mover(0) }, { mover(1) }, watcher])
+        #expect(torn.load(ordering: .relaxed) == 0)
+        #expect(moves.load(ordering: .relaxed) == 6_000 && looks.load(ordering: .relaxed) > 10)
+        #expect(store.stringLength("log", at: now) == 6_000)
+    }
+
+    @Test("Two threads that name two shards in opposite orders see both writes of the other, or none")
+    func pairs() throws {
+        let store = store(shards: 2)
+        let keys = spread(store, 2)
+        for key in keys { try store.setString(key, "0", at: now) }
+        let now = now
+        let torn = Atomic<Int>(0)
+        let running = Atomic<Int>(2)
+        let writer: @Sendable ([SlowModel.Name]) -> Void = { order in
+            for _ in 0..<5_000 {
+                store.atomically(shards(store, order)) { held in
+                    for key in order { _ = try? held.increment(key, by: 1, at: now) }
+                }
+            }
+            running.subtract(1, ordering: .releasing)
+        }
+        let reader: @Sendable () -> Void = {
+            while running.load(ordering: .acquiring) > 0 {
+                let isWhole = store.atomically(shards(store, keys)) { held in
+                    held.string(keys[0], at: now) == held.string(keys[1], at: now)
+                }
+                if !isWhole { torn.add(1, ordering: .relaxed) }
+            }
+        }
+        onThreads([{ writer(keys) }, { writer(keys.reversed()) }, reader])
+        #expect(torn.load(ordering: .relaxed) == 0)
+        for key in keys { #expect(store.string(key, at: now) == "10000") }
     }
 }

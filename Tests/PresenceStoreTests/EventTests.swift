@@ -175,4 +175,73 @@ struct EventTests {
         #expect(try ends([.expired, .generic]).count == 3)
         #expect(KeyEvent.allCases.allSatisfy { !$0.kind.isEmpty })
     }
+
+    @Test("A presence tells what happens to its key as Redis does; its heartbeats tell nothing")
+    func presences() throws {
+        let store = store()
+        store.setKeyspaceInterest([.expired, .new, .generic, .string, .evicted])
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        let user: SlowModel.Name = "0f8fad5b-d9cb-469f-a165-70867728950e"
+        func told() -> [KeyEvent] {
+            var events: [StoreEvent] = []
+            reader.read(shard: 0, into: &events)
+            return events.compactMap { event in
+                guard case .keyspace(let event, .presence, user.bytes) = event else { return nil }
+                return event
+            }
+        }
+        try store.connect(user, session: "s", at: now)
+        #expect(told() == [.new])
+        store.beat(user, session: "s", isActive: true, at: now)
+        try store.connect(user, session: "t", at: now)
+        store.disconnect(user, session: "t", at: now)
+        #expect(told() == [])
+        try store.write(user, session: "r", RecordWrite(status: .online), at: now)
+        try store.write(user, session: "r", RecordWrite(status: .away, ttlMilliseconds: 9_000), at: now)
+        #expect(told() == [.set, .set, .expire])
+        try store.write(user, session: "r", RecordWrite(status: .offline), at: now)
+        #expect(told() == [.set], "a session of two has ended")
+        try store.write(user, session: "r", RecordWrite(status: .offline), at: now)
+        #expect(told() == [], "no session has ended")
+        _ = try store.expire(.presence, user.bytes.span, at: now.advanced(byMilliseconds: 5_000), now: now)
+        #expect(told() == [.expire])
+        store.advance(to: now.advanced(byMilliseconds: 5_010))
+        #expect(told() == [.expired])
+        let later = now.advanced(byMilliseconds: 6_000)
+        try store.write(user, session: "r", RecordWrite(status: .online, ttlMilliseconds: 9_000), at: later)
+        try store.write(user, session: "r", RecordWrite(status: .online, ttlMilliseconds: 0), at: later)
+        #expect(told() == [.new, .set, .expire, .deleted])
+        try store.write(user, session: "r", RecordWrite(status: .dnd), at: later)
+        store.removeAll(at: later)
+        #expect(told() == [.new, .set], "a flush names no key")
+    }
+
+    @Test("A user who is forgotten for room is told as evicted")
+    func evicted() throws {
+        let store = store(ring: 1 << 20)
+        store.setKeyspaceInterest(.evicted)
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        for number in 0..<2_000 {
+            let user = SlowModel.Name("user-\(number)")
+            try store.connect(user, session: "s", at: now)
+            store.remove(.presence, user, at: now)
+        }
+        store.advance(to: now.advanced(byMilliseconds: 400_000))
+        store.setMaxMemory(store.usedBytes)
+        let later = now.advanced(byMilliseconds: 400_000)
+        for number in 0..<200 {
+            try store.setString(.init("key-\(number)"), .init(String(repeating: "v", count: 100)), at: later)
+        }
+        var events: [StoreEvent] = []
+        while !reader.read(shard: 0, into: &events) {}
+        let forgotten = events.compactMap { event -> [UInt8]? in
+            guard case .keyspace(.evicted, .presence, let key) = event else { return nil }
+            return key
+        }
+        #expect(forgotten.count == Int(store.statistics().evictedUsers) && !forgotten.isEmpty)
+        #expect(Set(forgotten).count == forgotten.count)
+        #expect(forgotten.allSatisfy { store.describe($0.span, at: later) == nil })
+    }
 }

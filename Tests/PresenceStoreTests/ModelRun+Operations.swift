@@ -6,9 +6,10 @@ import PresenceTesting
 extension ModelRun {
     mutating func apply() throws(Difference) {
         let before = existing()
+        told = []
         let user = random.pick(users)
         let session = random.pick(sessions)
-        switch Int.random(in: 0..<40, using: &random) {
+        switch Int.random(in: 0..<44, using: &random) {
         case 0..<7: try connect(user, session)
         case 7..<15: try beat(user, session)
         case 15..<17: try beatMany()
@@ -26,20 +27,19 @@ extension ModelRun {
             return
         case 36: try expire(string: random.pick(keys))
         case 37: try remove(string: random.pick(keys))
-        case 38:
-            guard random.chance(oneIn: 8) else { return }
-            note("removeAll")
-            store.removeAll(at: now)
-            model.removeAll()
-            // As Redis: a flush of everything names no key.
-            return
+        case 38: try increment(random.pick(keys))
+        case 39: try append(random.pick(keys))
+        case 40: try read(string: random.pick(keys))
+        case 41: try persist(string: random.pick(keys))
+        case 42: try removeAll()
         default: break
         }
-        note(before, .deleted)
+        note(before, isFlush ? nil : .deleted)
+        isFlush = false
     }
 
     /// A step for the story that a difference tells; long names in short.
-    private mutating func note(_ text: String) {
+    mutating func note(_ text: String) {
         log.append(text.replacing(/([a-z])\1{20,}/) { "\($0.output.1)..." })
     }
 
@@ -70,6 +70,7 @@ extension ModelRun {
         try agree(found, expected, "sessions after connect")
         if expected != nil {
             known.insert(user)
+            touch(.presence, user)
             words[user, default: [:]][session] = given
         }
     }
@@ -78,6 +79,7 @@ extension ModelRun {
         let isActive = random.chance(oneIn: 3)
         note("beat \(user) \(session) active \(isActive)")
         let expected = model.beat(user, session: session, isActive: isActive)
+        if expected { touch(.presence, user) }
         try agree(store.beat(user, session: session, isActive: isActive, at: now), expected, "beat")
     }
 
@@ -94,7 +96,11 @@ extension ModelRun {
                 ranges.append(KeyRange(offset: bytes.count, length: name.bytes.count))
                 bytes += name.bytes
             }
-            if !model.beat(user, session: session, isActive: isActive) { expected.append(position) }
+            if model.beat(user, session: session, isActive: isActive) {
+                touch(.presence, user)
+            } else {
+                expected.append(position)
+            }
         }
         var unknown: [Int] = []
         store.beatAll(bytes.span, ranges.span, isActive: isActive, at: now) { unknown.append($0) }
@@ -105,17 +111,23 @@ extension ModelRun {
         let reason = random.pick([Reason.disconnect, .wsDisconnect, .leaseLost, .dropped])
         note("disconnect \(user) \(session) \(reason)")
         let expected = model.disconnect(user, session: session, reason: reason)
+        if expected { touch(.presence, user) }
         try agree(store.disconnect(user, session: session, reason: reason, at: now), expected, "disconnect")
     }
 
     private mutating func disconnectAll(_ user: Name) throws(Difference) {
         note("disconnect all of \(user)")
         let expected = model.exists(user: user)
+        if expected { touch(.presence, user) }
         model.setOffline(user)
         try agree(store.disconnectAll(user.bytes.span, at: now), expected, "disconnect all")
     }
 
     private mutating func write(_ user: Name, _ session: Name) throws(Difference) {
+        if random.chance(oneIn: 6) {
+            try writeOffline(user, session)
+            return
+        }
         let status = random.pick([Status.online, .idle, .away, .dnd])
         let activity: Timestamp? =
             random.chance(oneIn: 2)
@@ -131,21 +143,35 @@ extension ModelRun {
             isMet
             && model.setRecord(
                 user, session: session, status: status, lastSeen: activity, ttlMilliseconds: ttl, keepsTTL: keepsTTL)
+        let record = RecordWrite(
+            status: status, activity: activity, ttlMilliseconds: ttl, keepsTTL: keepsTTL, condition: condition)
+        let asksPrevious = random.chance(oneIn: 3)
+        let recordBefore = asksPrevious ? self.record(of: user) : nil
+        var previous: Name?
         var found = true
         do {
-            let record = RecordWrite(
-                status: status, activity: activity, ttlMilliseconds: ttl, keepsTTL: keepsTTL, condition: condition)
-            found = try store.write(
-                user, session: session, device: given.device, platform: given.platform, server: given.server, record,
-                at: now)
+            if asksPrevious {
+                found = try store.write(
+                    user, session: session, device: given.device, platform: given.platform, server: given.server,
+                    record, at: now
+                ) { previous = Name(Array(copying: $0)) }
+            } else {
+                found = try store.write(
+                    user, session: session, device: given.device, platform: given.platform, server: given.server,
+                    record, at: now)
+            }
         } catch .tooManySessions {
             found = false
         } catch {
             throw difference("\(error)")
         }
         try agree(found, expected, "write")
+        try agree(previous, recordBefore, "record before the write")
         guard expected else { return }
+        tell(.presence, user, .set)
+        if ttl != nil { tell(.presence, user, .expire) }
         known.insert(user)
+        touch(.presence, user)
         // What a record does not say of a session that lives stays as it was.
         let old = wasLive ? words[user]?[session] ?? Words() : Words()
         words[user, default: [:]][session] = Words(
@@ -154,10 +180,59 @@ extension ModelRun {
             server: given.server == "" ? old.server : given.server)
     }
 
+    /// A record that ends a session, or all; or one whose TTL is over, which ends the key.
+    private mutating func writeOffline(_ user: Name, _ session: Name) throws(Difference) {
+        let endsAll = random.chance(oneIn: 3)
+        let isOver = random.chance(oneIn: 4)
+        let condition = random.pick([StringSetOptions.Condition.always, .ifAbsent, .ifPresent])
+        note("write \(user) \(session) offline, all \(endsAll), over \(isOver), \(condition)")
+        let existed = model.exists(user: user)
+        if existed { touch(.presence, user) }
+        let isMet = condition == .always || existed == (condition == .ifPresent)
+        if isMet, isOver {
+            model.remove(user: user)
+        } else if isMet {
+            let hasEnded = model.setOffline(user, session: endsAll ? nil : session)
+            if (endsAll ? existed : hasEnded), model.exists(user: user) { tell(.presence, user, .set) }
+        }
+        do {
+            let record = RecordWrite(
+                status: isOver ? .online : .offline, ttlMilliseconds: isOver ? 0 : nil, condition: condition,
+                endsAllSessions: endsAll)
+            try agree(try store.write(user, session: session, record, at: now), isMet, "write of offline")
+        } catch let error as Difference {
+            throw error
+        } catch {
+            throw difference("\(error)")
+        }
+    }
+
+    /// What `GET` says of a user.
+    private func record(of user: Name) -> Name? {
+        var exists = false
+        let record = [UInt8](capacity: ShardedStore.maximumRecordBytes) { out in
+            exists = store.writeRecord(of: user.bytes.span, at: now, into: &out)
+        }
+        return exists ? Name(record) : nil
+    }
+
+    private mutating func removeAll() throws(Difference) {
+        guard random.chance(oneIn: 8) else { return }
+        note("removeAll")
+        store.removeAll(at: now)
+        model.removeAll()
+        for user in users { touch(.presence, user) }
+        for key in keys { touch(.string, key) }
+        // As Redis: a flush of everything names no key.
+        isFlush = true
+    }
+
     private mutating func expire(_ user: Name) throws(Difference) {
         let ttl = random.chance(oneIn: 6) ? -5 : Int64.random(in: 1...20_000, using: &random)
         note("expire \(user) \(ttl)")
         let expected = model.expire(user: user, ttlMilliseconds: ttl)
+        if expected { touch(.presence, user) }
+        if expected, ttl > 0 { tell(.presence, user, .expire) }
         do {
             let deadline = now.advanced(byMilliseconds: ttl)
             let found = try store.expire(.presence, user.bytes.span, at: deadline, now: now)
@@ -172,6 +247,7 @@ extension ModelRun {
     private mutating func remove(_ user: Name) throws(Difference) {
         note("remove \(user)")
         let expected = model.remove(user: user)
+        if expected { touch(.presence, user) }
         try agree(store.remove(.presence, user, at: now), expected, "remove")
     }
 
@@ -181,6 +257,7 @@ extension ModelRun {
         note("manual \(user) \(status as Any) until \(until as Any)")
         model.setManual(user, status, until: until)
         known.insert(user)
+        touch(.presence, user)
         do {
             try store.set(user.bytes.span, UserSettings(status: .some(status), until: until), at: now)
         } catch {
@@ -194,55 +271,11 @@ extension ModelRun {
         note("activity \(user) of \(text?.bytes.count ?? 0) until \(until as Any)")
         model.setActivity(user, text, until: until)
         known.insert(user)
+        touch(.presence, user)
         do {
             try store.set(user.bytes.span, UserSettings(activity: .some(text?.bytes), until: until), at: now)
         } catch {
             throw difference("\(error)")
         }
-    }
-
-    // MARK: Strings
-
-    private mutating func setString(_ key: Name) throws(Difference) {
-        let value = Name(random.bytes(random.pick([0...0, 1...40, 100...600, 1_900...3_000])))
-        let until = now.advanced(byMilliseconds: .random(in: -1...30_000, using: &random))
-        let expiry = random.pick([
-            (SlowModel.Expiry.none, StringSetOptions.Expiry.none), (.keep, .keep), (.at(until), .at(until)),
-        ])
-        let condition = random.pick([
-            (SlowModel.Condition.always, StringSetOptions.Condition.always), (.always, .always),
-            (.ifAbsent, .ifAbsent), (.ifPresent, .ifPresent),
-        ])
-        note("set \(key) to \(value.bytes.count) bytes \(expiry.1) \(condition.1)")
-        let expected = model.set(string: key, to: value, expiry: expiry.0, condition: condition.0)
-        do {
-            let options = StringSetOptions(expiry: expiry.1, condition: condition.1)
-            let found = try store.setString(key, value, options, at: now)
-            try agree(found, expected, "set")
-        } catch let error as Difference {
-            throw error
-        } catch {
-            throw difference("\(error)")
-        }
-    }
-
-    private mutating func expire(string key: Name) throws(Difference) {
-        let until = now.advanced(byMilliseconds: .random(in: -1...30_000, using: &random))
-        note("expire string \(key) at \(until)")
-        let expected = model.expire(string: key, at: until)
-        do {
-            let found = try store.expire(.string, key.bytes.span, at: until, now: now)
-            try agree(found, expected, "expire of a string")
-        } catch let error as Difference {
-            throw error
-        } catch {
-            throw difference("\(error)")
-        }
-    }
-
-    private mutating func remove(string key: Name) throws(Difference) {
-        note("remove string \(key)")
-        let expected = model.remove(string: key)
-        try agree(store.remove(.string, key, at: now), expected, "remove of a string")
     }
 }

@@ -47,11 +47,18 @@ struct ModelRun {
     var words: [Name: [Name: Words]] = [:]
     var log: [String] = []
     var step = 0
+    /// What the operation under way tells of keys, beside their coming and going.
+    var told: [(Key, KeyEvent)] = []
+    /// Whether the operation under way ends keys of which nobody is told.
+    var isFlush = false
+    /// Keys that were written since they were looked at.
+    var touched: Set<Key> = []
+    var looks: [Key: Look] = [:]
 
     private var expected: [Name: [SlowModel.Event]] = [:]
     private var heard: [Name: [SlowModel.Event]] = [:]
     private var lastVersion: [Name: Stamp] = [:]
-    var expectedKeyEvents: [Key: [KeyEvent]] = [:]
+    private var expectedKeyEvents: [Key: [KeyEvent]] = [:]
     private var heardKeyEvents: [Key: [KeyEvent]] = [:]
 
     struct Key: Hashable {
@@ -81,7 +88,7 @@ struct ModelRun {
         configuration.changeRingBytes = 16_384
         configuration.clock = TestClock(plan.start)
         store = ShardedStore(configuration)
-        store.setKeyspaceInterest([.expired, .generic])
+        store.setKeyspaceInterest([.expired, .new, .generic, .string, .evicted])
         reader = store.makeReader { _ in }
         users = [
             "alice", "0f8fad5b-d9cb-469f-a165-70867728950e", Name([1, 255, 64]), "",
@@ -104,10 +111,12 @@ struct ModelRun {
             try hear()
             if plan.isLate {
                 if random.chance(oneIn: 2) { try compareOne(random.pick(users)) }
+                if random.chance(oneIn: 3) { try lookAgain(randomKey()) }
                 if random.chance(oneIn: 60) { store.advance(to: now, budget: random.pick([1, 8, .max])) }
             } else {
                 for user in users { try compare(user) }
                 for key in keys { try compare(string: key) }
+                for _ in 0..<3 { try lookAgain(randomKey()) }
             }
             try hear()
             try passTime()
@@ -279,6 +288,11 @@ struct ModelRun {
         try agree(store.timeToLive(.string, key.bytes.span, at: now), expected, "TTL of string \(key)")
     }
 
+    private mutating func randomKey() -> Key {
+        random.chance(oneIn: 3)
+            ? Key(kind: .string, name: random.pick(keys)) : Key(kind: .presence, name: random.pick(users))
+    }
+
     // MARK: Events
 
     /// The keys that exist for the model.
@@ -287,10 +301,24 @@ struct ModelRun {
         return Set(present + keys.filter { model.exists(string: $0) }.map { Key(kind: .string, name: $0) })
     }
 
-    /// Keys that existed `before` and do not now went by `event`.
-    mutating func note(_ before: Set<Key>, _ event: KeyEvent) {
-        for key in before.subtracting(existing()) { expectedKeyEvents[key, default: []].append(event) }
+    /// Keys that did not exist `before` are new; then comes what the operation told; keys that do not exist any more went by `end`, of which nobody
+    /// is told if it is nil.
+    mutating func note(_ before: Set<Key>, _ end: KeyEvent?) {
+        let after = existing()
+        for key in after.subtracting(before) { expectedKeyEvents[key, default: []].append(.new) }
+        for (key, event) in told { expectedKeyEvents[key, default: []].append(event) }
+        told = []
+        guard let end else { return }
+        for key in before.subtracting(after) { expectedKeyEvents[key, default: []].append(end) }
     }
+
+    /// The operation under way tells of this.
+    mutating func tell(_ kind: KeyKind, _ name: Name, _ event: KeyEvent) {
+        told.append((Key(kind: kind, name: name), event))
+    }
+
+    /// The operation under way writes this key.
+    mutating func touch(_ kind: KeyKind, _ name: Name) { touched.insert(Key(kind: kind, name: name)) }
 
     private mutating func hear() throws(Difference) {
         for event in model.takeEvents() { expected[event.user, default: []].append(event) }
@@ -301,7 +329,6 @@ struct ModelRun {
         for event in events {
             switch event {
             case .missed(let count): throw difference("missed \(count) events")
-            case .keyspace(.expire, _, _): continue
             case .keyspace(let event, let kind, let key):
                 heardKeyEvents[Key(kind: kind, name: Name(key)), default: []].append(event)
             case .status(let change):

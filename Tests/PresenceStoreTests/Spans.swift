@@ -37,6 +37,16 @@ extension ShardedStore {
     }
 
     @discardableResult
+    func write(
+        _ user: SlowModel.Name, session: SlowModel.Name, device: SlowModel.Name = "", platform: SlowModel.Name = "",
+        server: SlowModel.Name = "", _ record: RecordWrite, at now: Timestamp, previous: (Span<UInt8>) -> Void
+    ) throws(StoreError) -> Bool {
+        try write(
+            user.bytes.span, session: session.bytes.span, device: device.bytes.span, platform: platform.bytes.span,
+            server: server.bytes.span, record, at: now, previous: previous)
+    }
+
+    @discardableResult
     func setString(
         _ key: SlowModel.Name, _ value: SlowModel.Name, _ options: StringSetOptions = StringSetOptions(),
         at now: Timestamp
@@ -48,6 +58,47 @@ extension ShardedStore {
         var value: SlowModel.Name?
         let isFound = getString(key.bytes.span, at: now) { span in value = SlowModel.Name(Array(copying: span)) }
         return isFound ? value : nil
+    }
+
+    @discardableResult
+    func increment(_ key: SlowModel.Name, by step: Int64, at now: Timestamp) throws(StoreError) -> Int64 {
+        try increment(key.bytes.span, by: step, at: now)
+    }
+
+    @discardableResult
+    func append(
+        _ key: SlowModel.Name, _ more: SlowModel.Name, maximumLength: Int = .max, at now: Timestamp
+    ) throws(StoreError) -> Int {
+        try append(key.bytes.span, more.bytes.span, maximumLength: maximumLength, at: now)
+    }
+
+    func string(
+        _ key: SlowModel.Name, changing change: StringExpiryChange, at now: Timestamp
+    ) -> SlowModel.Name? {
+        var value: SlowModel.Name?
+        let isFound = getString(key.bytes.span, changing: change, at: now) {
+            value = SlowModel.Name(Array(copying: $0))
+        }
+        return isFound ? value : nil
+    }
+
+    func takeString(_ key: SlowModel.Name, at now: Timestamp) -> SlowModel.Name? {
+        var value: SlowModel.Name?
+        let isFound = takeString(key.bytes.span, at: now) { value = SlowModel.Name(Array(copying: $0)) }
+        return isFound ? value : nil
+    }
+
+    func stringLength(_ key: SlowModel.Name, at now: Timestamp) -> Int? { stringLength(key.bytes.span, at: now) }
+
+    @discardableResult
+    func persistString(_ key: SlowModel.Name, at now: Timestamp) -> Bool { persistString(key.bytes.span, at: now) }
+
+    func memoryUsage(_ kind: KeyKind, _ key: SlowModel.Name, at now: Timestamp) -> Int? {
+        memoryUsage(kind, key.bytes.span, at: now)
+    }
+
+    func fingerprint(of kind: KeyKind, _ key: SlowModel.Name, at now: Timestamp) -> UInt64 {
+        fingerprint(of: kind, key.bytes.span, at: now)
     }
 
     func status(of user: SlowModel.Name, at now: Timestamp) -> Status { status(of: user.bytes.span, at: now) }

@@ -24,29 +24,6 @@ struct ThreadTests {
         return ShardedStore(configuration)
     }
 
-    /// Runs each of the bodies on a thread of its own and waits for all.
-    private func onThreads(_ bodies: [@Sendable () -> Void]) {
-        final class Body {
-            let run: @Sendable () -> Void
-            init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-        }
-        var threads: [pthread_t] = []
-        for body in bodies {
-            var thread = pthread_t()
-            let context = Unmanaged.passRetained(Body(body)).toOpaque()
-            let result = pthread_create(
-                &thread, nil,
-                { context in
-                    guard let context else { return nil }
-                    Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
-                    return nil
-                }, context)
-            precondition(result == 0, "no thread")
-            threads.append(thread)
-        }
-        for thread in threads { pthread_join(thread, nil) }
-    }
-
     private static func seconds() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
