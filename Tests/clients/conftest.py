@@ -3,7 +3,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from harness import BINARY, REDIS_BENCHMARK, REDIS_CLI, Server
+from harness import BINARY, NODE, NODE_MODULES, REDIS_BENCHMARK, REDIS_CLI, Server
 
 
 def pytest_sessionstart(session):
@@ -12,6 +12,8 @@ def pytest_sessionstart(session):
         pytest.exit(f"{BINARY} is not there: make test builds it", returncode=2)
     if not (REDIS_CLI and REDIS_BENCHMARK):
         pytest.exit("redis-cli or redis-benchmark is not there: make setup-tests installs them", returncode=2)
+    if not (NODE and (NODE_MODULES / "redis").is_dir()):
+        pytest.exit("Debian's nodejs or node-redis is not there: make setup-tests installs them", returncode=2)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("PRESENCED_BINARY", ROOT / ".build/debug/presenced"))
 REDIS_CLI = shutil.which("redis-cli")
 REDIS_BENCHMARK = shutil.which("redis-benchmark")
+NODE = shutil.which("node")
+# Where Debian's packages for Node.js are.
+NODE_MODULES = pathlib.Path("/usr/share/nodejs")
 
 # What a busy machine may add to any time that a test measures, in seconds.
 SLACK = 0.4
@@ -26,14 +29,14 @@ def free_port():
 
 
 class Server:
-    """One presenced on a free port of the loopback interface, with its log in a file."""
+    """One presenced on a free port of the loopback interface, or on the one that its settings name, with its log in a file."""
 
-    def __init__(self, *settings, host="127.0.0.1"):
+    def __init__(self, *settings, host="127.0.0.1", port=None):
         self.host = host
-        self.port = free_port()
+        self.port = port or free_port()
         self.log_file = tempfile.NamedTemporaryFile(prefix="presenced-test-", suffix=".log")
         self.process = subprocess.Popen(
-            [BINARY, "--port", str(self.port), *map(str, settings)],
+            [BINARY, *([] if port else ["--port", str(self.port)]), *map(str, settings)],
             stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=self.log_file)
         self._wait_until_it_serves()
 
