@@ -8,7 +8,8 @@ extension ClientCommands {
     ) {
         var holdsReads = true
         guard request.argumentCount <= 4 else {
-            reply.error("ERR unknown subcommand or wrong number of arguments for 'pause'. Try CLIENT HELP.")
+            let name = Text.string(bytes, request.argument(1))
+            reply.error("ERR unknown subcommand or wrong number of arguments for '\(name)'. Try CLIENT HELP.")
             return
         }
         if request.argumentCount == 4 {

@@ -217,9 +217,6 @@ enum Text {
 
     /// A copy of the bytes in `range`.
     static func array(_ bytes: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
-        var copy: [UInt8] = []
-        copy.reserveCapacity(range.count)
-        for index in range { copy.append(bytes[index]) }
-        return copy
+        [UInt8](copying: bytes.extracting(range))
     }
 }

@@ -57,7 +57,6 @@ enum ConnectionCommands {
             version = known
         }
         // As Redis: one option after the other, so that the first that is wrong is the one that is told.
-        var name: Range<Int>?
         var index = 2
         while index < request.argumentCount {
             let option = Word(bytes, request.argument(index))
@@ -72,7 +71,7 @@ enum ConnectionCommands {
                     reply.error(nameError)
                     return
                 }
-                name = request.argument(index + 1)
+                client.name = Text.array(bytes, request.argument(index + 1))
                 index += 2
             } else {
                 reply.error(
@@ -82,12 +81,11 @@ enum ConnectionCommands {
         }
         guard client.isAuthenticated else {
             reply.error(
-                "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> "
+                "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> "
                     + "<pass> option can be used to authenticate the client and select the RESP protocol version at the same "
                     + "time")
             return
         }
-        if let name { client.name = Text.array(bytes, name) }
         client.version = version
         reply.version = version
         describeServer(loop, client, &reply)
@@ -199,6 +197,10 @@ enum ConnectionCommands {
     ) {
         guard let index = Numbers.integer(bytes, request.argument(1)) else {
             reply.error("ERR value is not an integer or out of range")
+            return
+        }
+        guard Int32(exactly: index) != nil else {
+            reply.error("ERR value is out of range, value must between -2147483648 and 2147483647")
             return
         }
         guard index == 0 else {

@@ -44,7 +44,8 @@ enum SlowLogCommands {
         _ reply: inout ReplyBuffer
     ) {
         guard request.argumentCount <= 3 else {
-            reply.error("ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.")
+            let name = Text.string(bytes, request.argument(1))
+            reply.error("ERR unknown subcommand or wrong number of arguments for '\(name)'. Try SLOWLOG HELP.")
             return
         }
         var count: Int64 = 10

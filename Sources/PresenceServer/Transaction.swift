@@ -25,7 +25,7 @@ struct Transaction {
         for index in 0..<request.argumentCount {
             let range = request.argument(index)
             line(UInt8(ascii: "$"), range.count)
-            source.extracting(range).withUnsafeBytes { bytes.append(contentsOf: $0) }
+            bytes.append(copying: source.extracting(range))
             bytes.append(13)
             bytes.append(10)
         }

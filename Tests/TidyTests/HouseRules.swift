@@ -40,6 +40,7 @@ enum HouseRules {
         "Sources/PresenceStore/Shard*.swift",
         "Sources/PresenceRESP/RequestReader.swift",
         "Sources/PresenceRESP/ArgumentTable.swift",
+        "Sources/PresenceRESP/Copies.swift",
         "Sources/PresenceRESP/ReplyBuffer.swift",
         "Sources/PresenceServer/ClientHandler.swift",
         "Sources/PresenceTLS/SharedKeyTable.swift",
