@@ -61,7 +61,7 @@ let server: [Target] = [
     .target(
         name: "PresenceMigration",
         dependencies: [
-            "Presence",
+            "Presence", "PresenceTLS",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
         ]

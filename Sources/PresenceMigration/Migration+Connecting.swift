@@ -35,16 +35,25 @@ extension Migration {
         _ url: RedisURL, _ side: MigrationError.Side, heard: @escaping @Sendable (Reply) -> Void = { _ in }
     ) async throws(MigrationError) -> RedisWire {
         let wire = try await dialer.dial(url, side, heard: heard)
+        /// The reply to a command that the server has no reason not to answer.
+        func answer(_ requests: Requests) async throws(MigrationError) -> Reply {
+            do throws(MigrationError) {
+                return try await wire.exchange(requests)[0]
+            } catch {
+                guard case .lost(_, let why) = error, !url.usesTLS else { throw error }
+                throw .unreachable(side, "\(url)", "\(why) (if it speaks TLS, its URL begins with rediss://)")
+            }
+        }
         do throws(MigrationError) {
             if let password = url.password {
                 let words = ["AUTH"] + (url.user.map { [$0] } ?? []) + [password]
                 var requests = Requests()
                 requests.add(words.map { [UInt8]($0) })
-                if case .error(let text) = try await wire.exchange(requests)[0] {
+                if case .error(let text) = try await answer(requests) {
                     throw .passwordRefused(side, "\(url)", text)
                 }
             }
-            let reply = try await wire.exchange(Requests("SELECT", "\(url.database)"))[0]
+            let reply = try await answer(Requests("SELECT", "\(url.database)"))
             if case .error(let text) = reply {
                 switch reply.errorCode {
                 case "NOAUTH": throw .passwordMissing(side, "\(url)")

@@ -17,7 +17,7 @@ package final class Migration: Sendable {
     let names: KeyNames
     let now: @Sendable () -> Timestamp
     let say: @Sendable (MigrationNotice) -> Void
-    let dialer = MigrationDialer()
+    let dialer: MigrationDialer
     let inbox = ChangeInbox()
     private let isStopped = Atomic(false)
 
@@ -32,6 +32,7 @@ package final class Migration: Sendable {
         self.options = options
         self.now = now
         self.say = say
+        dialer = MigrationDialer(tls: options.tls)
         names = try KeyNames(pattern: options.pattern, prefix: options.keyPrefix)
     }
 
@@ -120,7 +121,7 @@ package final class Migration: Sendable {
                 guard let pause = work.backoff.next() else {
                     throw .gaveUp(attempts: work.backoff.attempts, last: error.description)
                 }
-                if case .lost = error { work.counts.losses += 1 }
+                if case .unreachable = error {} else { work.counts.losses += 1 }
                 say(.event("\(error); connecting again in \(pause) ms"))
                 await waitOut(pause)
             }

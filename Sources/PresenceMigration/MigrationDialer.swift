@@ -1,12 +1,19 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import PresenceTLS
 
 /// Opens connections to servers of the Redis protocol. The one file of this target that touches sockets and timers.
 final class MigrationDialer: Sendable {
     private static let connectTimeout = TimeAmount.seconds(5)
 
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let tls: TLSFiles
+    private let buffers = TLSBuffers()
+
+    init(tls: TLSFiles) {
+        self.tls = tls
+    }
 
     /// Connects.
     ///
@@ -17,12 +24,19 @@ final class MigrationDialer: Sendable {
     ) async throws(MigrationError) -> RedisWire {
         do {
             let loop = group.next()
+            let context = url.usesTLS ? try TLSContext(configuration) : nil
             let channel = try await ClientBootstrap(group: loop)
                 .connectTimeout(Self.connectTimeout)
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .channelOption(.socketOption(.so_keepalive), value: 1)
-                .channelInitializer { channel in
+                .channelInitializer { [buffers] channel in
                     channel.eventLoop.makeCompletedFuture {
+                        if let context {
+                            var options = TLSHandler.Options()
+                            options.serverName = url.host
+                            let handler = try TLSHandler(context: context, buffers: buffers, options: options)
+                            try channel.pipeline.syncOperations.addHandler(handler)
+                        }
                         try channel.pipeline.syncOperations.addHandler(WireHandler(side: side, heard: heard))
                     }
                 }
@@ -31,6 +45,16 @@ final class MigrationDialer: Sendable {
         } catch {
             throw .unreachable(side, "\(url)", Self.reason(error))
         }
+    }
+
+    private var configuration: TLSConfiguration {
+        var configuration = TLSConfiguration(role: .client)
+        configuration.authorityFile = tls.authorityFile
+        configuration.certificateFile = tls.certificateFile
+        configuration.keyFile = tls.keyFile
+        configuration.verifiesServer = tls.verifiesServer
+        configuration.trustsSystemAuthorities = true
+        return configuration
     }
 
     /// Waits until the bell rings, or so many milliseconds have passed.
@@ -51,6 +75,7 @@ final class MigrationDialer: Sendable {
             if let attempt = error.connectionErrors.last { return reason(attempt.error) }
             return "its name is not known"
         case let error as IOError: return error.systemText
+        case let error as TLSError: return error.description
         case ChannelError.connectTimeout: return "it does not answer"
         default: return "\(error)"
         }
@@ -77,11 +102,11 @@ final class RedisWire: Sendable {
         guard requests.count > 0 else { return [] }
         let promise = channel.eventLoop.makePromise(of: [Reply].self)
         channel.writeAndFlush(WireHandler.Order(requests: requests, promise: promise))
-            .whenFailure { promise.fail(MigrationError.lost(self.side, "\($0)")) }
+            .whenFailure { promise.fail(MigrationError(self.side, $0)) }
         do {
             return try await promise.futureResult.get()
         } catch {
-            throw error as? MigrationError ?? .lost(side, "\(error)")
+            throw error as? MigrationError ?? MigrationError(side, error)
         }
     }
 
@@ -138,7 +163,14 @@ private final class WireHandler: ChannelDuplexHandler {
         do {
             while let reply = try reader.next() { take(reply) }
         } catch {
-            finish(.lost(side, "it does not speak the Redis protocol: \(error)"))
+            // What a TLS server says to somebody who does not speak TLS.
+            let isTLS = error == .unexpected(0x15)
+            finish(
+                .lost(
+                    side,
+                    isTLS
+                        ? "it speaks TLS: its URL begins with rediss://"
+                        : "it does not speak the Redis protocol: \(error)"))
             context.close(promise: nil)
         }
     }
@@ -161,7 +193,7 @@ private final class WireHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        finish(.lost(side, (error as? IOError)?.systemText ?? "\(error)"))
+        finish(MigrationError(side, error))
         context.close(promise: nil)
     }
 
@@ -175,6 +207,18 @@ private final class WireHandler: ChannelDuplexHandler {
         if let order {
             self.order = nil
             order.promise.fail(end ?? error)
+        }
+    }
+}
+
+extension MigrationError {
+    /// What NIO or TLS says of a connection that ended.
+    fileprivate init(_ side: Side, _ error: any Error) {
+        switch error {
+        case let error as TLSError: self = .tls(side, error.description)
+        case let error as IOError: self = .lost(side, error.systemText)
+        case is ChannelError: self = .lost(side, "it was closed")
+        default: self = .lost(side, "\(error)")
         }
     }
 }

@@ -9,6 +9,8 @@ package enum MigrationError: Error, Hashable, Sendable, CustomStringConvertible 
     case badURL(String, String)
     case badPattern(String)
     case unreachable(Side, String, String)
+    /// TLS was not agreed upon, or broke.
+    case tls(Side, String)
     /// A password is asked for, and none was given.
     case passwordMissing(Side, String)
     case passwordRefused(Side, String, String)
@@ -26,7 +28,7 @@ package enum MigrationError: Error, Hashable, Sendable, CustomStringConvertible 
     /// Whether to connect again helps.
     var isLoss: Bool {
         switch self {
-        case .lost, .unreachable: true
+        case .lost, .unreachable, .tls: true
         default: false
         }
     }
@@ -40,6 +42,9 @@ package enum MigrationError: Error, Hashable, Sendable, CustomStringConvertible 
                 + "name what stands before the ids with --key-prefix"
         case .unreachable(let side, let url, let why):
             "the \(side.rawValue) \(url) is not reached: \(why). Is it running, and is this its address?"
+        case .tls(let side, let why):
+            "the connection to the \(side.rawValue) by TLS failed: \(why). --tls-ca-cert-file names who signed its "
+                + "certificate, --tls-cert-file and --tls-key-file what to show it; redis:// is for plain text"
         case .passwordMissing(let side, let url):
             "the \(side.rawValue) \(url) asks for a password: put it into the URL, redis://:PASSWORD@host:port "
                 + "(with a user: redis://USER:PASSWORD@host:port)"

@@ -1,3 +1,16 @@
+/// Whom to trust, and what to show, where TLS is spoken.
+package struct TLSFiles: Hashable, Sendable {
+    /// The authorities whose servers are trusted, besides the system's, PEM; empty for the system's alone.
+    package var authorityFile = ""
+    /// The client's certificate and its private key, PEM; empty for none.
+    package var certificateFile = ""
+    package var keyFile = ""
+    /// Whether the server's certificate and name are verified.
+    package var verifiesServer = true
+
+    package init() {}
+}
+
 /// What to copy, from where to where, and how.
 package struct MigrationOptions: Sendable {
     /// Where the presences are now.
@@ -18,6 +31,8 @@ package struct MigrationOptions: Sendable {
     package var retries = 10
     /// How often a line says how far it is, in milliseconds.
     package var progressMilliseconds: Int64 = 5_000
+    /// For servers whose URL begins with `rediss://`.
+    package var tls = TLSFiles()
     /// Reads a duration as the target's settings spell it, in milliseconds.
     package var readDuration: @Sendable (String) -> Int?
 

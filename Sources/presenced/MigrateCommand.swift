@@ -41,6 +41,20 @@ struct MigrateCommand: AsyncParsableCommand {
     @Option(help: "How often in a row to try to connect again after a connection was lost.")
     var retries = 10
 
+    @Option(
+        name: .customLong("tls-ca-cert-file"),
+        help: "Of rediss://: the authorities, PEM, that are trusted besides the system's.")
+    var authorityFile = ""
+
+    @Option(name: .customLong("tls-cert-file"), help: "Of rediss://: a certificate to show, PEM.")
+    var certificateFile = ""
+
+    @Option(name: .customLong("tls-key-file"), help: "Of rediss://: its private key, PEM.")
+    var keyFile = ""
+
+    @Flag(name: .customLong("tls-insecure"), help: "Of rediss://: trust whoever answers.")
+    var trustsAnybody = false
+
     func validate() throws {
         guard (0...10_000_000).contains(rate) else { throw ValidationError("--rate is 0 to 10000000 keys a second") }
         guard (0...1_000_000).contains(retries) else { throw ValidationError("--retries is 0 to 1000000") }
@@ -57,6 +71,10 @@ struct MigrateCommand: AsyncParsableCommand {
             options.isFollowing = !once
             options.setsNotifications = setNotifications
             options.retries = retries
+            options.tls.authorityFile = authorityFile
+            options.tls.certificateFile = certificateFile
+            options.tls.keyFile = keyFile
+            options.tls.verifiesServer = !trustsAnybody
             let screen = MigrationScreen(isTerminal: isatty(STDERR_FILENO) == 1)
             options.progressMilliseconds = screen.progressMilliseconds
             let clock = SystemClock()

@@ -56,11 +56,11 @@ struct MigrationReportTests {
             .badURL("x", "y"), .badPattern("*"), .unreachable(.source, "u", "w"), .passwordMissing(.target, "u"),
             .passwordRefused(.source, "u", "r"), .notPresenced("u"), .sameServer("u"), .notFollowed("u"),
             .notificationsMissing(current: "", needed: "KA"), .refused(.source, "SCAN", "r"), .lost(.target, "w"),
-            .gaveUp(attempts: 3, last: "l"),
+            .gaveUp(attempts: 3, last: "l"), .tls(.source, "w"),
         ]
         for error in errors {
             #expect(!error.description.contains("\n") && error.description.count > 10)
         }
-        #expect(errors.filter(\.isLoss).count == 2)
+        #expect(errors.filter(\.isLoss).count == 3)
     }
 }

@@ -18,10 +18,11 @@ enum HouseRules {
         "PresenceServer": [
             "Presence", "PresenceRESP", "PresenceStore", "Logging", "NIOCore", "NIOPosix", "Synchronization",
         ],
-        "PresenceMigration": ["Presence", "NIOCore", "NIOPosix", "Synchronization"] + cLibrary,
+        "PresenceMigration": ["Presence", "PresenceTLS", "NIOCore", "NIOPosix", "Synchronization"] + cLibrary,
         "presenced": [
-            "Presence", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS", "CJemalloc", "ArgumentParser", "Logging",
-            "NIOCore", "NIOPosix", "ServiceLifecycle", "UnixSignals", "Synchronization", "Foundation",
+            "Presence", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS", "CJemalloc",
+            "ArgumentParser", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "UnixSignals", "Synchronization",
+            "Foundation",
         ] + cLibrary,
     ]
 

@@ -16,9 +16,10 @@ import pytest
 import redis
 
 from differential import RedisServer
-from harness import BINARY, eventually, free_port
+from harness import BINARY, Server, eventually, free_port
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from tls import SecureServer, file, settings
 
 PREFIX = "presence:user:"
 LETTERS = "Kg$hxe"
@@ -494,8 +495,6 @@ def test_a_killed_target_that_comes_back_gets_everything_again(source, old, clie
 
 
 def test_a_target_that_stays_away_ends_it_with_a_line_and_the_summary(source, old, migrate):
-    from harness import Server
-
     target = Server()
     put(old, "ann")
     migration = migrate(source, target, "--retries", 3).follows()
@@ -586,3 +585,50 @@ def test_a_presenced_is_copied_once_but_not_followed(start, client_of):
     assert ended.returncode == 1 and "--once" in ended.stderr and "heartbeats" in ended.stderr
     assert run(url(source), "--to", url(target), "--once").returncode == 0
     assert (status(new, "ann"), sessions(new, "ann")) == ("dnd", ["s-1"])
+
+
+# TLS.
+
+
+@pytest.fixture
+def secure_source():
+    port = free_port()
+    server = RedisServer("--notify-keyspace-events", LETTERS, *map(str, settings(port=port, auth="yes")))
+    server.url = f"rediss://{server.host}:{port}"
+    yield server
+    server.stop()
+
+
+def test_both_servers_may_speak_tls(secure_source, client_of, migrate):
+    target = SecureServer(auth="yes")
+    try:
+        put(client_of(secure_source), "ann", status="dnd")
+        to = f"rediss://{target.host}:{target.tls_port}"
+        files = ("--tls-ca-cert-file", file("ca.pem"), "--tls-cert-file", file("client.pem"), "--tls-key-file", file("client-key.pem"))
+        migration = migrate(secure_source.url, to, *files).follows()
+        new = client_of(target)
+        assert status(new, "ann") == "dnd"
+        put(client_of(secure_source), "bob", status="dnd")
+        eventually(lambda: status(new, "bob") == "dnd")
+        assert migration.stop() == 0
+        assert run(secure_source.url, "--to", to, "--once", "--tls-insecure", *files[2:]).returncode == 0
+    finally:
+        assert target.stop() == 0, target.log
+
+
+def test_a_tls_server_that_is_not_trusted_or_wants_a_certificate_is_one_line(secure_source, target):
+    for words, reason in [((), "certificate"), (("--tls-ca-cert-file", file("ca.pem")), "certificate")]:
+        ended = run(secure_source.url, "--to", url(target), *words)
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert len(ended.stderr.splitlines()) == 1
+        assert "TLS" in ended.stderr and reason in ended.stderr and "--tls-ca-cert-file" in ended.stderr
+    ended = run(secure_source.url, "--to", url(target), "--tls-ca-cert-file", "/nowhere/ca.pem")
+    assert ended.returncode == 1 and "/nowhere/ca.pem" in ended.stderr
+
+
+def test_plain_text_and_tls_are_told_apart(secure_source, target, source):
+    plain = f"redis://{source.host}:{source.port}"
+    ended = run(secure_source.url.replace("rediss", "redis"), "--to", url(target))
+    assert ended.returncode == 1 and "rediss://" in ended.stderr and len(ended.stderr.splitlines()) == 1
+    ended = run(plain.replace("redis", "rediss"), "--to", url(target))
+    assert ended.returncode == 1 and "redis:// is for plain text" in ended.stderr and len(ended.stderr.splitlines()) == 1
