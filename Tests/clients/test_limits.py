@@ -205,7 +205,7 @@ class TestDescriptors:
             name = "%s:%d" % deaf.getsockname()
             line = {"omem": "0"}
             while line["omem"] == "0":
-                deaf.sendall(encode("ECHO", "x" * 30_000))
+                deaf.sendall(encode("ECHO", "x" * 8_000))
                 time.sleep(0.002)
                 line = next(line for line in client.client_list() if line["addr"] == name)
             assert "c" not in line["flags"]

@@ -282,6 +282,21 @@ def test_timeout_closes_silent_connections_and_no_subscribers(start, connect):
         assert not subscriber.is_closed()
 
 
+@effect("slowlog-log-slower-than", "slowlog-max-len")
+def test_slowlog_settings_say_what_is_kept_and_how_much(client):
+    client.config_set("slowlog-log-slower-than", 0)
+    client.slowlog_reset()
+    for _ in range(5):
+        client.ping()
+    assert client.slowlog_len() >= 5
+    client.config_set("slowlog-max-len", 2)
+    assert client.slowlog_len() == 2
+    client.config_set("slowlog-log-slower-than", -1)
+    client.slowlog_reset()
+    client.ping()
+    assert client.slowlog_len() == 0
+
+
 @effect("loglevel")
 def test_loglevel_holds_at_once(start, connect):
     server = start("--loglevel", "nothing")
