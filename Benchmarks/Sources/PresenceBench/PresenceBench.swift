@@ -12,7 +12,7 @@ struct PresenceBench: ParsableCommand {
             """,
         subcommands: [
             AllCommand.self, StoreCommand.self, InstructionsCommand.self, CountCommand.self, HeartbeatCommand.self,
-            LatenessCommand.self, MemoryCommand.self,
+            LatenessCommand.self, MemoryCommand.self, IdleCommand.self,
         ]
     )
 }
@@ -20,7 +20,7 @@ struct PresenceBench: ParsableCommand {
 /// Everything, one part after the other.
 struct AllCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "all", abstract: "All of the parts below; about 6 minutes on 2 cores.")
+        commandName: "all", abstract: "All of the parts below; about 8 minutes on 2 cores.")
 
     @OptionGroup var servers: ServerOptions
 
@@ -31,6 +31,7 @@ struct AllCommand: ParsableCommand {
             try HeartbeatCommand.measure(servers, users: 100_000, rounds: 3, seconds: 2),
             try LatenessCommand.measure(servers, due: 100_000, alive: 900_000, window: 5),
             try MemoryCommand.measure(servers, users: 500_000),
+            try IdleCommand.measure(servers, connections: 10_000, seconds: 20),
         ]
         print()
         for table in tables { print(table.text) }
