@@ -28,7 +28,7 @@ struct ConnectionFuzzTests {
     @Test("each conversation of the corpus, whole and byte by byte", arguments: try Corpus.read())
     func corpus(_ conversation: Corpus) throws {
         for step in [conversation.bytes.count, 1, 7] {
-            let server = try EmbeddedServer(isManual: step != 7)
+            let server = EmbeddedServer(isManual: step != 7)
             let client = try server.connectClient()
             for start in stride(from: 0, to: conversation.bytes.count, by: step) {
                 try client.send(Array(conversation.bytes[start..<min(start + step, conversation.bytes.count)]))
