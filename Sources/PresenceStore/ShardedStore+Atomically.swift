@@ -22,8 +22,9 @@ extension ShardedStore {
     /// The locks are taken in ascending order, so that two callers can never wait for each other, and all are held until `body` ends; then readers
     /// are woken in the order in which things were told them.
     ///
-    /// - Precondition: `body` works on keys of these shards only and through the store that it is given only; this one would wait for itself. The
-    ///   given store is of no use once `body` has ended. Inside `body`, another `atomically` of the given store runs as a part of it.
+    /// - Precondition: the shards are this store's. `body` works on keys of these shards only, and through the store that it is given only: this one
+    ///   would wait for itself. The given store is of no use once `body` has ended. Inside `body`, another `atomically` of the given store runs as a
+    ///   part of it.
     /// - Complexity: one lock a shard and one allocation, beside what `body` does: keep it short, all users of these shards wait.
     public func atomically<Result, Failure: Error>(
         _ shards: ShardSet, _ body: (ShardedStore) throws(Failure) -> Result
@@ -39,6 +40,7 @@ extension ShardedStore {
         _ body: (ShardedStore) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         guard let shard = shards.first(from: start) else { return try body(held) }
+        precondition(shard < shardCount, "the shards are those of another store")
         return try withPlace(shard) { place throws(Failure) in
             held.withPlace(shard) { $0 = place }
             defer { held.withPlace(shard) { $0 = ShardPlace() } }
