@@ -13,7 +13,7 @@ struct CopyBatch: Sendable {
 
     /// What the target is told of a key.
     private enum Write: Sendable {
-        case record(SourceRecord.Presence)
+        case record(SourceRecord.Live)
         case end([UInt8])
     }
 
@@ -122,7 +122,7 @@ struct CopyBatch: Sendable {
     }
 
     private mutating func set(
-        _ record: SourceRecord.Presence, _ ttl: Int64, _ user: [UInt8], _ index: Int, _ mirror: Mirror,
+        _ record: SourceRecord.Live, _ ttl: Int64, _ user: [UInt8], _ index: Int, _ mirror: Mirror,
         _ counts: inout MigrationCounts
     ) {
         var words = [[UInt8]("SET"), names.targetKey(ofUser: user), record.value]

@@ -6,7 +6,7 @@ import Presence
 /// bytes of the value.
 enum SourceRecord: Hashable, Sendable {
     /// A session to open or to beat.
-    case present(Presence)
+    case present(Live)
     /// The user is offline: there is no session to copy.
     case offline
     /// No presence; why.
@@ -19,8 +19,8 @@ enum SourceRecord: Hashable, Sendable {
         case word
     }
 
-    /// The value of a `SET` on the target.
-    struct Presence: Hashable, Sendable {
+    /// A user who is there: the value of a `SET` on the target.
+    struct Live: Hashable, Sendable {
         var value: [UInt8]
         /// The session's id, as the target will have it.
         var session: [UInt8]
@@ -51,7 +51,7 @@ enum SourceRecord: Hashable, Sendable {
                 return
             }
             let value = [UInt8](#"{"status":"\#(status.word)"}"#)
-            self = .present(Presence(value: value, session: SourceRecord.defaultSession, form: .word))
+            self = .present(Live(value: value, session: SourceRecord.defaultSession, form: .word))
             return
         }
         do throws(RecordError) {
@@ -66,7 +66,7 @@ enum SourceRecord: Hashable, Sendable {
                 }
             }
             self = .present(
-                Presence(
+                Live(
                     value: bytes, session: session ?? SourceRecord.defaultSession, form: .json,
                     droppedFields: record.unknownFieldCount + (record.activity == nil ? 0 : 1)))
         } catch {
@@ -120,7 +120,7 @@ enum SourceRecord: Hashable, Sendable {
                 into: &output)
         }
         self = .present(
-            Presence(
+            Live(
                 value: value, session: connectionID ?? SourceRecord.defaultSession, form: .hash,
                 droppedFields: texts[.activity] == nil ? 0 : 1))
     }

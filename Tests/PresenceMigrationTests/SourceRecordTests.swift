@@ -9,7 +9,7 @@ struct SourceRecordTests {
         {"userId":"ann","status":"online","lastSeen":"2025-01-19T10:35:22.123Z","deviceType":"web","connectionId":"ws-1"}
         """
 
-    private func present(_ record: SourceRecord) throws -> SourceRecord.Presence {
+    private func present(_ record: SourceRecord) throws -> SourceRecord.Live {
         guard case .present(let presence) = record else {
             throw RecordProblem(description: "\(record)")
         }
