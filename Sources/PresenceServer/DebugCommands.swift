@@ -12,7 +12,7 @@ enum DebugCommands {
 
     private static let subcommands: [Command] = [
         Command(
-            "debug|sleep", "seconds", arity: 3, [.admin, .noScript, .loading, .stale], [.admin, .dangerous],
+            "debug|sleep", "seconds", arity: 3, [.admin, .noScript, .loading, .stale, .noMulti], [.admin, .dangerous],
             since: "1.0.0", group: "server",
             "Stops this connection's event loop for so long: its other clients and its shards' expiries wait, "
                 + "other event loops go on",

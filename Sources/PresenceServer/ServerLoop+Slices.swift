@@ -26,7 +26,6 @@ extension ServerLoop {
             write(&reply)
             return
         }
-        // Kept by the closures: a client refers to its handler, but does not keep it.
         let handler = client.handler
         handler.suspend()
         goOn(handler, client, outlivesClient, slice, write)

@@ -166,6 +166,7 @@ struct ServerReport {
         ]
     }
 
+    /// `expires` is what the wheels hold, at most all keys: an entry stays there until its time, though its key is gone or lives on.
     private func keyspaceFields() -> [(String, String)] {
         let keys = loop.store.keyCount()
         return keys == 0 ? [] : [("db0", "keys=\(keys),expires=\(min(keys, statistics.timers)),avg_ttl=0")]
