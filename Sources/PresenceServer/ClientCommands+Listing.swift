@@ -99,8 +99,10 @@ struct ClientLine: Sendable {
         append(" ssub=0 multi=", client.traits.contains(.inTransaction) ? client.transaction.count : -1)
         append(" watch=", client.watched.count)
         append(" qbuf=", connection.queryBytes)
-        append(" multi-mem=", queued)
-        append(" omem=", connection.outputBytes)
+        // Arguments are read where they came in, and replies wait in one place: what Redis counts apart is nothing here. Clients insist
+        // on the fields.
+        append(" qbuf-free=0 argv-mem=0 multi-mem=", queued)
+        append(" rbs=0 rbp=0 obl=0 oll=0 omem=", connection.outputBytes)
         append(" tot-mem=", ClientLine.idleBytes + connection.queryBytes + queued + connection.outputBytes)
         append(" events=", client.handler.isReadingStopped ? "" : "r")
         append(" cmd=", ClientLine.command(client))
