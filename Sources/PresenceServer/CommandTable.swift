@@ -77,7 +77,7 @@ final class CommandTable: Sendable {
 
     /// The command with this name, also `config|get`, or nil.
     func command(named name: String) -> Command? {
-        let parts = name.split(separator: "|", maxSplits: 1)
+        let parts = name.split(separator: "|", maxSplits: 1, omittingEmptySubsequences: false)
         guard let first = parts.first else { return nil }
         let number = number(of: Word(String(first)))
         guard number >= 0 else { return nil }
