@@ -27,7 +27,7 @@ enum DebugCommands {
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
-        guard loop.configuration.allowsDebugCommands else {
+        guard loop.configuration.debugCommands.admits(client) else {
             reply.error(
                 "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it "
                     + "from a local connection, otherwise you need to set this option in the configuration file, and "

@@ -223,7 +223,7 @@ enum PresenceQueryCommands {
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
-        guard let clock = loop.server.manualClock, loop.configuration.allowsDebugCommands else {
+        guard let clock = loop.server.manualClock, loop.configuration.debugCommands.admits(client) else {
             reply.error("ERR PRESENCE.ADVANCE needs the settings manual-clock yes and enable-debug-command yes")
             return
         }

@@ -15,7 +15,7 @@ public struct ServerConfiguration: Sendable, Equatable {
     /// The name of this node in events. Fixed at the start.
     public var nodeName = "local"
     /// Whether commands for tests may be used. Fixed at the start.
-    public var allowsDebugCommands = false
+    public var debugCommands = DebugAccess.no
 
     /// Without a password, only the loopback interface is served.
     public var isProtected = true

@@ -52,7 +52,7 @@ extension Settings {
         server.tlsPort = tls.port
         server.backlog = tcpBacklog
         server.keyPrefix = keyPrefix
-        server.allowsDebugCommands = enableDebugCommand
+        server.debugCommands = enableDebugCommand
         server.isProtected = protectedMode
         server.password = requirepass
         server.maximumClients = maxclients

@@ -35,7 +35,7 @@ extension Settings {
             "lost-grace \(DurationUnits.spell(lostGrace)) is above heartbeat-hard-limit \(hardLimit): "
                 + "nobody is shown live past it")
         require(
-            !manualClock || enableDebugCommand, ["manual-clock", "enable-debug-command"],
+            !manualClock || enableDebugCommand != .no, ["manual-clock", "enable-debug-command"],
             "manual-clock yes needs enable-debug-command yes: time could never move")
         require(
             maxmemory == 0 || maxmemory > shards * changeRingSize, ["maxmemory", "shards", "change-ring-size"],

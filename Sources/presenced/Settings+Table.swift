@@ -188,8 +188,11 @@ extension Settings {
 
     private static let testing = [
         Setting(
-            "enable-debug-command", .testing, \.enableDebugCommand, .yesOrNo, isLive: false,
-            "Whether commands for tests are served: `PRESENCE.ADVANCE`."),
+            "enable-debug-command", .testing, \.enableDebugCommand, .debugAccess, isLive: false,
+            """
+            Whether commands for tests are served: `DEBUG SLEEP` and `PRESENCE.ADVANCE`; `local` serves them to clients
+            of this machine.
+            """),
         Setting(
             "manual-clock", .testing, \.manualClock, .yesOrNo, isLive: false,
             """

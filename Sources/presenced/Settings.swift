@@ -57,6 +57,6 @@ struct Settings: Equatable, Sendable {
     var logFile = ""
 
     // For tests.
-    var enableDebugCommand = false
+    var enableDebugCommand = DebugAccess.no
     var manualClock = false
 }

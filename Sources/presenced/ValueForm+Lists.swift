@@ -83,3 +83,15 @@ extension ValueForm<KeyspaceNotifications> {
         $0.letters
     }
 }
+
+extension ValueForm<DebugAccess> {
+    /// `yes`, `no` or `local`.
+    static let debugAccess = ValueForm(unit: "word", allowed: "no, yes, local") { (word) throws(ValueError) in
+        guard let access = DebugAccess(rawValue: word.lowercased()) else {
+            throw ValueError(message: "'\(word)' is not one of: no, yes, local")
+        }
+        return access
+    } format: {
+        $0.rawValue
+    }
+}

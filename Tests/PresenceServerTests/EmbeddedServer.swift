@@ -40,7 +40,7 @@ final class EmbeddedServer: TranscriptTransport {
         change(&storeConfiguration)
         store = ShardedStore(storeConfiguration)
         var configuration = configuration
-        configuration.allowsDebugCommands = true
+        configuration.debugCommands = .yes
         settings = TestSettings()
         let state = ServerState(
             store: store, clock: clock, configuration: configuration, configurationPort: settings,

@@ -64,6 +64,7 @@ struct ValueFormTests {
             ("proto-max-bulk-len", "1kb", "1kb is out of bounds; allowed: 1mb to 512mb"),
             ("key-prefix", "", "0 bytes are out of bounds; allowed: text of 1 to 64 bytes"),
             ("notify-keyspace-events", "Kl", "Invalid event class character. Use 'Ag$xeKEn'."),
+            ("enable-debug-command", "maybe", "'maybe' is not one of: no, yes, local"),
             ("bind", "", "'' is not an address such as 127.0.0.1, ::1, -::1 or *"),
             ("bind", "-", "'-' is not an address such as 127.0.0.1, ::1, -::1 or *"),
             ("bind", "10.0.0.1/8", "'10.0.0.1/8' is not an address such as 127.0.0.1, ::1, -::1 or *"),
