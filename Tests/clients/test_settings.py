@@ -150,7 +150,7 @@ def test_maxmemory_refuses_new_users_and_strings_and_serves_known_ones(client):
 @effect("notify-keyspace-events")
 def test_notify_keyspace_events_chooses_events_and_channels(client, connect, server):
     ear = Ear(connect(server), patterns=("__key*@0__:*",))
-    for letters in ("", "Kg", "Ex"):
+    for letters in ("", "Kg", "Ex", "K$", "En"):
         client.config_set("notify-keyspace-events", letters)
         client.set("a", "1")
         client.delete("a")
@@ -158,7 +158,10 @@ def test_notify_keyspace_events_chooses_events_and_channels(client, connect, ser
         advance(client, 0.1)
     heard = [(channel, data) for channel, data, _ in ear.listen(0.3)]
     ear.close()
-    assert heard == [("__keyspace@0__:a", "del"), ("__keyevent@0__:expired", "b")]
+    assert heard == [
+        ("__keyspace@0__:a", "del"), ("__keyspace@0__:b", "expire"), ("__keyevent@0__:expired", "b"),
+        ("__keyspace@0__:a", "set"), ("__keyspace@0__:b", "set"), ("__keyevent@0__:new", "a"), ("__keyevent@0__:new", "b"),
+    ]
 
 
 @effect("heartbeat-interval")
