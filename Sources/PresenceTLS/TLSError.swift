@@ -23,6 +23,7 @@ public enum TLSError: Error, Sendable, Equatable, CustomStringConvertible {
     /// There is no memory for a connection.
     case noMemory
 
+    /// One line for a log.
     public var description: String {
         switch self {
         case .setting(let name, let value, let reason):

@@ -16,9 +16,13 @@ import NIOCore
 /// Costs one copy of the bytes into OpenSSL and one out of it, in each direction, and no allocation a record; an idle connection keeps no
 /// buffers.
 public final class TLSHandler: ChannelDuplexHandler {
+    /// Records from the socket.
     public typealias InboundIn = ByteBuffer
+    /// Bytes for the next handler.
     public typealias InboundOut = ByteBuffer
+    /// Bytes of the next handler.
     public typealias OutboundIn = ByteBuffer
+    /// Records for the socket.
     public typealias OutboundOut = ByteBuffer
 
     /// What differs between uses.
@@ -80,21 +84,25 @@ public final class TLSHandler: ChannelDuplexHandler {
 
     // MARK: - Coming and going
 
+    /// Begins at once if the connection is there already.
     public func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         if context.channel.isActive { begin(context) }
     }
 
+    /// Begins the time for the handshake; a client begins the handshake too.
     public func channelActive(context: ChannelHandlerContext) {
         begin(context)
         context.fireChannelActive()
     }
 
+    /// Lets go of what was not written.
     public func handlerRemoved(context: ChannelHandlerContext) {
         forget(TLSError.closed)
         self.context = nil
     }
 
+    /// Tells an end from a cut.
     public func channelInactive(context: ChannelHandlerContext) {
         switch state.disconnected() {
         case .expected: break
@@ -125,6 +133,7 @@ public final class TLSHandler: ChannelDuplexHandler {
 
     // MARK: - Reading
 
+    /// Goes on with the handshake, or decrypts and hands on.
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var input = unwrapInboundIn(data)
         guard let first = input.getInteger(at: input.readerIndex, as: UInt8.self) else { return }
@@ -177,7 +186,9 @@ public final class TLSHandler: ChannelDuplexHandler {
             var plain = buffers.takePlain(max(256, input.readableBytes + connection.bufferedBytes))
             var answer = buffers.takeEncrypted(0)
             outcome = connection.decrypt(&input, into: &plain, &answer)
+            // Before anything that is encrypted after it: records are numbered.
             send(answer, context)
+            if case .failed = outcome, !state.fail() { return }
             if plain.readableBytes > 0 {
                 wantsRead = false
                 context.fireChannelRead(wrapInboundOut(plain))
@@ -186,7 +197,10 @@ public final class TLSHandler: ChannelDuplexHandler {
         }
         switch outcome {
         case .done, .needsInput, .goesOn: return
-        case .failed(let reason): fail(.record(reason: reason), context)
+        case .failed(let reason):
+            forget(TLSError.record(reason: reason))
+            tell(.record(reason: reason), context)
+            context.close(promise: nil)
         case .closed:
             if state.peerSaidGoodbye() { sayGoodbye(context) }
             context.close(promise: nil)
@@ -197,6 +211,7 @@ public final class TLSHandler: ChannelDuplexHandler {
         if case .ended = state.phase { true } else { false }
     }
 
+    /// Notes that the next handler wants bytes.
     public func read(context: ChannelHandlerContext) {
         wantsRead = true
         context.read()
@@ -210,6 +225,7 @@ public final class TLSHandler: ChannelDuplexHandler {
 
     // MARK: - Writing
 
+    /// Holds bytes until the flush, or until they fill a record.
     public func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let bytes = unwrapOutboundIn(data)
         switch state.writing {
@@ -240,6 +256,7 @@ public final class TLSHandler: ChannelDuplexHandler {
         if let heldPromise { heldPromise.futureResult.cascade(to: promise) } else { heldPromise = promise }
     }
 
+    /// Encrypts what is held and sends it; before the end of the handshake, notes that it is wanted.
     public func flush(context: ChannelHandlerContext) {
         guard !state.isHandshaking else {
             wantsFlush = true
@@ -282,6 +299,7 @@ public final class TLSHandler: ChannelDuplexHandler {
 
     // MARK: - Ending
 
+    /// Says goodbye first, where there was a handshake.
     public func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         if mode != .input, state.close(outputOnly: mode == .output) { sayGoodbye(context) }
         context.close(mode: mode, promise: promise)
