@@ -34,9 +34,15 @@
             return try body(&value.pointee)
         }
     }
+
+    /// The most shards of which one thread may have the locks: the thread sanitizer follows 64 locks a thread and gives up beyond.
+    let mostShardsHeld = 32
 #else
     import Synchronization
 
     /// The lock of this module: the standard library's, a futex of four bytes beside what it guards.
     typealias Lock = Mutex
+
+    /// The most shards of which one thread may have the locks: all.
+    let mostShardsHeld = ShardSet.limit
 #endif

@@ -46,7 +46,7 @@ struct AtomicTests {
 
     @Test(
         "What a body does through the held store is there afterwards, its result and its error come back",
-        arguments: [1, 8, 1024])
+        arguments: [1, 8, mostShardsHeld])
     func effects(_ count: Int) throws {
         let store = store(shards: count)
         let keys: [SlowModel.Name] = ["a", "b", "c", "d"]
