@@ -20,7 +20,8 @@ import TranscriptSupport
                     try client.send(RequestGrammar.encode(grammar.request(&random), &random))
                 }
                 _ = try client.ask("EXEC\r\n")
-                #expect(try client.ask("RESET\r\n").hasSuffix("+RESET\r\n"), "\(random)")
+                // One reply more may be left out: CLIENT REPLY SKIP.
+                #expect(try client.ask("RESET\r\nPING\r\n").hasSuffix("+PONG\r\n"), "\(random)")
                 guard client.channel.isActive else { return }
             }
         }

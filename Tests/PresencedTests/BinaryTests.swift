@@ -18,7 +18,7 @@ struct BinaryTests {
         #expect(ended.output.isEmpty)
         #expect(
             ended.errors == """
-                presenced: --prot: unknown setting 'prot'; did you mean port or protected-mode or proto-max-bulk-len?
+                presenced: --prot: unknown setting 'prot'; did you mean port or tls-protocols or protected-mode?
                 presenced: --shards: 3 is out of bounds; allowed: 1 to 1024, a power of two
 
                 """)

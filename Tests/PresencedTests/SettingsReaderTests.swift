@@ -67,7 +67,7 @@ struct SettingsReaderTests {
                 "cluster.conf:4: a quote is not closed",
                 "cluster.conf:5: maxmemory: 'lots' is not a size such as 1048576 or 64mb; allowed: 0 to 16tb",
                 "--shards: one value is expected, 2 are given; allowed: 1 to 1024, a power of two",
-                "--prot: unknown setting 'prot'; did you mean port or protected-mode or proto-max-bulk-len?",
+                "--prot: unknown setting 'prot'; did you mean port or tls-protocols or protected-mode?",
                 "--timeout: a value is missing; allowed: 0s to 365d",
             ])
         #expect(problems(nil, ["stray"]) == ["unexpected argument 'stray'; settings are given as --name value"])

@@ -50,9 +50,9 @@ struct ValueFormTests {
     @Test(
         "of a setting is checked, and the error says what is allowed",
         arguments: [
-            ("port", "0", "0 is out of bounds; allowed: 1 to 65535"),
-            ("port", "65536", "65536 is out of bounds; allowed: 1 to 65535"),
-            ("port", "http", "'http' is not a whole number; allowed: 1 to 65535"),
+            ("tcp-backlog", "0", "0 is out of bounds; allowed: 1 to 65535"),
+            ("port", "65536", "65536 is out of bounds; allowed: 0 to 65535"),
+            ("port", "http", "'http' is not a whole number; allowed: 0 to 65535"),
             ("shards", "33", "33 is out of bounds; allowed: 1 to 1024, a power of two"),
             ("shards", "2048", "2048 is out of bounds; allowed: 1 to 1024, a power of two"),
             ("protected-mode", "maybe", "'maybe' is neither yes nor no"),
@@ -78,7 +78,7 @@ struct ValueFormTests {
 
     @Test("is one word, unless the setting is a list")
     func count() throws {
-        let port = try #require(Setting.named("port"))
+        let port = try #require(Setting.named("tcp-backlog"))
         var settings = Settings()
         #expect(throws: ValueError(message: "a value is missing; allowed: 1 to 65535")) {
             try port.write(&settings, [])

@@ -17,7 +17,7 @@ enum HouseRules {
         "PresenceTesting": ["Presence", "PresenceStore", "Synchronization"] + cLibrary,
         "PresenceServer": [
             "Presence", "PresenceRESP", "PresenceStore", "Logging", "NIOCore", "NIOPosix", "Synchronization",
-        ],
+        ] + cLibrary,
         "PresenceMigration": ["Presence", "PresenceTLS", "NIOCore", "NIOPosix", "Synchronization"] + cLibrary,
         "presenced": [
             "Presence", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS", "CJemalloc",
@@ -44,6 +44,7 @@ enum HouseRules {
         "Sources/PresenceRESP/Copies.swift",
         "Sources/PresenceRESP/ReplyBuffer.swift",
         "Sources/PresenceServer/ClientHandler.swift",
+        "Sources/presenced/ConfigurationFile.swift",
         "Sources/PresenceTLS/SharedKeyTable.swift",
         "Sources/PresenceTLS/TLSContext.swift",
         "Sources/PresenceTLS/TLSConnection.swift",
@@ -54,6 +55,7 @@ enum HouseRules {
         "Sources/presenced/ProcessFacts.swift",
         "Sources/PresenceStore/SystemClock.swift",
         "Sources/PresenceStore/Ticker.swift",
+        "Sources/PresenceServer/Stopwatch.swift",
     ]
 
     /// What reads a clock.
