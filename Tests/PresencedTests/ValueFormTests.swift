@@ -61,7 +61,7 @@ struct ValueFormTests {
             ("session-ttl", "soon", "'soon' is not a duration such as 90s, 1500ms or 2m; allowed: 5s to 1d"),
             ("timeout", "1500ms", "'1500ms' is not a number of whole seconds; allowed: 0s to 365d"),
             ("maxmemory", "many", "'many' is not a size such as 1048576 or 64mb; allowed: 0 to 16tb"),
-            ("proto-max-bulk-len", "1kb", "1kb is out of bounds; allowed: 1mb to 512mb"),
+            ("proto-max-bulk-len", "1kb", "1kb is out of bounds; allowed: 1mb to 9223372036854775807"),
             ("key-prefix", "", "0 bytes are out of bounds; allowed: text of 1 to 64 bytes"),
             ("notify-keyspace-events", "Kl", "Invalid event class character. Use 'Ag$xeKEn'."),
             ("enable-debug-command", "maybe", "'maybe' is not one of: no, yes, local"),
