@@ -99,6 +99,7 @@ final class ClientHandler: ChannelInboundHandler {
             run(&bytes)
             if bytes.readableBytes > 0, !isClosing { keep(&bytes) }
         }
+        loop.giveBack(bytes)
     }
 
     /// Adds what a read brought to what is there already.

@@ -22,7 +22,7 @@ enum Listener {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             // One read a turn: a busy client does not hold up the others of its loop.
             .childChannelOption(.maxMessagesPerRead, value: 1)
-            // NIO keeps the last buffer of each connection: small ones keep an idle connection small, busy ones grow theirs.
+            // What TLS receives it keeps for a while, so it has buffers of its own: small ones while a connection is idle.
             .childChannelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 512, maximum: 65_536)
             )
@@ -47,7 +47,11 @@ enum Listener {
             try handlers.addHandler(RefusalHandler(isSilent ? "" : refusal))
             return
         }
-        if let secureHandler { try handlers.addHandler(secureHandler(loop.eventLoop)) }
+        if let secureHandler {
+            try handlers.addHandler(secureHandler(loop.eventLoop))
+        } else {
+            try channel.syncOptions?.setOption(.recvAllocator, value: LoopReceiveAllocator(loop: loop))
+        }
         let keepAlive = loop.configuration.keepAliveSeconds
         if keepAlive > 0 { setKeepAlive(channel, keepAlive) }
         try handlers.addHandler(ClientHandler(loop: loop))
@@ -138,4 +142,30 @@ private final class RefusalHandler: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.close(promise: nil)
     }
+}
+
+/// Lets the connections of an event loop read into one buffer, which ``ClientHandler`` gives back after each read.
+///
+/// NIO keeps the first buffer of every connection for as long as it lives, so that one is tiny; and it uses it again only if it is told that the next
+/// one need not be larger, so it is always told otherwise. What a connection once received leaves nothing behind: idle ones are equally small,
+/// and a pipeline is read with few calls from the second read on.
+private struct LoopReceiveAllocator: RecvByteBufferAllocator {
+    let loop: ServerLoop
+    private var hasRead = false
+
+    init(loop: ServerLoop) { self.loop = loop }
+
+    func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
+        hasRead ? loop.takeReceiveBuffer() : allocator.buffer(capacity: LoopReceiveAllocator.firstBytes)
+    }
+
+    mutating func record(actualReadBytes: Int) -> Bool {
+        hasRead = true
+        return true
+    }
+
+    func nextBufferSize() -> Int? { nil }
+
+    /// Enough for what most clients begin with.
+    private static let firstBytes = 128
 }

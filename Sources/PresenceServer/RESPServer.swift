@@ -22,7 +22,9 @@ public final class RESPServer: Sendable {
     private let loops: [ServerLoop]
     private let group: any EventLoopGroup
     private let secureHandler: SecureHandler?
-    private let channels = Mutex<[any Channel]>([])
+    let channels = Mutex<[any Channel]>([])
+    /// Whether nothing is to be listened on any more. Changed and looked at with the lock of `channels`.
+    private let isStopping = Atomic<Bool>(false)
 
     /// Makes the handler that a connection of the TLS port begins with, on that connection's event loop.
     public typealias SecureHandler = @Sendable (any EventLoop) throws -> any ChannelHandler
@@ -120,6 +122,7 @@ public final class RESPServer: Sendable {
                     children: loops.count == 1 ? loops[0].eventLoop : group, loops: loops, secureHandler: secureHandler
                 ).get()
                 channels.withLock { $0.append(channel) }
+                listenAgain(on: host, after: channel, secureHandler)
                 // A free port was asked for: all addresses share the one that the first was given.
                 if port == 0 { port = channel.localAddress?.port ?? 0 }
             } catch {
@@ -130,6 +133,48 @@ public final class RESPServer: Sendable {
             }
         }
         return port
+    }
+
+    /// Listens on an address again when its socket was closed by an error. NIO closes it for errors that concern only one connection which waited to
+    /// be accepted; nobody could connect any more.
+    private func listenAgain(on host: String, after channel: any Channel, _ secureHandler: SecureHandler?) {
+        let port = channel.localAddress?.port ?? 0
+        channel.closeFuture.whenComplete { [self] _ in
+            let isClosedByError = channels.withLock { channels in
+                let count = channels.count
+                channels.removeAll { $0 === channel }
+                return channels.count < count
+            }
+            guard isClosedByError else { return }
+            state.logger.error("the socket on \(host), port \(port), was closed by an error: listening again")
+            listenAgain(on: host, port, secureHandler)
+        }
+    }
+
+    private func listenAgain(on host: String, _ port: Int, _ secureHandler: SecureHandler?) {
+        let backlog = state.configuration.withLock { $0.backlog }
+        Listener.bind(
+            host == "*" ? "0.0.0.0" : host, port, backlog: backlog, group: group,
+            children: loops.count == 1 ? loops[0].eventLoop : group, loops: loops, secureHandler: secureHandler
+        ).whenComplete { [self] result in
+            switch result {
+            case .success(let channel):
+                let isWanted = channels.withLock { channels in
+                    guard !isStopping.load(ordering: .relaxed) else { return false }
+                    channels.append(channel)
+                    return true
+                }
+                if isWanted {
+                    listenAgain(on: host, after: channel, secureHandler)
+                } else {
+                    channel.close(promise: nil)
+                }
+            case .failure where isStopping.load(ordering: .relaxed): return
+            case .failure(let error):
+                state.logger.error("cannot listen on \(host), port \(port); trying again: \(error)")
+                loops[0].eventLoop.scheduleTask(in: .seconds(1)) { self.listenAgain(on: host, port, secureHandler) }
+            }
+        }
     }
 
     /// Puts changed settings in force: at once for the calling event loop if it is one of the server's, and for the others before anything that
@@ -163,6 +208,7 @@ public final class RESPServer: Sendable {
 
     private func closeListeners() async {
         let listening = channels.withLock { channels in
+            isStopping.store(true, ordering: .relaxed)
             defer { channels = [] }
             return channels
         }

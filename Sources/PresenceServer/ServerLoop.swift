@@ -46,6 +46,8 @@ final class ServerLoop: @unchecked Sendable {
     var reply = ReplyBuffer(capacity: 32_768)
     /// What replies are copied into for NIO; its memory is used again once the kernel has taken them.
     var output = ByteBufferAllocator().buffer(capacity: 4096)
+    /// What connections read into, one after the other.
+    private var receiveBuffer = ByteBuffer()
     /// Where a batch's keys and sessions lie.
     var ranges: [KeyRange] = []
     /// The same of heartbeats that wait for their batch.
@@ -94,6 +96,29 @@ final class ServerLoop: @unchecked Sendable {
         slowClients[client.id] = nil
         removeMonitor(client)
         unsubscribeAll(client)
+    }
+
+    // MARK: - Reading
+
+    /// Bytes that one read of a socket brings at most.
+    static let receiveBytes = 65_536
+
+    /// The buffer for a read; another one if the last is still in use.
+    func takeReceiveBuffer() -> ByteBuffer {
+        var buffer = ByteBuffer()
+        swap(&buffer, &receiveBuffer)
+        // What somebody else still holds is left to him: clearing makes another one then.
+        if buffer.capacity >= ServerLoop.receiveBytes {
+            buffer.clear()
+        } else {
+            buffer.reserveCapacity(ServerLoop.receiveBytes)
+        }
+        return buffer
+    }
+
+    /// Takes a buffer back whose bytes were worked off or copied.
+    func giveBack(_ buffer: ByteBuffer) {
+        if buffer.capacity == ServerLoop.receiveBytes { receiveBuffer = buffer }
     }
 
     // MARK: - Transactions
