@@ -104,9 +104,15 @@ let package = Package(
     products: [
         .library(name: "PresenceStore", targets: ["PresenceStore"]),
         .library(name: "PresenceTesting", targets: ["PresenceTesting"]),
-        // Benchmarks counts its instructions.
+        // Benchmarks counts the instructions of these two.
         .library(name: "PresenceRESP", targets: ["PresenceRESP"]),
-    ] + (isCoreOnly ? [] : [.executable(name: "presenced", targets: ["presenced"])]),
+    ]
+        + (isCoreOnly
+            ? []
+            : [
+                .executable(name: "presenced", targets: ["presenced"]),
+                .library(name: "PresenceServer", targets: ["PresenceServer"]),
+            ]),
     dependencies: isCoreOnly
         ? []
         : [

@@ -6,6 +6,8 @@ let package = Package(
     dependencies: [
         .package(name: "presenced", path: ".."),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         // The allocator of the server, so that bytes and allocations are what the server has.
@@ -14,10 +16,13 @@ let package = Package(
             name: "presence-bench",
             dependencies: [
                 "CAllocator",
+                .product(name: "PresenceServer", package: "presenced"),
                 .product(name: "PresenceStore", package: "presenced"),
                 .product(name: "PresenceRESP", package: "presenced"),
                 .product(name: "PresenceTesting", package: "presenced"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Sources/PresenceBench"
         ),

@@ -7,6 +7,9 @@ import PresenceStore
 enum Work: String, CaseIterable, ExpressibleByArgument {
     case beat, active, batch, read, tick, expiry, connect
     case parse = "resp-parse"
+    case port1 = "port-1"
+    case port16 = "port-16"
+    case port100 = "port-100"
 
     /// What one operation is, for the table.
     var operation: String {
@@ -19,6 +22,9 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
         case .expiry: "an expiry, announced"
         case .connect: "a connect with all fields"
         case .parse: "a PRESENCE.BEAT parsed"
+        case .port1: "a PRESENCE.BEAT through the port, one a write"
+        case .port16: "the same, 16 a write"
+        case .port100: "the same, 100 a write"
         }
     }
 
@@ -26,7 +32,13 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
     ///
     /// - Throws: when the work did not do what it should.
     func perform(_ operations: Int, users: Int) throws {
-        if self == .parse { return try parse(operations) }
+        switch self {
+        case .parse: return try parse(operations)
+        case .port1: return try PortWork.beat(operations, pipeline: 1)
+        case .port16: return try PortWork.beat(operations, pipeline: 16)
+        case .port100: return try PortWork.beat(operations, pipeline: 100)
+        default: break
+        }
         // Users who are not worked on make the numbers of two runs differ by the work alone.
         let crowd = Crowd(Names(count: users))
         let now = Crowd.start.advanced(byMilliseconds: 1_000)

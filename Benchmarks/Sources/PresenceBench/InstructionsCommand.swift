@@ -23,6 +23,7 @@ struct InstructionsCommand: ParsableCommand {
     private static let works: [(work: Work, users: Int, share: Int)] = [
         (.beat, 40_000, 1), (.active, 40_000, 1), (.batch, 40_000, 1), (.read, 40_000, 1), (.connect, 40_000, 1),
         (.expiry, 40_000, 1), (.tick, 1_000, 20), (.tick, 200_000, 20), (.parse, 1_000, 1),
+        (.port1, 64, 10), (.port16, 64, 1), (.port100, 64, 1),
     ]
 
     /// Counts all kinds of work.
@@ -42,7 +43,7 @@ struct InstructionsCommand: ParsableCommand {
             let twice = try start(valgrind, program, work, 2 * count, users)
             let (few, many) = (try once.instructions(), try twice.instructions())
             table.add(
-                work.operation, work == .parse ? "" : grouped(users), grouped((many - few) / count))
+                work.operation, users < 2_000 ? "" : grouped(users), grouped((many - few) / count))
         }
         table.notes = [
             "Counted by callgrind, N = \(grouped(operations)) (ticks: \(grouped(operations / 20))); whatever is done once cancels out."
