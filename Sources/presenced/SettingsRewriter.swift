@@ -23,7 +23,8 @@ struct SettingsRewriter {
 
     private init(_ settings: Settings, _ text: String) {
         self.settings = settings
-        lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        // By scalars: to a String, CR LF is one character.
+        lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { Substring($0) }
     }
 
     private mutating func changeLines() {

@@ -135,6 +135,24 @@ import TranscriptSupport
         }
     }
 
+    @Test func aListenerThatAnErrorClosesIsOpenedAgain() async throws {
+        try await withServer(loops: 2) { server in
+            let early = try server.connect()
+            #expect(try early.ask("PING") == "+PONG\r\n", "it is accepted")
+            let listeners = server.server.channels.withLock { $0 }
+            #expect(!listeners.isEmpty)
+            for listener in listeners { listener.close(promise: nil) }
+            func isOpenAgain() -> Bool {
+                let now = server.server.channels.withLock { $0 }
+                return now.count == listeners.count && !now.contains { new in listeners.contains { $0 === new } }
+            }
+            for _ in 0..<500 where !isOpenAgain() { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(isOpenAgain())
+            #expect(try early.ask("PING") == "+PONG\r\n")
+            #expect(try server.connect().ask("PING") == "+PONG\r\n")
+        }
+    }
+
     @Test func repliesLeaveBeforeTheEnd() async throws {
         try await withServer(loops: 2) { server in
             let client = try server.connect()
