@@ -92,12 +92,13 @@ public final class RESPServer: Sendable {
     public func start() async throws {
         let configuration = state.configuration.withLock { $0 }
         do {
-            if configuration.hasPlainPort {
-                state.port.store(try await listen(configuration, configuration.port, nil), ordering: .releasing)
-            }
+            // The plain port comes last: who can connect to it finds the other one too.
             if configuration.tlsPort != 0, let secureHandler {
                 let port = try await listen(configuration, configuration.tlsPort, secureHandler)
                 state.tlsPort.store(port, ordering: .releasing)
+            }
+            if configuration.hasPlainPort {
+                state.port.store(try await listen(configuration, configuration.port, nil), ordering: .releasing)
             }
         } catch {
             await closeListeners()

@@ -117,7 +117,7 @@ class Wire:
         return self.outgoing.read()
 
     def read(self, count):
-        data = b""
+        data = bytearray()
         while len(data) < count:
             data += self._until_done(lambda: self.tls.read(65536), 65536)
-        return data
+        return bytes(data)
