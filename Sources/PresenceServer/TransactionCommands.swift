@@ -104,20 +104,41 @@ enum TransactionCommands {
             reply.error("EXECABORT Transaction discarded because of previous errors.")
             return
         }
-        if loop.scrutiny.contains(.monitored) { loop.tellMonitors(client, request, bytes) }
+        // Monitors see EXEC behind the commands that it runs, as in Redis.
+        defer { if loop.scrutiny.contains(.monitored) { loop.tellMonitors(client, request, bytes) } }
         loop.whileHolding(shards(of: transaction, watched, loop)) {
             guard !watched.contains(where: { hasChanged($0, loop) }) else {
                 reply.nullArray()
                 return
             }
-            reply.array(transaction.count)
-            let table = CommandTable.shared
-            let queued = transaction.bytes
-            Transaction.forEach(queued.span) { request in
-                let number = table.number(of: Word(queued.span, request.argument(0)))
-                CommandDispatch.runObserved(number, table, loop, client, request, queued.span, &reply)
+            run(transaction, loop, client, &reply)
+        }
+    }
+
+    /// Runs the queued commands. Their replies are one reply, so nothing leaves before the last: what is beyond the hard limit of output is not kept,
+    /// or a few commands would fill any memory with one long value.
+    private static func run(
+        _ transaction: Transaction, _ loop: ServerLoop, _ client: Client, _ reply: inout ReplyBuffer
+    ) {
+        let start = reply.count
+        let limit = loop.configuration.outputLimits.normal.hardBytes
+        var isOverLimit = false
+        reply.array(transaction.count)
+        let table = CommandTable.shared
+        let queued = transaction.bytes
+        Transaction.forEach(queued.span) { request in
+            let number = table.number(of: Word(queued.span, request.argument(0)))
+            CommandDispatch.runObserved(number, table, loop, client, request, queued.span, &reply)
+            if limit > 0, reply.count - start > limit {
+                isOverLimit = true
+                reply.truncate(to: start)
             }
         }
+        guard isOverLimit else { return }
+        reply.truncate(to: start)
+        reply.error(
+            "ERR the commands were run, but their replies take more than \(limit) bytes, the hard limit of "
+                + "client-output-buffer-limit normal")
     }
 
     /// The shards that the transaction may touch.

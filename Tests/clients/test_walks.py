@@ -86,6 +86,12 @@ def test_keys_that_take_more_than_the_output_limit_are_refused_and_scan_is_named
     with pytest.raises(redis.ResponseError, match="client-output-buffer-limit.*fewer keys"):
         client.set("large", b"x" * 10_000)
         client.mget(["large"] * 50)
+    transaction = client.pipeline(transaction=True)
+    for _ in range(50):
+        transaction.get("large").incr("count")
+    with pytest.raises(redis.ResponseError, match="commands were run.*client-output-buffer-limit"):
+        transaction.execute()
+    assert client.get("count") == "50"
     assert client.keys("key:00001?") != []
     assert sorted(client.scan_iter(match="key:00001?")) == [f"key:00001{digit}" for digit in range(10)]
 
