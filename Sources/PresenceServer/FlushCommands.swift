@@ -11,8 +11,9 @@ enum FlushCommands {
             "Deletes all strings and ends all sessions; what is written meanwhile stays", flush)
     }
 
-    /// Segments that a slice empties: at most 160 keys each, a millisecond's work.
-    private static let sliceSegments = 16
+    /// Segments that a slice empties: at most 160 keys each, two milliseconds' work if all are full. So a store with few keys is done at once,
+    /// though each shard has a segment.
+    private static let sliceSegments = 64
 
     @Sendable private static func flush(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,

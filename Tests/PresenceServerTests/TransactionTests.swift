@@ -21,8 +21,10 @@ import TranscriptSupport
                 }
                 _ = try client.ask("EXEC\r\n")
                 // One reply more may be left out: CLIENT REPLY SKIP.
-                #expect(try client.ask("RESET\r\nPING\r\n").hasSuffix("+PONG\r\n"), "\(random)")
-                guard client.channel.isActive else { return }
+                let end = try client.ask("RESET\r\nPING\r\n")
+                // QUIT is not queued.
+                guard client.channel.isActive else { break }
+                #expect(end.hasSuffix("+PONG\r\n"), "\(random)")
             }
         }
     }
