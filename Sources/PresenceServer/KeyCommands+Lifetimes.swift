@@ -68,7 +68,7 @@ extension KeyCommands {
             reply.error("ERR invalid expire time in '\(command)' command")
             return nil
         }
-        return isRelative ? now.advanced(byMilliseconds: milliseconds) : Timestamp(milliseconds: milliseconds)
+        return Lifetimes.instant(isRelative ? now.milliseconds + milliseconds : milliseconds)
     }
 
     /// When an `EXPIRE` is to do something at all.

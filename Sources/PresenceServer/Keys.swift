@@ -59,12 +59,17 @@ enum Lifetimes {
         guard let number = milliseconds(bytes, range, isSeconds: isSeconds, command: command, &reply) else {
             return nil
         }
-        if unit == .unixSeconds || unit == .unixMilliseconds { return Timestamp(milliseconds: number) }
+        if unit == .unixSeconds || unit == .unixMilliseconds { return instant(number) }
         guard number <= Int64.max - now.milliseconds else {
             reply.error("ERR invalid expire time in '\(command)' command")
             return nil
         }
-        return now.advanced(byMilliseconds: number)
+        return instant(now.milliseconds + number)
+    }
+
+    /// The instant so many milliseconds after 1970. The last of all stands for no end; a key that is to end then ends a millisecond earlier.
+    static func instant(_ milliseconds: Int64) -> Timestamp {
+        min(Timestamp(milliseconds: milliseconds), Timestamp.distantFuture.advanced(byMilliseconds: -1))
     }
 
     /// The milliseconds of a lifetime above 0, or nil and Redis's error.
