@@ -60,8 +60,10 @@ enum CommandCommands {
             for command in CommandTable.shared.commands { describe(command, &reply) }
             return
         }
+        let start = reply.count
         reply.array(request.argumentCount - 2)
         for index in 2..<request.argumentCount {
+            if loop.refusesLongReply(from: start, &reply) { return }
             if let command = CommandTable.shared.command(named: Text.string(bytes, request.argument(index), limit: 64))
             {
                 describe(command, &reply)
@@ -139,10 +141,12 @@ enum CommandCommands {
                 if let command = CommandTable.shared.command(named: name) { commands.append(command) }
             }
         }
+        let start = reply.count
         reply.map(commands.count)
         for command in commands {
             reply.bulk(command.name)
             document(command, &reply)
+            if loop.refusesLongReply(from: start, &reply) { return }
         }
     }
 

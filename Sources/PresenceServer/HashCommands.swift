@@ -69,6 +69,7 @@ enum HashCommands {
     ) {
         let found = read(loop, request.argument(1), bytes, &reply)
         if case .wrongType = found { return }
+        let start = reply.count
         reply.array(request.argumentCount - 2)
         for index in 2..<request.argumentCount {
             if case .fields(let fields) = found {
@@ -76,6 +77,7 @@ enum HashCommands {
             } else {
                 reply.null()
             }
+            if loop.refusesLongReply(from: start, &reply) { return }
         }
     }
 

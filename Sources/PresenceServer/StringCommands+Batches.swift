@@ -20,18 +20,10 @@ extension StringCommands {
         _ reply: inout ReplyBuffer
     ) {
         let start = reply.count
-        // One key many times would fill any memory, and nobody could stop it: output limits look between commands.
-        let limit = loop.configuration.outputLimits.normal.hardBytes
         reply.array(request.argumentCount - 1)
         for index in 1..<request.argumentCount {
             if !write(loop, loop.locate(bytes, request.argument(index)), bytes, &reply) { reply.null() }
-            guard limit == 0 || reply.count - start <= limit else {
-                reply.truncate(to: start)
-                reply.error(
-                    "ERR the values take more than \(limit) bytes, the hard limit of client-output-buffer-limit normal; "
-                        + "ask for fewer keys at once")
-                return
-            }
+            if loop.refusesLongReply(from: start, &reply) { return }
         }
     }
 

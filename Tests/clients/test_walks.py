@@ -79,13 +79,20 @@ def test_a_client_that_leaves_during_its_walk_harms_nobody(full, server):
 
 
 def test_keys_that_take_more_than_the_output_limit_are_refused_and_scan_is_named(start, connect):
-    client = connect(start("--client-output-buffer-limit", "normal 100kb 0 0"))
+    server = start("--client-output-buffer-limit", "normal 100kb 0 0")
+    client = connect(server)
     client.mset({f"key:{number:06}": "v" for number in range(20_000)})
     with pytest.raises(redis.ResponseError, match="client-output-buffer-limit.*SCAN"):
         client.keys("*")
-    with pytest.raises(redis.ResponseError, match="client-output-buffer-limit.*fewer keys"):
+    with pytest.raises(redis.ResponseError, match="client-output-buffer-limit.*ask for less"):
         client.set("large", b"x" * 10_000)
         client.mget(["large"] * 50)
+    client.execute_command("PRESENCE.CONNECT", "presence:user:alice", "s", "DEVICE", "x" * 100)
+    for words in (["COMMAND", "INFO"] + ["get"] * 1_000, ["COMMAND", "DOCS"] + ["set"] * 1_000,
+                  ["HMGET", "presence:user:alice"] + ["deviceType"] * 2_000):
+        with server.raw() as raw:
+            assert b"ask for less" in raw.command(*words)
+            assert raw.command("PING") == b"+PONG"
     transaction = client.pipeline(transaction=True)
     for _ in range(50):
         transaction.get("large").incr("count")
