@@ -55,13 +55,13 @@ extension ClientCommands {
                 return
             }
         }
-        guard loop.peers.count > 1 else {
-            reply.verbatim(text([loop.describeClients(filter)]))
+        guard loop.peers.count > 1 || loop.clients.count > ServerLoop.describedAtOnce else {
+            reply.verbatim(text([loop.describeClients(loop.clients(of: filter))]))
             return
         }
         // The others' clients are known to their loops only; this client's next command waits for them.
         client.handler.suspend()
-        loop.askPeers({ [filter] in $0.describeClients(filter) }) { lines in
+        loop.askPeersInTurns({ [filter] in $0.describeClients(filter, $1) }) { lines in
             client.handler.resume { $0.verbatim(text(lines)) }
         }
     }
@@ -155,11 +155,35 @@ struct ClientLine: Sendable {
 }
 
 extension ServerLoop {
-    /// The lines of this loop's clients.
-    func describeClients(_ filter: ClientCommands.Filter) -> [ClientLine] {
-        if let ids = filter.ids {
-            return ids.compactMap { clients[$0] }.filter { filter.takes($0) }.map { ClientLine($0, self) }
+    /// Clients that are described in one turn: half a millisecond.
+    static let describedAtOnce = 128
+
+    /// The numbers of this loop's clients that are asked for.
+    func clients(of filter: ClientCommands.Filter) -> [Int] {
+        (filter.ids?.filter { clients[$0] != nil } ?? Set(clients.keys)).filter { id in
+            clients[id].map { filter.takes($0) } ?? false
         }
-        return clients.values.filter { filter.takes($0) }.map { ClientLine($0, self) }
+    }
+
+    /// The lines of the clients with these numbers; who has gone has none.
+    func describeClients(_ ids: some Sequence<Int>) -> [ClientLine] {
+        ids.compactMap { clients[$0] }.map { ClientLine($0, self) }
+    }
+
+    /// Describes this loop's clients, a few a turn, since there may be thousands, and hands their lines to `answer`.
+    func describeClients(_ filter: ClientCommands.Filter, _ answer: @escaping @Sendable ([ClientLine]) -> Void) {
+        describeClients(clients(of: filter)[...], [], answer)
+    }
+
+    private func describeClients(
+        _ ids: ArraySlice<Int>, _ lines: [ClientLine], _ answer: @escaping @Sendable ([ClientLine]) -> Void
+    ) {
+        let lines = lines + describeClients(ids.prefix(ServerLoop.describedAtOnce))
+        let rest = ids.dropFirst(ServerLoop.describedAtOnce)
+        guard !rest.isEmpty else {
+            answer(lines)
+            return
+        }
+        afterOthers { [self] in describeClients(rest, lines, answer) }
     }
 }

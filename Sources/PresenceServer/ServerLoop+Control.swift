@@ -20,11 +20,18 @@ extension ServerLoop {
     func askPeers<Answer: Sendable>(
         _ question: @escaping @Sendable (ServerLoop) -> Answer, _ completion: @escaping ([Answer]) -> Void
     ) {
+        askPeersInTurns({ peer, answer in answer(question(peer)) }, completion)
+    }
+
+    /// The same where a loop takes several turns for its answer, which it hands to the closure that it is given.
+    func askPeersInTurns<Answer: Sendable>(
+        _ question: @escaping @Sendable (ServerLoop, @escaping @Sendable (Answer) -> Void) -> Void,
+        _ completion: @escaping ([Answer]) -> Void
+    ) {
         let answers = PendingAnswers<Answer>(count: peers.count, completion)
         for (place, peer) in peers.enumerated() {
             peer.eventLoop.execute {
-                let answer = question(peer)
-                self.eventLoop.execute { answers.take(answer, place) }
+                question(peer) { answer in self.eventLoop.execute { answers.take(answer, place) } }
             }
         }
     }
