@@ -67,13 +67,13 @@ struct TLSConnection: ~Copyable {
     private static let recordOverhead = 128
 
     /// Goes on with the handshake; consumes of `input`, appends to `output`.
-    mutating func handshake(_ input: inout ByteBuffer, _ output: inout ByteBuffer) -> Outcome {
+    func handshake(_ input: inout ByteBuffer, _ output: inout ByteBuffer) -> Outcome {
         lend(&input, &output, room: Self.answerRoom) { presence_tls_handshake($0) }
     }
 
     /// Decrypts `input` into `plain`, as far as its capacity goes: `goesOn` if it is full. Answers of the protocol itself are appended to
     /// `output`.
-    mutating func decrypt(_ input: inout ByteBuffer, into plain: inout ByteBuffer, _ output: inout ByteBuffer)
+    func decrypt(_ input: inout ByteBuffer, into plain: inout ByteBuffer, _ output: inout ByteBuffer)
         -> Outcome
     {
         var count = 0
@@ -92,7 +92,7 @@ struct TLSConnection: ~Copyable {
     var bufferedBytes: Int { SSL_has_pending(pointer) == 1 ? Self.recordBytes : 0 }
 
     /// Encrypts what is in `plain`, a record's length or less; appends it to `output`.
-    mutating func encrypt(_ plain: inout ByteBuffer, _ output: inout ByteBuffer) -> Outcome {
+    func encrypt(_ plain: inout ByteBuffer, _ output: inout ByteBuffer) -> Outcome {
         var none = ByteBuffer()
         let count = min(plain.readableBytes, Self.recordBytes)
         var written = 0
@@ -112,7 +112,7 @@ struct TLSConnection: ~Copyable {
     }
 
     /// Writes the goodbye that ends this side's data.
-    mutating func sayGoodbye(_ output: inout ByteBuffer) {
+    func sayGoodbye(_ output: inout ByteBuffer) {
         var none = ByteBuffer()
         _ = lend(&none, &output, room: 512) { presence_tls_goodbye($0) }
     }
@@ -128,7 +128,7 @@ struct TLSConnection: ~Copyable {
 
     // MARK: - Lending
 
-    private mutating func lend(
+    private func lend(
         _ input: inout ByteBuffer, _ output: inout ByteBuffer, room: Int,
         _ call: (OpaquePointer) -> presence_tls_outcome
     ) -> Outcome {

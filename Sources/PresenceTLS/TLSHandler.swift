@@ -54,7 +54,7 @@ public final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    private var connection: TLSConnection
+    private let connection: TLSConnection
     private var state = TLSState()
     private let configuration: TLSConfiguration
     private let buffers: TLSBuffers
