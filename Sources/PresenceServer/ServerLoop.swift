@@ -62,7 +62,10 @@ final class ServerLoop: @unchecked Sendable {
     /// Shards of this loop whose rings have entries to read.
     private var wokenShards: [Int] = []
     private var events: [StoreEvent] = []
-    private var tick: RepeatedTask?
+    private var tick: Scheduled<Void>?
+    /// Ticks in a row in which neither a timer fired nor a command ran.
+    private var quietTicks = 0
+    private var commandsAtTick = 0
     private var upkeep: RepeatedTask?
     private var isCatchingUp = false
 
@@ -142,15 +145,24 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Starts the loop's part in time: expiry every 5 ms, unless tests hold the clock, and a look at its clients every second.
     ///
-    /// Twice as often as the wheel ticks: who is due waits for his tick and for half of one, not of a whole one more.
+    /// Twice as often as the wheel ticks: who is due waits for his tick and for half of one, not of a whole one more. After a second in which nothing
+    /// was due and nobody asked, as often as the wheel ticks: waking up is all that an idle server does.
     func start() {
-        if server.manualClock == nil {
-            tick = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(5), delay: .milliseconds(5)) { _ in
-                self.advance()
-            }
-        }
+        if server.manualClock == nil { scheduleTick() }
         upkeep = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
             self.inspectClients()
+        }
+    }
+
+    private func scheduleTick() {
+        let isQuiet = quietTicks >= 200
+        tick = eventLoop.scheduleTask(in: .milliseconds(isQuiet ? 10 : 5)) { [self] in
+            guard tick != nil else { return }
+            let hasFired = advance()
+            let commands = counters.commands.value
+            quietTicks = hasFired || commands != commandsAtTick ? 0 : quietTicks + 1
+            commandsAtTick = commands
+            scheduleTick()
         }
     }
 
@@ -161,14 +173,18 @@ final class ServerLoop: @unchecked Sendable {
         upkeep = nil
     }
 
-    /// Lets timers of this loop's shards fire. What is behind goes on in slices with reads in between.
-    private func advance() {
-        guard !isCatchingUp else { return }
+    /// Lets timers of this loop's shards fire; returns whether there were any. What is behind goes on in slices with reads in between.
+    @discardableResult
+    private func advance() -> Bool {
+        guard !isCatchingUp else { return true }
         now = server.clock.now()
         var isBehind = false
+        var hasFired = false
         var shard = index
         while shard < store.shardCount {
-            if store.advance(shard: shard, to: now, budget: ServerLoop.advanceBudget).isBehind { isBehind = true }
+            let result = store.advance(shard: shard, to: now, budget: ServerLoop.advanceBudget)
+            if result.isBehind { isBehind = true }
+            if result.lookedAt > 0 { hasFired = true }
             shard += peers.count
         }
         deliverEvents(current: nil, &reply)
@@ -181,6 +197,7 @@ final class ServerLoop: @unchecked Sendable {
                 self.advance()
             }
         }
+        return hasFired
     }
 
     /// Timers that one shard may fire in one slice: about a millisecond's work for a loop's shards.
