@@ -10,7 +10,7 @@ from harness import Server, encode, eventually
 
 # One event loop: what one command does there, all others would wait for.
 SETTINGS = ("--event-loops", "1", "--client-output-buffer-limit", "normal 8mb 4mb 60")
-COUNT = 60_000
+COUNT = 150_000
 
 
 @pytest.fixture
