@@ -60,7 +60,7 @@ extension ClientCommands {
     ) {
         switch Word(bytes, request.argument(2)) {
         case "ON":
-            client.traits.remove(.repliesOff)
+            client.traits.subtract([.repliesOff, .skipsThisReply])
             reply.simple("OK")
         case "OFF": client.traits.insert(.repliesOff)
         case "SKIP":

@@ -258,7 +258,7 @@ final class ClientHandler: ChannelInboundHandler {
         loop.now = loop.server.clock.now()
         loop.reply.version = client.version
         write(&loop.reply)
-        if client.traits.remove(.skipsAwaitedReply) != nil { loop.reply.clear() }
+        if client.traits.remove(.skipsThisReply) != nil { loop.reply.clear() }
         writeReplies(context, client)
         goOn()
     }

@@ -8,8 +8,8 @@ struct ClientTraits: OptionSet, Sendable {
     static let repliesOff = ClientTraits(rawValue: 1 << 1)
     /// `CLIENT REPLY SKIP`: the next command is not answered.
     static let skipsReply = ClientTraits(rawValue: 1 << 2)
-    /// The command that waits for other event loops is not answered when they are done.
-    static let skipsAwaitedReply = ClientTraits(rawValue: 1 << 3)
+    /// The command that runs now, or waits for other event loops, is not answered.
+    static let skipsThisReply = ClientTraits(rawValue: 1 << 3)
     /// `MONITOR`: it is told every command.
     static let isMonitor = ClientTraits(rawValue: 1 << 4)
     /// `CLIENT NO-EVICT ON`. Shown by `CLIENT LIST`; no client is ever evicted for memory here.

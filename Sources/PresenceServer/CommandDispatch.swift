@@ -62,7 +62,8 @@ enum CommandDispatch {
         _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
     ) {
         let start = reply.count
-        let isSkipped = client.traits.remove(.skipsReply) != nil
+        // CLIENT REPLY ON takes this back, and is answered.
+        if client.traits.remove(.skipsReply) != nil { client.traits.insert(.skipsThisReply) }
         let isQueued = client.traits.contains(.inTransaction)
         if !admits(number, table, loop, client, request, bytes, &reply) {
             if client.traits.contains(.inTransaction) { client.transaction.isBroken = true }
@@ -74,11 +75,12 @@ enum CommandDispatch {
                 runObserved(number, table, loop, client, request, bytes, &reply)
             }
         }
-        guard isSkipped || client.traits.contains(.repliesOff) else { return }
+        guard !client.traits.isDisjoint(with: [.skipsThisReply, .repliesOff]) else { return }
+        let isAwaited = client.isSuspended
+        if isAwaited { client.traits.insert(.skipsThisReply) } else { client.traits.remove(.skipsThisReply) }
         // What SUBSCRIBE says is a message, and messages are sent whatever was said of replies.
         if number >= 0, table.entry(number).flags.isSuperset(of: [.pubsub, .whileSubscribed]) { return }
         reply.truncate(to: start)
-        if client.isSuspended { client.traits.insert(.skipsAwaitedReply) }
     }
 
     /// Runs a command that was admitted, as monitors and the slow log see it.
