@@ -88,8 +88,7 @@ extension ClientHandler {
             inspectClosing(context)
             return
         }
-        // Whoever does not take his output is not read from either: of all others there is nothing to ask a channel.
-        if isReadingStopped || overSoftLimitSince != nil, !context.channel.isWritable { enforceLimits(context, client) }
+        if !context.channel.isWritable { enforceLimits(context, client) }
         let timeout = Int64(loop.configuration.idleTimeoutSeconds)
         if timeout > 0, !isClosing, !client.isSubscribed, !client.isSuspended, !client.traits.contains(.isMonitor),
             loop.now.milliseconds(since: client.lastCommandAt) > timeout * 1000
