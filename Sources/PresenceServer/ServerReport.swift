@@ -166,10 +166,12 @@ struct ServerReport {
         ]
     }
 
-    /// `expires` is what the wheels hold, at most all keys: an entry stays there until its time, though its key is gone or lives on.
+    /// Every presence has an end. An average of what is left is kept by nobody.
     private func keyspaceFields() -> [(String, String)] {
         let keys = loop.store.keyCount()
-        return keys == 0 ? [] : [("db0", "keys=\(keys),expires=\(min(keys, statistics.timers)),avg_ttl=0")]
+        guard keys > 0 else { return [] }
+        let expires = statistics.stringsWithEnd + statistics.presentUsers
+        return [("db0", "keys=\(keys),expires=\(expires),avg_ttl=0")]
     }
 
     // MARK: - Spelling

@@ -37,6 +37,8 @@ struct ShardCounters: Sendable {
     /// Users whose key exists for Redis's commands.
     var presentUsers = 0
     var strings = 0
+    /// Those of them that end by themselves.
+    var stringsWithEnd = 0
     /// Sessions in records, tombstones not among them.
     var sessions = 0
     var beats: UInt64 = 0

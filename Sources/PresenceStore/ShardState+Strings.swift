@@ -79,7 +79,7 @@ extension ShardState {
             return
         }
         let string = string(number)
-        string.expiry = deadline
+        setExpiry(of: string, deadline)
         arm(number, string.header, by: deadline)
         tell(.expire, ofString: key)
     }
@@ -87,9 +87,16 @@ extension ShardState {
     /// Takes the end of a string away; whether it had one.
     mutating func persist(_ number: UInt32, _ key: BytesKey) -> Bool {
         guard string(number).expiry != .distantFuture else { return false }
-        string(number).expiry = .distantFuture
+        setExpiry(of: string(number), .distantFuture)
         tell(.persist, ofString: key)
         return true
+    }
+
+    /// The one way to another end, so that strings that have one are counted.
+    @inline(__always)
+    private mutating func setExpiry(of string: StringRecord, _ expiry: Timestamp) {
+        counters.stringsWithEnd += (expiry == .distantFuture ? 0 : 1) - (string.expiry == .distantFuture ? 0 : 1)
+        string.expiry = expiry
     }
 
     // MARK: Changing a value
@@ -168,7 +175,7 @@ extension ShardState {
                 && Slabs.sizeClass(for: size) == Slabs.sizeClass(of: number)
             {
                 string.store(value: value, stamp: stamps.next(at: now))
-                string.expiry = expiry
+                setExpiry(of: string, expiry)
                 arm(number, string.header, by: expiry)
                 return number
             }
@@ -177,6 +184,7 @@ extension ShardState {
         // Making room may have moved other records, never this one.
         string(other).initialize(
             key: key.bytes, value: value, room: room, expiry: expiry, stamp: stamps.next(at: now))
+        if expiry != .distantFuture { counters.stringsWithEnd += 1 }
         blockBytes += block
         if number != 0 {
             dropString(number)
@@ -212,6 +220,7 @@ extension ShardState {
 
     private mutating func dropString(_ number: UInt32) {
         let string = string(number)
+        if string.expiry != .distantFuture { counters.stringsWithEnd -= 1 }
         blockBytes -= string.outsideBytes
         string.destroy()
         slabs.free(number)

@@ -10,6 +10,8 @@ public struct Statistics: Sendable {
     public var sessions = 0
     /// Plain strings.
     public var strings = 0
+    /// Those of them that end by themselves.
+    public var stringsWithEnd = 0
     /// Since the start: sessions opened.
     public var connects: UInt64 = 0
     /// Since the start: heartbeats taken.
@@ -97,6 +99,7 @@ extension ShardState {
         all.presentUsers += counters.presentUsers
         all.sessions += counters.sessions
         all.strings += counters.strings
+        all.stringsWithEnd += counters.stringsWithEnd
         all.connects += counters.connects
         all.beats += counters.beats
         all.unknownBeats += counters.unknownBeats
@@ -130,6 +133,7 @@ extension ShardCounters {
         fresh.usersByStatus = usersByStatus
         fresh.presentUsers = presentUsers
         fresh.strings = strings
+        fresh.stringsWithEnd = stringsWithEnd
         fresh.sessions = sessions
         self = fresh
     }

@@ -128,4 +128,7 @@ extension SlowModel {
 
     /// How many strings there are.
     public var stringCount: Int { strings.keys.count { exists(string: $0) } }
+
+    /// How many of them end by themselves.
+    public var stringsWithEndCount: Int { strings.count { exists(string: $0.key) && $0.value.until != nil } }
 }

@@ -174,6 +174,7 @@ struct ModelRun {
         try agree(statistics.sessions, live, "sessions")
         try agree(statistics.presentUsers, model.presentUserCount, "present users")
         try agree(statistics.strings, model.stringCount, "strings")
+        try agree(statistics.stringsWithEnd, model.stringsWithEndCount, "strings with an end")
         try agree(statistics.users, known.count, "users")
         try agree(store.keyCount(), model.presentUserCount + model.stringCount, "keys")
         for (status, count) in store.countByStatus() {
