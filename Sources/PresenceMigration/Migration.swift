@@ -73,6 +73,7 @@ package final class Migration: Sendable {
         /// `notify-keyspace-events` as it was, and as it was set.
         var notifications: (before: String, set: String)?
         var saidAt = Timestamp.distantPast
+        var saidLine = ""
 
         init(isFollowing: Bool, retries: Int, rate: Int) {
             mirror = Mirror(isKept: isFollowing)
@@ -246,6 +247,10 @@ package final class Migration: Sendable {
         guard isLast || now.milliseconds(since: work.saidAt) >= options.progressMilliseconds else { return }
         work.saidAt = now
         work.counts.changes = inbox.heard
-        say(.progress(work.report.progress(phase, work.counts, scanned: scanned, waiting: inbox.count, at: now)))
+        let line = work.report.progress(phase, work.counts, scanned: scanned, waiting: inbox.count, at: now)
+        // While nothing happens there is nothing to say.
+        guard line != work.saidLine else { return }
+        work.saidLine = line
+        say(.progress(line))
     }
 }
