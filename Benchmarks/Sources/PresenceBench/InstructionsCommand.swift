@@ -43,7 +43,7 @@ struct InstructionsCommand: ParsableCommand {
             let twice = try start(valgrind, program, work, 2 * count, users)
             let (few, many) = (try once.instructions(), try twice.instructions())
             table.add(
-                work.operation, users < 2_000 ? "" : grouped(users), grouped((many - few) / count))
+                work.operation, work == .parse || users == 64 ? "" : grouped(users), grouped((many - few) / count))
         }
         table.notes = [
             "Counted by callgrind, N = \(grouped(operations)) (ticks: \(grouped(operations / 20))); whatever is done once cancels out."
