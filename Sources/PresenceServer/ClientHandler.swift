@@ -130,6 +130,7 @@ final class ClientHandler: ChannelInboundHandler {
     private func run(_ bytes: inout ByteBuffer) {
         guard let client, let context, !isRunning else { return }
         isRunning = true
+        if loop.isResting { loop.rouse() }
         var goesOn = bytes.readableBytes > 0
         while goesOn {
             loop.now = loop.server.clock.now()

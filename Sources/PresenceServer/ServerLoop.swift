@@ -66,6 +66,10 @@ final class ServerLoop: @unchecked Sendable {
     /// Ticks in a row in which neither a timer fired nor a command ran.
     private var quietTicks = 0
     private var commandsAtTick = 0
+    /// Whether a timer of its shards waits for its time.
+    private var hasTimers = false
+    /// Whether it looks at the time ten times less often: until a command comes here, or to another loop.
+    private(set) var isResting = false
     private var upkeep: RepeatedTask?
     private var isCatchingUp = false
 
@@ -146,7 +150,8 @@ final class ServerLoop: @unchecked Sendable {
     /// Starts the loop's part in time: expiry every 5 ms, unless tests hold the clock, and a look at its clients every second.
     ///
     /// Twice as often as the wheel ticks: who is due waits for his tick and for half of one, not of a whole one more. After a second in which nothing
-    /// was due and nobody asked, as often as the wheel ticks: waking up is all that an idle server does.
+    /// was due and nobody asked, as often as the wheel ticks: waking up is all that an idle server does. And if no timer waits either, every 50 ms,
+    /// until somebody asks.
     func start() {
         if server.manualClock == nil { scheduleTick() }
         upkeep = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
@@ -156,14 +161,36 @@ final class ServerLoop: @unchecked Sendable {
 
     private func scheduleTick() {
         let isQuiet = quietTicks >= 200
-        tick = eventLoop.scheduleTask(in: .milliseconds(isQuiet ? 10 : 5)) { [self] in
+        setResting(isQuiet && !hasTimers)
+        tick = eventLoop.scheduleTask(in: .milliseconds(isResting ? 50 : isQuiet ? 10 : 5)) { [self] in
             guard tick != nil else { return }
             let hasFired = advance()
             let commands = counters.commands.value
+            if commands != commandsAtTick { rousePeers() }
             quietTicks = hasFired || commands != commandsAtTick ? 0 : quietTicks + 1
             commandsAtTick = commands
             scheduleTick()
         }
+    }
+
+    private func setResting(_ rests: Bool) {
+        guard rests != isResting else { return }
+        isResting = rests
+        server.restingLoops.wrappingAdd(rests ? 1 : -1, ordering: .relaxed)
+    }
+
+    /// A command came: it may bring a timer that is due soon.
+    func rouse() {
+        guard isResting, tick != nil else { return }
+        tick?.cancel()
+        quietTicks = 0
+        scheduleTick()
+    }
+
+    /// Its commands may have brought timers to the shards of loops that rest.
+    private func rousePeers() {
+        guard server.restingLoops.load(ordering: .relaxed) > 0 else { return }
+        for peer in peers where peer !== self { peer.eventLoop.execute { peer.rouse() } }
     }
 
     func stop() {
@@ -180,11 +207,13 @@ final class ServerLoop: @unchecked Sendable {
         now = server.clock.now()
         var isBehind = false
         var hasFired = false
+        hasTimers = false
         var shard = index
         while shard < store.shardCount {
             let result = store.advance(shard: shard, to: now, budget: ServerLoop.advanceBudget)
             if result.isBehind { isBehind = true }
             if result.lookedAt > 0 { hasFired = true }
+            if result.hasTimers { hasTimers = true }
             shard += peers.count
         }
         deliverEvents(current: nil, &reply)

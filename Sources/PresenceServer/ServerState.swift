@@ -23,6 +23,8 @@ final class ServerState: Sendable {
 
     /// The settings in force. Each loop has a copy that it reads without this lock.
     let configuration: Mutex<ServerConfiguration>
+    /// Event loops that look at the time seldom, since nothing waits for it.
+    let restingLoops = Atomic<Int>(0)
     /// Connections open now.
     let clientCount = Atomic<Int>(0)
     /// How often a connection could not be accepted.

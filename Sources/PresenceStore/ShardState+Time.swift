@@ -24,6 +24,7 @@ extension ShardState {
                 break
             }
         }
+        result.hasTimers = wheel.entryCount > 0
         guard result.lookedAt > 0 else { return result }
         counters.timersLookedAt += UInt64(result.lookedAt)
         account()

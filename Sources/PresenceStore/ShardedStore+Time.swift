@@ -25,6 +25,7 @@ extension ShardedStore {
             let step = withShard(shard) { $0.advance(to: now, budget: min(slice, budget - result.lookedAt)) }
             result.lookedAt += step.lookedAt
             result.isBehind = step.isBehind
+            result.hasTimers = step.hasTimers
         } while result.isBehind && result.lookedAt < budget
         return result
     }

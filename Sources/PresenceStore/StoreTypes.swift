@@ -229,9 +229,12 @@ public struct AdvanceResult: Sendable, Hashable {
     public var lookedAt = 0
     /// Whether the budget ended before the work did: call again.
     public var isBehind = false
+    /// Whether timers wait for their time. Without any, nothing can happen by itself.
+    public var hasTimers = false
 
     static func += (left: inout AdvanceResult, right: AdvanceResult) {
         left.lookedAt += right.lookedAt
         left.isBehind = left.isBehind || right.isBehind
+        left.hasTimers = left.hasTimers || right.hasTimers
     }
 }
