@@ -63,6 +63,9 @@ final class EmbeddedServer: TranscriptTransport {
         return EmbeddedClient(channel)
     }
 
+    /// Moves the clock, and nothing else: the event loop's own ticks do the rest.
+    func moveClock(milliseconds: Int64) { move(milliseconds) }
+
     /// Lets time pass as the server's loop would.
     func advance(milliseconds: Int64) {
         move(milliseconds)
