@@ -170,7 +170,8 @@ struct MemoryTests {
 
     @Test("Room is never made out of the record that it is for")
     func spared() throws {
-        for var random in SeededRandom.cases(2) {
+        var evicted: UInt64 = 0
+        for var random in SeededRandom.cases(4) {
             let store = store(limit: 150_000)
             var time = now
             for step in 0..<2_000 {
@@ -196,11 +197,13 @@ struct MemoryTests {
                 }
             }
             let statistics = store.statistics()
-            check(statistics.evictedUsers > 0, "nobody evicted, \(random)")
+            evicted += statistics.evictedUsers
             check(store.usedBytes == statistics.memory.total, "\(random)")
             let keys = store.allKeys(at: time).count
             check(store.keyCount() == keys, "\(store.keyCount()) keys, \(keys) walked, \(random)")
         }
+        // In one of many cases strings take all the room before anybody is offline; never in all of them.
+        #expect(evicted > 0, "nobody evicted")
     }
 
     // MARK: Words
