@@ -2,6 +2,8 @@
 
 # Flags for every debug build; CI adds "-Xswiftc -warnings-as-errors". One set of flags means one build folder.
 SWIFT_FLAGS ?=
+# Flags for every release build: docs/decisions/0010 says why.
+RELEASE_FLAGS ?= -Xswiftc -enforce-exclusivity=unchecked
 # Settings for `make run`: make run SETTINGS="--port 6400 --session-ttl 90s"
 SETTINGS ?=
 # The binary that the real clients test.
@@ -21,7 +23,7 @@ run: build ## Build for release and serve on the defaults, port 6399.
 
 build: setup ## Build presenced for release: .build/release/presenced.
 	@scripts/announce release "Building presenced for release" "about 5 minutes the first time on 2 cores, seconds after that"
-	swift build -c release --product presenced
+	swift build -c release --product presenced $(RELEASE_FLAGS)
 
 test: test-swift test-clients ## Set up, build, run the Swift tests, then real Redis clients against the real binary.
 
@@ -46,8 +48,8 @@ docs: setup ## Write docs/CONFIGURATION.md, cluster.conf and the README's table 
 
 bench: setup-tests ## Measure presenced, beside Redis where it is installed; docs/BENCHMARKS.md says how to read it.
 	@scripts/announce bench "Building the benchmarks for release" "about 5 minutes the first time on 2 cores"
-	swift build -c release --product presenced
-	Benchmarks/run
+	swift build -c release --product presenced $(RELEASE_FLAGS)
+	RELEASE_FLAGS="$(RELEASE_FLAGS)" Benchmarks/run
 
 fuzz: setup ## Run the random tests (codec, model, laws) with fresh seeds for FUZZ_SECONDS (300).
 	@scripts/fuzz
