@@ -13,7 +13,7 @@ SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-swift test-clients lint format docs bench fuzz sanitize setup setup-tests clean
+.PHONY: help run build test test-swift test-clients lint format docs bench bench-check bench-baseline presence-bench fuzz sanitize setup setup-tests clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,19 @@ bench: setup-tests ## Measure presenced, beside Redis where it is installed; doc
 	@scripts/announce bench "Building the benchmarks for release" "about 5 minutes the first time on 2 cores"
 	swift build -c release --product presenced $(RELEASE_FLAGS)
 	RELEASE_FLAGS="$(RELEASE_FLAGS)" Benchmarks/run
+
+bench-check: ## Compare instructions, allocations and bytes with Benchmarks/baselines.json; a tenth more fails.
+	@$(MAKE) --no-print-directory presence-bench
+	Benchmarks/.build/release/presence-bench baseline
+
+bench-baseline: ## Write Benchmarks/baselines.json anew, when more is meant to be done.
+	@$(MAKE) --no-print-directory presence-bench
+	Benchmarks/.build/release/presence-bench baseline --write
+
+presence-bench: setup
+	@scripts/setup-debian valgrind binutils
+	@scripts/announce bench "Building the benchmarks for release" "about 3 minutes the first time on 2 cores"
+	swift build -c release --package-path Benchmarks --product presence-bench $(RELEASE_FLAGS)
 
 fuzz: setup ## Run the random tests (codec, model, laws) with fresh seeds for FUZZ_SECONDS (300).
 	@scripts/fuzz

@@ -26,8 +26,31 @@ struct InstructionsCommand: ParsableCommand {
         (.port1, 64, 10), (.port16, 64, 1), (.port100, 64, 1),
     ]
 
-    /// Counts all kinds of work.
+    /// What was counted of one kind of work.
+    struct Count {
+        var work: Work
+        var users: Int
+        var instructions: Int
+
+        /// Whether `users` says how large the store was; otherwise it is only how many names were used.
+        var dependsOnUsers: Bool { work != .parse && users != 64 }
+    }
+
+    /// Counts all kinds of work, as a table.
     static func measure(operations: Int) throws -> Table {
+        var table = Table("Instructions an operation", ["work", "users", "instructions"])
+        for count in try counts(operations: operations) {
+            table.add(
+                count.work.operation, count.dependsOnUsers ? grouped(count.users) : "", grouped(count.instructions))
+        }
+        table.notes = [
+            "Counted by callgrind, N = \(grouped(operations)) (ticks: \(grouped(operations / 20))); whatever is done once cancels out."
+        ]
+        return table
+    }
+
+    /// Counts all kinds of work.
+    static func counts(operations: Int) throws -> [Count] {
         guard let valgrind = Program.find("valgrind"), let strip = Program.find("strip") else {
             throw BenchError("valgrind or strip is missing (Debian packages valgrind and binutils)")
         }
@@ -35,20 +58,14 @@ struct InstructionsCommand: ParsableCommand {
         let program = FileManager.default.temporaryDirectory.appendingPathComponent("presence-bench-\(getpid())").path
         _ = try Program.output(strip, ["--strip-debug", "-o", program, Program.own()])
         defer { try? FileManager.default.removeItem(atPath: program) }
-        var table = Table("Instructions an operation", ["work", "users", "instructions"])
-        for (work, users, share) in works {
+        return try works.map { work, users, share in
             Progress.say("instructions: \(work.rawValue), \(grouped(users)) users")
             let count = operations / share
             let once = try start(valgrind, program, work, count, users)
             let twice = try start(valgrind, program, work, 2 * count, users)
             let (few, many) = (try once.instructions(), try twice.instructions())
-            table.add(
-                work.operation, work == .parse || users == 64 ? "" : grouped(users), grouped((many - few) / count))
+            return Count(work: work, users: users, instructions: (many - few) / count)
         }
-        table.notes = [
-            "Counted by callgrind, N = \(grouped(operations)) (ticks: \(grouped(operations / 20))); whatever is done once cancels out."
-        ]
-        return table
     }
 
     private struct Run {

@@ -11,8 +11,8 @@ struct PresenceBench: ParsableCommand {
             docs/BENCHMARKS.md says how to read the figures.
             """,
         subcommands: [
-            AllCommand.self, StoreCommand.self, InstructionsCommand.self, CountCommand.self, HeartbeatCommand.self,
-            LatenessCommand.self, MemoryCommand.self, IdleCommand.self,
+            AllCommand.self, StoreCommand.self, InstructionsCommand.self, CountCommand.self, BaselineCommand.self,
+            HeartbeatCommand.self, LatenessCommand.self, MemoryCommand.self, IdleCommand.self,
         ]
     )
 }
