@@ -17,21 +17,30 @@ final class Connection {
     private var start = 0
 
     init(port: Int) throws {
-        handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard handle >= 0 else { throw BenchError("no socket") }
-        var address = Connection.loopback(port: port)
-        let isConnected = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Foundation.connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-        guard isConnected else { throw BenchError("nobody listens on port \(port)") }
+        handle = try Connection.openSocket(port: port)
         var timeout = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(handle, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(handle, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit { close(handle) }
+
+    /// A socket that is connected to a port of the loopback interface; the caller closes it.
+    static func openSocket(port: Int) throws -> Int32 {
+        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard handle >= 0 else { throw BenchError("no socket") }
+        var address = loopback(port: port)
+        let isConnected = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Foundation.connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        guard isConnected else {
+            close(handle)
+            throw BenchError("nobody listens on port \(port)")
+        }
+        return handle
+    }
 
     static func loopback(port: Int) -> sockaddr_in {
         var address = sockaddr_in()

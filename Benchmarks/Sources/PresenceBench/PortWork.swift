@@ -25,7 +25,7 @@ enum PortWork {
             process: ProcessInformation(version: "0", allocator: "", processID: 0),
             logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }, group: group, shutdown: {})
         try wait { try await server.start() }
-        let handle = try connect(port: server.port)
+        let handle = try Connection.openSocket(port: server.port)
         defer { close(handle) }
         let bytes = (0..<pipeline).flatMap { place in
             let user = "presence:user:u\(place * 7 % users)"
@@ -45,18 +45,6 @@ enum PortWork {
             guard count > 0, buffer[0] != UInt8(ascii: "-") else { throw BenchError("a beat was refused") }
             missing -= count
         }
-    }
-
-    private static func connect(port: Int) throws -> Int32 {
-        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = Connection.loopback(port: port)
-        let isConnected = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Foundation.connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-        guard isConnected else { throw BenchError("nobody listens on port \(port)") }
-        return handle
     }
 
     private static func wait(_ body: @escaping @Sendable () async throws -> Void) throws {

@@ -2,6 +2,9 @@
 struct Sample {
     private(set) var values: [Double] = []
 
+    /// These rounds.
+    static func of(_ values: [Double]) -> Sample { Sample(values: values) }
+
     /// Adds a round.
     mutating func add(_ value: Double) { values.append(value) }
 

@@ -1,0 +1,158 @@
+import ArgumentParser
+import Foundation
+
+/// Loads presenced, and Redis and Valkey beside it, with the work of presence, and checks every answer.
+struct LoadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load",
+        abstract: "Loads servers with the work of presence, in turns, and checks every answer.",
+        discussion: """
+            Each server does each work in its own best way: PRESENCE.BEAT here, a script and a bare EXPIRE there. Without --rate each connection \
+            sends its next pipeline when the last is answered. With --rate commands are due whatever the server does, and latency counts \
+            from then. A wrong reply ends the run. Each way is asked for --seconds in each round; what is told is the median.
+            """
+    )
+
+    @OptionGroup var servers: ServerOptions
+    @Argument(help: "\(LoadWorkload.allCases.map(\.rawValue).joined(separator: ", ")); all if none is named.")
+    var works: [LoadWorkload] = []
+    @Option(help: "Connections to the server that is asked.")
+    var connections = 50
+    @Option(help: "Commands that a connection sends at once.")
+    var pipeline = 1
+    @Option(help: "Users of each server.")
+    var users = 100_000
+    @Option(help: "Seconds a way and round.")
+    var seconds = 2.0
+    @Option(help: "Rounds.")
+    var rounds = 3
+    @Option(help: "Commands a second over all connections, instead of a closed loop.")
+    var rate: Double?
+    @Option(help: "A file that the figures are written to, as JSON.")
+    var json: String?
+
+    func validate() throws {
+        guard (1...1_000).contains(connections), (1...512).contains(pipeline), users >= 1_000, rounds >= 1,
+            seconds >= 0.1, rate.map({ $0 >= 1 }) ?? true
+        else {
+            throw ValidationError(
+                "1 to 1000 connections, 1 to 512 commands in a pipeline, 1000 users, a round, 0.1 seconds, a rate of 1 at least"
+            )
+        }
+    }
+
+    func run() throws {
+        var results: [LoadResult] = []
+        let running = try servers.all.map { try RunningServer($0) }
+        defer { for server in running { server.stop() } }
+        for server in running {
+            Progress.say("load: \(server.kind.name): \(grouped(users)) users")
+            try Heartbeat.load(server, users: users)
+        }
+        for work in works.isEmpty ? LoadWorkload.allCases : works {
+            results += try measure(work, running)
+        }
+        print(LoadResult.table(results, title).text)
+        if let json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+            try encoder.encode(results).write(to: URL(fileURLWithPath: json))
+        }
+    }
+
+    private var title: String {
+        let loop = rate.map { "\(grouped(Int($0))) commands a second" } ?? "\(pipeline) a write"
+        return "\(connections) connections, \(loop), \(grouped(users)) users, \(rounds) rounds in turns"
+    }
+
+    private func measure(_ work: LoadWorkload, _ running: [RunningServer]) throws -> [LoadResult] {
+        var results: [(server: RunningServer, commands: LoadWay.Commands, result: LoadResult)] = []
+        for server in running {
+            for way in work.ways(of: server.kind) {
+                let result = LoadResult(work: work.rawValue, server: server.kind.name, way: way.name)
+                results.append((server, try way.prepare(server.connect(), users: users), result))
+            }
+        }
+        for round in 1...rounds {
+            for place in results.indices {
+                let server = results[place].server
+                Progress.say("load: \(work.rawValue), round \(round) of \(rounds): \(server.kind.name)")
+                let driver = LoadDriver(
+                    port: server.port, connections: connections, pipeline: pipeline, seconds: seconds, rate: rate)
+                let before = try server.processorTime()
+                let outcome = try driver.run(results[place].commands)
+                results[place].result.add(outcome, processor: try server.processorTime() - before)
+                results[place].result.residentBytes = server.residentBytes
+            }
+        }
+        return results.map(\.result)
+    }
+}
+
+/// What the rounds of one way of one work gave.
+struct LoadResult: Encodable {
+    let work: String
+    let server: String
+    let way: String
+    /// Processor time of the server a command, microseconds, each round.
+    private(set) var processor: [Double] = []
+    /// Commands a second, each round.
+    private(set) var throughput: [Double] = []
+    /// Milliseconds, each round.
+    private(set) var p50: [Double] = []
+    private(set) var p99: [Double] = []
+    private(set) var p999: [Double] = []
+    private(set) var maximum: [Double] = []
+    var residentBytes = 0
+
+    init(work: String, server: String, way: String) {
+        self.work = work
+        self.server = server
+        self.way = way
+    }
+
+    mutating func add(_ outcome: LoadDriver.Outcome, processor time: UInt64) {
+        processor.append(Double(time) / 1000 / Double(max(1, outcome.operations)))
+        throughput.append(Double(outcome.operations) / outcome.elapsed)
+        p50.append(outcome.milliseconds(50))
+        p99.append(outcome.milliseconds(99))
+        p999.append(outcome.milliseconds(99.9))
+        maximum.append(outcome.milliseconds(100))
+    }
+
+    /// This one's processor time over that of the better of the others, for each of their ways.
+    private func ratios(_ results: [LoadResult]) -> [Double] {
+        let others = results.filter { $0.work == work && $0.server != server }
+        var ways: [String] = []
+        for other in others where !ways.contains(other.way) { ways.append(other.way) }
+        let own = Sample.of(processor).median
+        return ways.map { way in
+            own / (others.filter { $0.way == way }.map { Sample.of($0.processor).median }.min() ?? .nan)
+        }
+    }
+
+    /// All ways beside each other.
+    static func table(_ results: [LoadResult], _ title: String) -> Table {
+        var table = Table(
+            title,
+            [
+                "work", "server", "way", "server us", "spread", "of theirs", "a second", "p50 ms", "p99", "p99.9",
+                "max", "MB",
+            ])
+        for result in results {
+            let own = Sample.of(result.processor)
+            let ratio = result.server == "presenced" ? result.ratios(results).map { fixed($0, 2) } : []
+            table.add(
+                result.work, result.server, result.way, fixed(own.median, 2), own.spread(2),
+                ratio.joined(separator: ", "),
+                fixed(Sample.of(result.throughput).median, 0), fixed(Sample.of(result.p50).median, 3),
+                fixed(Sample.of(result.p99).median, 3), fixed(Sample.of(result.p999).median, 3),
+                fixed(Sample.of(result.maximum).median, 1), grouped(result.residentBytes >> 20))
+        }
+        table.notes = [
+            "*server us*: processor time of all the server's threads, user and system, a command: the median, least and greatest of the rounds; *of theirs*: "
+                + "over that of the better of the others, for each of their ways in the order shown. Every reply was checked. MB: VmRSS after the last round."
+        ]
+        return table
+    }
+}
