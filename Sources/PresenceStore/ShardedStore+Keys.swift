@@ -60,21 +60,23 @@ extension ShardedStore {
     /// - Parameters:
     ///   - cursor: 0 to begin, then what the call before returned.
     ///   - count: how many keys to look for, at least 1; about a segment (up to 160 keys) is looked at in any case.
-    /// - Returns: the next cursor, 0 at the end.
+    /// - Returns: the next cursor, 0 at the end. It is below 2^53: clients in JavaScript read it into a double.
     public func scan(
         cursor: UInt64, count: Int, at now: Timestamp, _ body: (KeyKind, Span<UInt8>) -> Void
     ) -> UInt64 {
-        var position = cursor
+        var position = cursor << ShardedStore.cursorShift
+        var last: UInt64?
         var left = max(count, 1)
         while true {
             let shard = shardIndex(position)
             let (found, next) = withShard(shard) { $0.keys(from: position, at: now) }
             for entry in found {
-                // Keys of one hash go out together: the cursor cannot stand between them.
-                if left <= 0 && entry.hash != position &- 1 { return entry.hash }
+                let place = entry.hash >> ShardedStore.cursorShift
+                // Keys of one place go out together: the cursor cannot stand between them.
+                if left <= 0 && place != last { return place }
                 body(entry.kind, entry.key.span)
                 left -= 1
-                position = entry.hash &+ 1
+                last = place
             }
             if let next {
                 position = next
@@ -82,9 +84,12 @@ extension ShardedStore {
                 guard shard + 1 < shardCount else { return 0 }
                 position = UInt64(shard + 1) << shardShift
             }
-            if left <= 0 { return position }
+            if left <= 0 { return position >> ShardedStore.cursorShift }
         }
     }
+
+    /// A cursor is the leading 53 bits of a hash. A segment of that depth, the only one that could end inside of a place, would take 2^53 keys.
+    private static let cursorShift: UInt64 = 11
 
     /// Ends all keys that exist at the call: strings are gone, sessions end (`flushed`). What else is known of users stays.
     ///

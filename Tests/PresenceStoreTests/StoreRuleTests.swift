@@ -195,6 +195,7 @@ struct StoreRuleTests {
                 cursor = store.scan(cursor: cursor, count: 20, at: now) { _, key in
                     seen.append(.init(Array(copying: key)))
                 }
+                check(cursor < 1 << 53, "\(cursor) is not exact in a double, \(random)")
                 for _ in 0..<30 {
                     try store.setString(.init("n\(next)"), "v", at: now)
                     next += 1

@@ -553,12 +553,17 @@ class TestNodeRedis:
             out.keys = [];
             for await (const key of client.scanIterator({ COUNT: 2 })) out.keys.push(key);
             out.many = (await Promise.all([...Array(500).keys()].map((n) => client.incr('n')))).at(-1);
+            await Promise.all([...Array(500).keys()].map((n) => client.set('many:' + n, 'v')));
+            const walked = [];
+            for await (const key of client.scanIterator({ MATCH: 'many:*', COUNT: 7 })) walked.push(key);
+            out.walked = [walked.length, new Set(walked).size];
             out.binary = (await client.get(redis.commandOptions({ returnBuffers: true }), 'a')).toString();
             out.name = await client.clientGetName();
             out.info = (await client.info('server')).includes('redis_version:7');
         """)
         assert (out["ping"], out["set"], out["got"]) == ("PONG", ["OK", None], ["1", 60, 5])
         assert (out["mget"], sorted(out["keys"]), out["many"]) == (["1", "2", None], ["a", "x", "y"], 500)
+        assert out["walked"] == [500, 500], "a cursor is a number in JavaScript: exact below 2^53"
         assert (out["binary"], out["name"], out["info"]) == ("5", "node", True)
 
     def test_transactions(self, node):
