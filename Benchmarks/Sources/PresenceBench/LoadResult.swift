@@ -1,0 +1,67 @@
+/// What the rounds of one way of one work gave.
+struct LoadResult: Encodable {
+    let work: String
+    let server: String
+    let way: String
+    /// Processor time of the server a command, microseconds, each round.
+    private(set) var processor: [Double] = []
+    /// Commands a second, each round.
+    private(set) var throughput: [Double] = []
+    /// Milliseconds, each round.
+    private(set) var p50: [Double] = []
+    private(set) var p99: [Double] = []
+    private(set) var p999: [Double] = []
+    private(set) var maximum: [Double] = []
+    var residentBytes = 0
+
+    init(work: String, server: String, way: String) {
+        self.work = work
+        self.server = server
+        self.way = way
+    }
+
+    mutating func add(_ outcome: LoadDriver.Outcome, processor time: UInt64) {
+        processor.append(Double(time) / 1000 / Double(max(1, outcome.operations)))
+        throughput.append(Double(outcome.operations) / outcome.elapsed)
+        p50.append(outcome.milliseconds(50))
+        p99.append(outcome.milliseconds(99))
+        p999.append(outcome.milliseconds(99.9))
+        maximum.append(outcome.milliseconds(100))
+    }
+
+    /// This one's processor time over that of the better of the others, for each of their ways.
+    private func ratios(_ results: [LoadResult]) -> [Double] {
+        let others = results.filter { $0.work == work && $0.server != server }
+        var ways: [String] = []
+        for other in others where !ways.contains(other.way) { ways.append(other.way) }
+        let own = Sample.of(processor).median
+        return ways.map { way in
+            own / (others.filter { $0.way == way }.map { Sample.of($0.processor).median }.min() ?? .nan)
+        }
+    }
+
+    /// All ways beside each other.
+    static func table(_ results: [LoadResult], _ title: String) -> Table {
+        var table = Table(
+            title,
+            [
+                "work", "server", "way", "server us", "spread", "of theirs", "a second", "p50 ms", "p99", "p99.9",
+                "max", "MB",
+            ])
+        for result in results {
+            let own = Sample.of(result.processor)
+            let ratio = result.server == "presenced" ? result.ratios(results).map { fixed($0, 2) } : []
+            table.add(
+                result.work, result.server, result.way, fixed(own.median, 2), own.spread(2),
+                ratio.joined(separator: ", "),
+                fixed(Sample.of(result.throughput).median, 0), fixed(Sample.of(result.p50).median, 3),
+                fixed(Sample.of(result.p99).median, 3), fixed(Sample.of(result.p999).median, 3),
+                fixed(Sample.of(result.maximum).median, 1), grouped(result.residentBytes >> 20))
+        }
+        table.notes = [
+            "*server us*: processor time of all the server's threads, user and system, a command: the median, least and greatest of the rounds; *of theirs*: "
+                + "over that of the better of the others, for each of their ways in the order shown. Every reply was checked. MB: VmRSS after the last round."
+        ]
+        return table
+    }
+}
