@@ -16,31 +16,17 @@ final class Connection {
     private var buffer: [UInt8] = []
     private var start = 0
 
-    init(port: Int) throws {
-        handle = try Connection.openSocket(port: port)
+    /// To a server on the loopback interface.
+    convenience init(port: Int) throws { try self.init(ServerAddress(port: port)) }
+
+    init(_ address: ServerAddress) throws {
+        handle = try address.openSocket()
         var timeout = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(handle, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(handle, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit { close(handle) }
-
-    /// A socket that is connected to a port of the loopback interface; the caller closes it.
-    static func openSocket(port: Int) throws -> Int32 {
-        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard handle >= 0 else { throw BenchError("no socket") }
-        var address = loopback(port: port)
-        let isConnected = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Foundation.connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-        guard isConnected else {
-            close(handle)
-            throw BenchError("nobody listens on port \(port)")
-        }
-        return handle
-    }
 
     static func loopback(port: Int) -> sockaddr_in {
         var address = sockaddr_in()
@@ -169,6 +155,14 @@ final class Connection {
 }
 
 extension Connection {
+    /// Makes a script known, by its digest.
+    func loadScript(_ text: String) throws -> String {
+        guard case .bulk(let digest) = try command("SCRIPT", "LOAD", text) else {
+            throw BenchError("the script was refused")
+        }
+        return digest
+    }
+
     /// A number from `INFO`, 0 if there is none of that name.
     func info(_ section: String, _ name: String) throws -> Int {
         guard case .bulk(let text) = try command("INFO", section) else { throw BenchError("INFO \(section) failed") }

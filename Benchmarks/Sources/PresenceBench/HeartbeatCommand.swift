@@ -41,6 +41,7 @@ struct HeartbeatCommand: ParsableCommand {
         case .beat: depth == 1 ? 40_000 : depth < 100 ? 400_000 : 1_000_000
         case .expire: depth == 1 ? 40_000 : depth < 100 ? 250_000 : 500_000
         case .script: depth == 1 ? 30_000 : 120_000
+        case .fieldLifetime: depth == 1 ? 30_000 : 200_000
         }
     }
 
@@ -58,8 +59,8 @@ struct HeartbeatCommand: ParsableCommand {
         for (depth, goal) in depths {
             Progress.say("heartbeat: by \(depth)")
             for server in servers { try Heartbeat.load(server, users: users) }
-            var turns = servers.flatMap { server in
-                Heartbeat.all(of: server.kind).map { Turn(server: server, work: $0) }
+            var turns = try servers.flatMap { server in
+                try Heartbeat.all(of: ServerTraits(server.connect())).map { Turn(server: server, work: $0) }
             }
             for round in 0..<rounds {
                 // Every other round backwards, so that none always comes after the same other.

@@ -28,7 +28,7 @@ struct IdleCommand: ParsableCommand {
             ["server", "bytes each, nothing sent", "after a PING", "after an ECHO of 1 kB", "processor", "goal"])
         // The servers inherit it.
         try raiseOpenFiles(connections + 200)
-        for kind in options.all {
+        for kind in try options.all {
             Progress.say("idle: \(kind.name)")
             let server = try RunningServer(kind)
             defer { server.stop() }

@@ -10,15 +10,15 @@ final class LoadConnection {
     private var input = [UInt8](repeating: 0, count: 262_144)
     private var start = 0
     private var end = 0
-    /// When the commands in flight were meant to be sent, in nanoseconds; a ring.
-    private var intended: [Int64]
+    /// Which commands are in flight, and when they were meant to be sent, in nanoseconds; a ring.
+    private var asked: [(place: Int, intended: Int64)]
     private var first = 0
     private(set) var inFlight = 0
 
     /// - Parameter limit: commands in flight at most.
-    init(port: Int, limit: Int) throws {
-        handle = try Connection.openSocket(port: port)
-        intended = Array(repeating: 0, count: limit)
+    init(_ address: ServerAddress, limit: Int) throws {
+        handle = try address.openSocket()
+        asked = Array(repeating: (0, 0), count: limit)
         var one: Int32 = 1
         setsockopt(handle, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
         guard fcntl(handle, F_SETFL, O_NONBLOCK) == 0 else { throw BenchError("a socket cannot be made non-blocking") }
@@ -26,13 +26,13 @@ final class LoadConnection {
 
     deinit { close(handle) }
 
-    var isFull: Bool { inFlight == intended.count }
+    var isFull: Bool { inFlight == asked.count }
     var hasOutput: Bool { sent < output.count }
 
     /// Puts a command behind those that wait to leave.
-    func append(_ command: ArraySlice<UInt8>, intendedAt instant: Int64) {
-        output.append(contentsOf: command)
-        intended[(first + inFlight) % intended.count] = instant
+    func append(_ place: Int, of commands: LoadCommands, intendedAt instant: Int64) {
+        output.append(contentsOf: commands[place])
+        asked[(first + inFlight) % asked.count] = (place, instant)
         inFlight += 1
     }
 
@@ -51,7 +51,7 @@ final class LoadConnection {
     }
 
     /// Reads what has come, and calls `answered` with the intended instant of every command that is answered.
-    func receive(_ expected: ExpectedReply, _ answered: (Int64) -> Void) throws {
+    func receive(_ commands: LoadCommands, _ answered: (Int64) -> Void) throws {
         let count = input.withUnsafeMutableBytes { read(handle, $0.baseAddress! + end, $0.count - end) }
         guard count > 0 else {
             guard count < 0, errno == EAGAIN || errno == EINTR else {
@@ -60,14 +60,14 @@ final class LoadConnection {
             return
         }
         end += count
-        while start < end,
-            let length = try input.withUnsafeBytes({
-                try expected.length(in: UnsafeRawBufferPointer(rebasing: $0[start..<end]))
-            })
-        {
+        while start < end {
             guard inFlight > 0 else { throw BenchError("a reply that nobody asked for") }
-            answered(intended[first])
-            first = (first + 1) % intended.count
+            let length = try input.withUnsafeBytes {
+                try commands.replyLength(asked[first].place, in: UnsafeRawBufferPointer(rebasing: $0[start..<end]))
+            }
+            guard let length else { break }
+            answered(asked[first].intended)
+            first = (first + 1) % asked.count
             inFlight -= 1
             start += length
         }

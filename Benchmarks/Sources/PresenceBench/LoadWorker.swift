@@ -1,0 +1,52 @@
+import ArgumentParser
+import Foundation
+
+/// One of several processes that load a server: it reads its job as a line of JSON, says when it is ready, is told to begin, and writes its outcome.
+struct LoadWorkerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load-worker", abstract: "What load --processes starts.", shouldDisplay: false)
+
+    func run() throws {
+        guard let line = readLine() else { throw BenchError("a load-worker got no job") }
+        var driver = try LoadDriver(JSONDecoder().decode(LoadJob.self, from: Data(line.utf8)))
+        let output = FileHandle.standardOutput
+        try output.write(contentsOf: Data("\n".utf8))
+        guard readLine() != nil else { return }
+        try output.write(contentsOf: JSONEncoder().encode(driver.run()))
+    }
+}
+
+/// Such a process, as the one that started it sees it.
+final class LoadWorker {
+    private let process = Process()
+    private let (input, output) = (Pipe(), Pipe())
+
+    init(_ job: LoadJob) throws {
+        process.executableURL = URL(fileURLWithPath: try Program.own())
+        process.arguments = ["load-worker"]
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+        try input.fileHandleForWriting.write(contentsOf: JSONEncoder().encode(job) + Data("\n".utf8))
+    }
+
+    deinit {
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    }
+
+    /// Waits until it has its connections and its commands.
+    func waitUntilReady() throws {
+        guard try output.fileHandleForReading.read(upToCount: 1)?.count == 1 else {
+            throw BenchError("a load-worker ended before it began")
+        }
+    }
+
+    func begin() throws { try input.fileHandleForWriting.write(contentsOf: Data("\n".utf8)) }
+
+    func outcome() throws -> LoadDriver.Outcome {
+        let data = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw BenchError("a load-worker failed: see above") }
+        return try JSONDecoder().decode(LoadDriver.Outcome.self, from: data)
+    }
+}
