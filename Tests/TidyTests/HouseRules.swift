@@ -40,6 +40,8 @@ enum HouseRules {
         "Sources/PresenceStore/Bytes*.swift",
         "Sources/PresenceStore/Shard*.swift",
         "Sources/PresenceRESP/RequestReader.swift",
+        "Sources/PresenceRESP/CommandScout.swift",
+        "Sources/PresenceRESP/ShortLine.swift",
         "Sources/PresenceRESP/ArgumentTable.swift",
         "Sources/PresenceRESP/Copies.swift",
         "Sources/PresenceRESP/ReplyBuffer.swift",
