@@ -131,6 +131,7 @@ final class ClientHandler: ChannelInboundHandler {
         guard let client, let context, !isRunning else { return }
         isRunning = true
         if loop.isResting { loop.rouse() }
+        loop.beginTurn(isTimed: bytes.readableBytes > ServerLoop.timedReadBytes)
         var goesOn = bytes.readableBytes > 0
         while goesOn {
             loop.now = loop.server.clock.now()
@@ -142,6 +143,7 @@ final class ClientHandler: ChannelInboundHandler {
         }
         isRunning = false
         loop.finishBatch()
+        loop.endTurn()
     }
 
     /// Runs the commands in place. No channel is written to while the reader and the replies are lent to it.

@@ -42,6 +42,8 @@ final class ServerLoop: @unchecked Sendable {
     var configuration: ServerConfiguration
     /// The instant of the read that is being worked on, or of the present tick.
     var now: Timestamp
+    /// When the present turn began, by the stopwatch; nil if it is not timed.
+    var turnStart: Int64?
     /// The replies of the read that is being worked on.
     var reply = ReplyBuffer(capacity: 32_768)
     /// What replies are copied into for NIO; its memory is used again once the kernel has taken them.
@@ -162,8 +164,12 @@ final class ServerLoop: @unchecked Sendable {
     private func scheduleTick() {
         let isQuiet = quietTicks >= 200
         setResting(isQuiet && !hasTimers)
-        tick = eventLoop.scheduleTask(in: .milliseconds(isResting ? 50 : isQuiet ? 10 : 5)) { [self] in
+        let delay: Int64 = isResting ? 50 : isQuiet ? 10 : 5
+        let due = Stopwatch.microseconds() + delay * 1000
+        tick = eventLoop.scheduleTask(in: .milliseconds(delay)) { [self] in
             guard tick != nil else { return }
+            let late = Stopwatch.microseconds() - due
+            counters.delays.withLock { $0.record(late) }
             let hasFired = advance()
             let commands = counters.commands.value
             if commands != commandsAtTick { rousePeers() }
@@ -204,6 +210,8 @@ final class ServerLoop: @unchecked Sendable {
     @discardableResult
     private func advance() -> Bool {
         guard !isCatchingUp else { return true }
+        beginTurn(isTimed: true)
+        defer { endTurn() }
         now = server.clock.now()
         var isBehind = false
         var hasFired = false
@@ -251,9 +259,11 @@ final class ServerLoop: @unchecked Sendable {
             wokenShards.append(shard)
         } else {
             eventLoop.execute {
+                self.beginTurn(isTimed: true)
                 self.wokenShards.append(shard)
                 self.deliverEvents(current: nil, &self.reply)
                 self.finishBatch()
+                self.endTurn()
             }
         }
     }
@@ -313,8 +323,10 @@ final class ServerLoop: @unchecked Sendable {
             } else {
                 let peer = peers[target]
                 peer.eventLoop.execute {
+                    peer.beginTurn(isTimed: true)
                     peer.deliver(messages, current: nil, &peer.reply)
                     peer.finishBatch()
+                    peer.endTurn()
                 }
             }
         }

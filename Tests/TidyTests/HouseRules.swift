@@ -57,7 +57,7 @@ enum HouseRules {
         "Sources/presenced/ProcessFacts.swift",
         "Sources/PresenceStore/SystemClock.swift",
         "Sources/PresenceStore/Ticker.swift",
-        "Sources/PresenceServer/Stopwatch.swift",
+        "Sources/PresenceStore/Stopwatch.swift",
     ]
 
     /// What reads a clock.
