@@ -9,11 +9,11 @@ SETTINGS ?=
 # The binary that the real clients test.
 PRESENCED_BINARY ?= $(CURDIR)/.build/debug/presenced
 
-SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
+SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Tests)
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-swift test-clients lint format docs bench bench-check bench-baseline presence-bench fuzz sanitize setup setup-tests clean
+.PHONY: help run build test test-swift test-clients lint format docs bench bench-check bench-baseline bench-test presence-bench fuzz sanitize setup setup-tests clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ bench-check: ## Compare instructions, allocations and bytes with Benchmarks/base
 bench-baseline: ## Write Benchmarks/baselines.json anew, when more is meant to be done.
 	@$(MAKE) --no-print-directory presence-bench
 	Benchmarks/.build/release/presence-bench baseline --write
+
+bench-test: setup ## Test the benchmarks themselves: comparisons, charts, checks of replies.
+	@scripts/announce bench-test "Building the benchmarks' tests" "about 3 minutes the first time on 2 cores"
+	swift build --package-path Benchmarks --build-tests --scratch-path Benchmarks/.build-tests $(SWIFT_FLAGS)
+	swift test --package-path Benchmarks --scratch-path Benchmarks/.build-tests --skip-build $(SWIFT_FLAGS)
 
 presence-bench: setup
 	@scripts/setup-debian valgrind binutils

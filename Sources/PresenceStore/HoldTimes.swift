@@ -15,8 +15,9 @@ struct HoldTimes {
         return start()
     }
 
+    /// A hold turned out to be long: the reading of the clock.
     @inline(never)
-    private mutating func start() -> Int64 {
+    mutating func start() -> Int64 {
         untilSample = HoldTimes.sampling
         return Stopwatch.microseconds()
     }

@@ -178,13 +178,17 @@ struct SmallPartsTests {
         var configuration = ShardedStore.Configuration()
         configuration.shards = 1
         let store = ShardedStore(configuration)
-        let now = Timestamp(milliseconds: 1_000_000)
+        let now = configuration.clock.now()
         let key = Array("key".utf8)
         for _ in 0..<1_280 { _ = store.exists(.string, key.span, at: now) }
         #expect(store.statistics().lockHolds.count == 10)
         store.resetStatistics()
         #expect(store.statistics().lockHolds.count == 0)
         _ = store.advance(to: now)
+        #expect(store.statistics().lockHolds.count == 0, "nothing was due")
+        let soon = StringSetOptions(expiry: .at(now.advanced(byMilliseconds: 100)))
+        _ = try store.setString(key.span, key.span, soon, at: now)
+        store.advance(to: now.advanced(byMilliseconds: 200))
         _ = store.scan(cursor: 0, count: 10, at: now) { _, _ in }
         store.atomically(store.allShards) { _ = $0.exists(.string, key.span, at: now) }
         #expect(store.statistics().lockHolds.count == 3)

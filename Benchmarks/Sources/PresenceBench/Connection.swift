@@ -169,12 +169,15 @@ final class Connection {
 }
 
 extension Connection {
+    /// A text from `INFO`; nil if there is none of that name.
+    func infoText(_ section: String, _ name: String) throws -> String? {
+        guard case .bulk(let text) = try command("INFO", section) else { throw BenchError("INFO \(section) failed") }
+        return text.split(whereSeparator: \.isNewline).first { $0.hasPrefix(name + ":") }
+            .map { String($0.dropFirst(name.count + 1)) }
+    }
+
     /// A number from `INFO`, 0 if there is none of that name.
     func info(_ section: String, _ name: String) throws -> Int {
-        guard case .bulk(let text) = try command("INFO", section) else { throw BenchError("INFO \(section) failed") }
-        for line in text.split(whereSeparator: \.isNewline) where line.hasPrefix(name + ":") {
-            return Int(line.dropFirst(name.count + 1)) ?? 0
-        }
-        return 0
+        try infoText(section, name).flatMap { Int($0) } ?? 0
     }
 }

@@ -30,7 +30,9 @@ enum Heartbeat {
     }
 
     /// The works that this server can do.
-    static func all(of kind: ServerKind) -> [Heartbeat] { kind.isPresenced ? [.beat] : [.expire, .script] }
+    static func all(of kind: ServerKind) -> [Heartbeat] {
+        kind.isPresenced || kind.isFloor ? [.beat] : [.expire, .script]
+    }
 
     /// The command for one user; a script is made known to the server first.
     func command(_ connection: Connection, user: String) throws -> [String] {
@@ -47,6 +49,7 @@ enum Heartbeat {
 
     /// Gives a server its users: with one session here, as a hash of the record's eight fields there.
     static func load(_ server: RunningServer, users: Int) throws {
+        guard !server.kind.isFloor else { return }
         let connection = try server.connect()
         if server.kind.isPresenced {
             try connection.load(users, expecting: .integer(1)) { number in

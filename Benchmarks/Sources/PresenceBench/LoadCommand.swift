@@ -28,8 +28,12 @@ struct LoadCommand: ParsableCommand {
     var rounds = 3
     @Option(help: "Commands a second over all connections, instead of a closed loop.")
     var rate: Double?
+    @Flag(help: "Measure the least that a server on SwiftNIO can be beside them, for heartbeats.")
+    var floor = false
     @Option(help: "A file that the figures are written to, as JSON.")
     var json: String?
+    @Option(help: "A file that a chart of the figures is written to, as SVG.")
+    var chart: String?
 
     func validate() throws {
         guard (1...1_000).contains(connections), (1...512).contains(pipeline), users >= 1_000, rounds >= 1,
@@ -43,24 +47,37 @@ struct LoadCommand: ParsableCommand {
 
     func run() throws {
         var results: [LoadResult] = []
-        let running = try servers.all.map { try RunningServer($0) }
+        let kinds = servers.all + (floor ? [.floor(try Program.own())] : [])
+        let running = try kinds.map { try RunningServer($0) }
         defer { for server in running { server.stop() } }
         for server in running {
             Progress.say("load: \(server.kind.name): \(grouped(users)) users")
             try Heartbeat.load(server, users: users)
         }
-        for work in works.isEmpty ? LoadWorkload.allCases : works {
-            results += try measure(work, running)
-        }
-        print(LoadResult.table(results, title).text)
-        if let json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            try encoder.encode(results).write(to: URL(fileURLWithPath: json))
-        }
+        let works = works.isEmpty ? LoadWorkload.allCases : works
+        Progress.begin(steps: works.flatMap { work in kinds.flatMap { work.ways(of: $0) } }.count * rounds)
+        for work in works { results += try measure(work, running) }
+        Progress.end()
+        let report = LoadReport(
+            conditions: conditions, machine: .present(), versions: try LoadCommand.versions(running), results: results)
+        print(report.table.text)
+        if let json { try report.writeJSON(json) }
+        if let chart { try report.writeChart(chart) }
     }
 
-    private var title: String {
+    /// What the servers say of themselves.
+    private static func versions(_ running: [RunningServer]) throws -> [String: String] {
+        var versions: [String: String] = [:]
+        for server in running where !server.kind.isFloor {
+            let connection = try server.connect()
+            let names = ["presenced_version", "valkey_version", "redis_version"]
+            let found = names.lazy.compactMap { try? connection.infoText("server", $0) }.first
+            versions[server.kind.name] = found ?? "unknown"
+        }
+        return versions
+    }
+
+    private var conditions: String {
         let loop = rate.map { "\(grouped(Int($0))) commands a second" } ?? "\(pipeline) a write"
         return "\(connections) connections, \(loop), \(grouped(users)) users, \(rounds) rounds in turns"
     }
@@ -69,14 +86,16 @@ struct LoadCommand: ParsableCommand {
         var results: [(server: RunningServer, commands: LoadWay.Commands, result: LoadResult)] = []
         for server in running {
             for way in work.ways(of: server.kind) {
-                let result = LoadResult(work: work.rawValue, server: server.kind.name, way: way.name)
+                let result = LoadResult(work: work.rawValue, server: server.kind, way: way.name)
                 results.append((server, try way.prepare(server.connect(), users: users), result))
             }
         }
         for round in 1...rounds {
             for place in results.indices {
                 let server = results[place].server
-                Progress.say("load: \(work.rawValue), round \(round) of \(rounds): \(server.kind.name)")
+                Progress.step(
+                    "load: \(work.rawValue), round \(round) of \(rounds): \(server.kind.name), \(results[place].result.way)"
+                )
                 let driver = LoadDriver(
                     port: server.port, connections: connections, pipeline: pipeline, seconds: seconds, rate: rate)
                 let before = try server.processorTime()

@@ -14,10 +14,14 @@ struct LoadResult: Encodable {
     private(set) var maximum: [Double] = []
     var residentBytes = 0
 
-    init(work: String, server: String, way: String) {
+    /// Whether it is the least that is possible, and no peer.
+    private let isFloor: Bool
+
+    init(work: String, server: ServerKind, way: String) {
         self.work = work
-        self.server = server
+        self.server = server.name
         self.way = way
+        isFloor = server.isFloor
     }
 
     mutating func add(_ outcome: LoadDriver.Outcome, processor time: UInt64) {
@@ -31,7 +35,7 @@ struct LoadResult: Encodable {
 
     /// This one's processor time over that of the better of the others, for each of their ways.
     private func ratios(_ results: [LoadResult]) -> [Double] {
-        let others = results.filter { $0.work == work && $0.server != server }
+        let others = results.filter { $0.work == work && $0.server != server && !$0.isFloor }
         var ways: [String] = []
         for other in others where !ways.contains(other.way) { ways.append(other.way) }
         let own = Sample.of(processor).median

@@ -16,13 +16,15 @@ enum LoadWorkload: String, CaseIterable, ExpressibleByArgument {
 
     /// How a server can do this work: for heartbeats in two ways where there is no command for it.
     func ways(of kind: ServerKind) -> [LoadWay] {
+        // The floor answers all commands alike: only what is answered so is comparable.
+        if kind.isFloor { return self == .heartbeat ? [.heartbeat(.beat)] : [] }
         switch self {
-        case .heartbeat: Heartbeat.all(of: kind).map { .heartbeat($0) }
-        case .active: kind.isPresenced ? [.active] : [.heartbeat(.script)]
-        case .get: [.get]
-        case .set: [.set]
-        case .presenceGet: kind.isPresenced ? [.presenceGet] : [.get]
-        case .friendsList: kind.isPresenced ? [.presenceList] : [.list]
+        case .heartbeat: return Heartbeat.all(of: kind).map { .heartbeat($0) }
+        case .active: return kind.isPresenced ? [.active] : [.heartbeat(.script)]
+        case .get: return [.get]
+        case .set: return [.set]
+        case .presenceGet: return kind.isPresenced ? [.presenceGet] : [.get]
+        case .friendsList: return kind.isPresenced ? [.presenceList] : [.list]
         }
     }
 }

@@ -45,27 +45,28 @@ enum PortWork {
         let handle = try Connection.openSocket(port: server.port)
         defer { close(handle) }
         let bytes = (0..<pipeline).flatMap { Connection.encoded(words($0 * 7 % PortWork.users)) }
+        var buffer = [UInt8](repeating: 0, count: 262_144)
         // All replies to the same bytes are equally long.
-        let replies = try PortWork.exchange(handle, bytes)
-        for _ in 1..<operations / pipeline { try PortWork.exchange(handle, bytes, expecting: replies) }
+        let replies = try PortWork.exchange(handle, bytes, &buffer)
+        for _ in 1..<operations / pipeline { try PortWork.exchange(handle, bytes, expecting: replies, &buffer) }
         try PortWork.wait { await server.stop() }
         try group.syncShutdownGracefully()
     }
 
     /// Sends the pipeline for the first time: the length of all its replies, none of which is an error.
-    private static func exchange(_ handle: Int32, _ bytes: [UInt8]) throws -> Int {
+    private static func exchange(_ handle: Int32, _ bytes: [UInt8], _ buffer: inout [UInt8]) throws -> Int {
         guard write(handle, bytes, bytes.count) == bytes.count else { throw BenchError("the socket is full") }
-        var buffer = [UInt8](repeating: 0, count: 262_144)
         usleep(200_000)
         let count = read(handle, &buffer, buffer.count)
         guard count > 0, buffer[0] != UInt8(ascii: "-") else { throw BenchError("a command was refused") }
         return count
     }
 
-    private static func exchange(_ handle: Int32, _ bytes: [UInt8], expecting replies: Int) throws {
+    private static func exchange(
+        _ handle: Int32, _ bytes: [UInt8], expecting replies: Int, _ buffer: inout [UInt8]
+    ) throws {
         guard write(handle, bytes, bytes.count) == bytes.count else { throw BenchError("the socket is full") }
         var missing = replies
-        var buffer = [UInt8](repeating: 0, count: missing)
         while missing > 0 {
             let count = read(handle, &buffer, missing)
             guard count > 0, buffer[0] != UInt8(ascii: "-") else { throw BenchError("a command was refused") }

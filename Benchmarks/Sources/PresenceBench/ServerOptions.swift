@@ -48,14 +48,17 @@ enum ServerKind {
     case presenced(String)
     case redis(String)
     case valkey(String)
+    /// This program, as the least that a server on SwiftNIO can be.
+    case floor(String)
 
     var path: String {
         switch self {
-        case .presenced(let path), .redis(let path), .valkey(let path): path
+        case .presenced(let path), .redis(let path), .valkey(let path), .floor(let path): path
         }
     }
 
     var isPresenced: Bool { if case .presenced = self { true } else { false } }
+    var isFloor: Bool { if case .floor = self { true } else { false } }
 
     /// What it is called in tables.
     var name: String {
@@ -63,6 +66,7 @@ enum ServerKind {
         case .presenced: "presenced"
         case .redis: "Redis"
         case .valkey: "Valkey"
+        case .floor: "floor: bare SwiftNIO"
         }
     }
 
@@ -70,6 +74,7 @@ enum ServerKind {
     func arguments(port: Int) -> [String] {
         switch self {
         case .presenced: ["--port", "\(port)", "--bind", "127.0.0.1"]
+        case .floor: ["floor-server", "--port", "\(port)"]
         case .redis, .valkey:
             ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]
         }
