@@ -1,0 +1,72 @@
+import Foundation
+
+/// Asks as fast as it is answered: what a server gives when it is never waited for.
+struct ClosedLoop {
+    private var driver: BatchDriver
+    private let users: Int
+    private let order: Shuffle
+    /// The place in the order that is next.
+    private var next = 0
+
+    struct Outcome {
+        var users = 0
+        var seconds = 0.0
+        /// Processor time of this thread, in nanoseconds.
+        var ownTime: UInt64 = 0
+        /// Processor time of the server.
+        var serverTime: UInt64 = 0
+
+        /// Nanoseconds of the server a user.
+        var cost: Double { Double(serverTime) / Double(users) }
+        var rate: Double { Double(users) / seconds }
+    }
+
+    /// - Parameter depth: batches on their way on a connection.
+    init(port: Int, connections: Int, depth: Int, users: Int) throws {
+        driver = try BatchDriver(port: port, connections: connections, depth: depth)
+        self.users = users
+        order = Shuffle(count: users, seed: 3)
+    }
+
+    /// Asks about all users of a range, in order, once.
+    mutating func pass(over range: Range<Int>, _ form: inout BatchForm) throws {
+        var place = range.lowerBound
+        var progress = PhaseProgress("users", of: range.upperBound)
+        while place < range.upperBound {
+            if driver.hasRoom {
+                let first = place
+                let count = min(form.limit, range.upperBound - first)
+                try driver.send(&form, users: count, tag: 0) { first + $0 }
+                place += count
+            } else {
+                try driver.receive(nanoseconds: 1_000_000_000) { _ in }
+                progress.tell(place)
+            }
+        }
+        try driver.drain { _ in }
+    }
+
+    /// Asks about users in random order for so long.
+    mutating func run(_ form: inout BatchForm, seconds: Double, of server: ScaleServer) throws -> Outcome {
+        var outcome = Outcome()
+        let before = (server: try server.processorTime(), own: ProcessorTime.ofThread())
+        let began = SteadyClock.now()
+        let end = began + Int64(seconds * 1e9)
+        while SteadyClock.now() < end {
+            if driver.hasRoom {
+                let (first, order, users) = (next, order, users)
+                let count = form.limit
+                try driver.send(&form, users: count, tag: 0) { order[(first + $0) % users] }
+                next = (next + count) % users
+                outcome.users += count
+            } else {
+                try driver.receive(nanoseconds: 1_000_000_000) { _ in }
+            }
+        }
+        try driver.drain { _ in }
+        outcome.seconds = Double(SteadyClock.now() - began) / 1e9
+        outcome.ownTime = ProcessorTime.ofThread() - before.own
+        outcome.serverTime = try server.processorTime() - before.server
+        return outcome
+    }
+}

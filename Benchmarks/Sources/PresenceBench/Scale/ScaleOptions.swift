@@ -1,0 +1,60 @@
+import ArgumentParser
+import Foundation
+
+/// A part of `presence-bench scale`.
+enum ScalePart: String, CaseIterable, ExpressibleByArgument {
+    case hold, storms, growth, loops
+}
+
+/// How large, how long, how fast.
+struct ScaleOptions: ParsableArguments {
+    @Option(help: "Users online at once.")
+    var users = 30_000_000
+    @Option(help: "Seconds for which all of them are held, after loading.")
+    var seconds = 600
+    @Option(help: "Seconds between two heartbeats of a user; longer where the machine does not hold it.")
+    var interval = 30
+    @Option(help: "Seconds that a session lives after a heartbeat.")
+    var ttl = 75
+    @Option(help: "Users a second that stop beating.")
+    var leaving = 1_000
+    @Option(help: "Friends lists of 100 a second.")
+    var lists = 20
+    @Option(help: "Users of a storm; at most --users.")
+    var storm = 1_000_000
+    @Option(help: "Nice value of the thread that beats: it yields the cores to the server.")
+    var nice = 0
+
+    func validate() throws {
+        guard (1_000...1_000_000_000).contains(users), seconds >= 5, interval >= 1, (10...99).contains(ttl),
+            interval * 2 < ttl, leaving >= 1, (1...1_000).contains(lists), storm >= 1_000, (0...19).contains(nice)
+        else {
+            throw ValidationError(
+                "1000 users, 5 seconds, a TTL of 10 to 99 seconds and more than two intervals, 1 to 1000 lists, a storm of 1000 at least"
+            )
+        }
+    }
+
+    /// These, with as many users as the free memory has room for; says so if that is fewer.
+    func fitted() -> ScaleOptions {
+        // 120 B a user is the goal; the rest is room for what grows by doubling, and for others on this machine.
+        let room = MachineMemory.available / 170
+        guard users > room else { return self }
+        var copy = self
+        copy.users = room / 1_000_000 * 1_000_000
+        Progress.say("scale: this machine has free memory for \(grouped(copy.users)) users, not \(grouped(users))")
+        return copy
+    }
+}
+
+/// The memory of this machine.
+enum MachineMemory {
+    /// Bytes that a process can have without the system having to swap.
+    static var available: Int {
+        guard let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8) else { return .max / 2 }
+        for line in text.split(separator: "\n") where line.hasPrefix("MemAvailable:") {
+            return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1_024 } ?? .max / 2
+        }
+        return .max / 2
+    }
+}
