@@ -21,14 +21,29 @@ struct BatchDriver {
     mutating func send(
         _ form: inout BatchForm, users: Int, lifetime: Int = 75_000, tag: Int, number: (Int) -> Int
     ) throws {
-        var connection = connections[0]
-        for other in connections where other.inFlight < connection.inFlight { connection = other }
-        precondition(connection.inFlight < depth)
+        let connection = freest
         let (reply, length) = (form.reply, form.replyCount(users))
         try form.encode(users, lifetime: lifetime, number: number) { bytes in
             try connection.send(bytes, reply: reply, length: length, tag: tag)
         }
         inFlight += 1
+    }
+
+    /// Sends a batch that is spelt already. There must be room.
+    mutating func send(_ batches: SpeltBatches, _ batch: Int) throws {
+        let connection = freest
+        try batches.withBytes(batch) {
+            try connection.send($0, reply: batches.reply, length: batches.reply.count, tag: 0)
+        }
+        inFlight += 1
+    }
+
+    /// The connection that has least on its way.
+    private var freest: BatchConnection {
+        var freest = connections[0]
+        for other in connections where other.inFlight < freest.inFlight { freest = other }
+        precondition(freest.inFlight < depth)
+        return freest
     }
 
     /// Waits for replies, so long at most, and tells each batch that is answered.

@@ -48,25 +48,61 @@ struct ClosedLoop {
 
     /// Asks about users in random order for so long.
     mutating func run(_ form: inout BatchForm, seconds: Double, of server: ScaleServer) throws -> Outcome {
-        var outcome = Outcome()
-        let before = (server: try server.processorTime(), own: ProcessorTime.ofThread())
-        let began = SteadyClock.now()
-        let end = began + Int64(seconds * 1e9)
-        while SteadyClock.now() < end {
+        var measure = try Measure(seconds, server)
+        while measure.goesOn {
             if driver.hasRoom {
                 let (first, order, users) = (next, order, users)
                 let count = form.limit
                 try driver.send(&form, users: count, tag: 0) { order[(first + $0) % users] }
                 next = (next + count) % users
-                outcome.users += count
+                measure.outcome.users += count
             } else {
                 try driver.receive(nanoseconds: 1_000_000_000) { _ in }
             }
         }
         try driver.drain { _ in }
-        outcome.seconds = Double(SteadyClock.now() - began) / 1e9
-        outcome.ownTime = ProcessorTime.ofThread() - before.own
-        outcome.serverTime = try server.processorTime() - before.server
-        return outcome
+        return try measure.end()
+    }
+
+    /// Asks what is spelt already, for so long.
+    mutating func run(_ batches: SpeltBatches, seconds: Double, of server: ScaleServer) throws -> Outcome {
+        var measure = try Measure(seconds, server)
+        while measure.goesOn {
+            if driver.hasRoom {
+                try driver.send(batches, next % batches.count)
+                next += 1
+                measure.outcome.users += batches.limit
+            } else {
+                try driver.receive(nanoseconds: 1_000_000_000) { _ in }
+            }
+        }
+        try driver.drain { _ in }
+        return try measure.end()
+    }
+
+    /// Times and processor times of a run.
+    private struct Measure {
+        var outcome = Outcome()
+        private let server: ScaleServer
+        private let began = SteadyClock.now()
+        private let ownTime = ProcessorTime.ofThread()
+        private let serverTime: UInt64
+        private let last: Int64
+
+        init(_ seconds: Double, _ server: ScaleServer) throws {
+            self.server = server
+            serverTime = try server.processorTime()
+            last = SteadyClock.now() + Int64(seconds * 1e9)
+        }
+
+        var goesOn: Bool { SteadyClock.now() < last }
+
+        func end() throws -> Outcome {
+            var outcome = outcome
+            outcome.seconds = Double(SteadyClock.now() - began) / 1e9
+            outcome.ownTime = ProcessorTime.ofThread() - ownTime
+            outcome.serverTime = try server.processorTime() - serverTime
+            return outcome
+        }
     }
 }

@@ -13,7 +13,7 @@ struct ConnectStorm {
     /// What a lifetime has at least, since it has five digits.
     private static let shortest: Int64 = 10_000
 
-    struct Outcome {
+    struct Outcome: Sendable {
         /// When the first session ends, in epoch milliseconds.
         var end: Int64
         var seconds = 0.0

@@ -19,6 +19,8 @@ struct HeldBeats: Sendable {
         /// While users left.
         var beats = 0
         var seconds = 0.0
+        /// The time between two beats of a user, on average.
+        var interval = 0.0
         var serverTime: UInt64 = 0
         var ownTime: UInt64 = 0
         /// Beats of all phases, each of which was answered as it must be.
@@ -38,7 +40,10 @@ struct HeldBeats: Sendable {
         let interval = Double(options.interval) * 1e9
         round.pace = interval / Double(round.ledger.batches)
         round.ledger.longestGap = 0
-        let before = (server: try ProcessorTime.ofProcess(pid), own: ProcessorTime.ofThread(), beats: round.beats)
+        let before = (
+            server: try ProcessorTime.ofProcess(pid), own: ProcessorTime.ofThread(), beats: round.beats,
+            sent: round.sent
+        )
         probe.begin()
         let began = SteadyClock.now()
         let end = began + Int64(options.seconds) * 1_000_000_000
@@ -46,6 +51,7 @@ struct HeldBeats: Sendable {
         var outcome = Outcome()
         outcome.seconds = Double(SteadyClock.now() - began) / 1e9
         outcome.beats = round.beats - before.beats
+        outcome.interval = outcome.seconds * Double(round.ledger.batches) / Double(round.sent - before.sent)
         outcome.serverTime = try ProcessorTime.ofProcess(pid) - before.server
         outcome.ownTime = ProcessorTime.ofThread() - before.own
         let tail = SteadyClock.now() + Int64(options.ttl + 3) * 1_000_000_000
@@ -64,6 +70,8 @@ struct HeldBeats: Sendable {
     private struct Round {
         var ledger: BeatLedger
         var beats = 0
+        /// Batches.
+        var sent = 0
         /// Nanoseconds between two batches.
         var pace = 0.0
         private let ttl: Int64
@@ -82,16 +90,15 @@ struct HeldBeats: Sendable {
         mutating func run(paced: Bool, leaving rate: Double, until end: Int64, batches: Int) throws {
             var due = Double(SteadyClock.now())
             var left = 0
-            var sent = 0
             let began = SteadyClock.now()
-            while sent < batches {
+            let last = batches == .max ? .max : sent + batches
+            while sent < last {
                 let now = SteadyClock.now()
                 guard now < end else { return }
                 if driver.hasRoom, !paced || due <= Double(now) {
                     let wanted = Int(rate * Double(now - began) / 1e9) - left
                     if wanted > 0 { left += ledger.leave(min(wanted, 50), of: next) }
                     try send()
-                    sent += 1
                     due = max(due + pace, Double(now - HeldBeats.patience))
                 } else {
                     let wait = driver.hasRoom ? Int64(due) - now : 50_000_000
@@ -123,6 +130,7 @@ struct HeldBeats: Sendable {
             let ledger = ledger
             try driver.send(&form, users: count, tag: next) { ledger.user(at: place + $0) }
             beats += count
+            sent += 1
             next = (next + 1) % ledger.batches
         }
     }

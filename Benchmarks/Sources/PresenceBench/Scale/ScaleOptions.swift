@@ -22,15 +22,19 @@ struct ScaleOptions: ParsableArguments {
     var lists = 20
     @Option(help: "Users of a storm; at most --users.")
     var storm = 1_000_000
-    @Option(help: "Nice value of the thread that beats: it yields the cores to the server.")
-    var nice = 0
+    @Option(
+        help:
+            "Nice value of the threads that beat and connect: they yield the cores to the server, as clients on other machines would."
+    )
+    var nice = 10
 
     func validate() throws {
         guard (1_000...1_000_000_000).contains(users), seconds >= 5, interval >= 1, (10...99).contains(ttl),
-            interval * 2 < ttl, leaving >= 1, (1...1_000).contains(lists), storm >= 1_000, (0...19).contains(nice)
+            interval * 2 < ttl, leaving >= 1, (1...1_000).contains(lists), (1_000...4_000_000).contains(storm),
+            (0...19).contains(nice)
         else {
             throw ValidationError(
-                "1000 users, 5 seconds, a TTL of 10 to 99 seconds and more than two intervals, 1 to 1000 lists, a storm of 1000 at least"
+                "1000 users, 5 seconds, a TTL of 10 to 99 seconds and more than two intervals, 1 to 1000 lists, a storm of 1000 to 4 million"
             )
         }
     }

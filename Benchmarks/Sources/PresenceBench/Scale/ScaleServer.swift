@@ -14,7 +14,7 @@ final class ScaleServer {
     init(_ path: String, settings: [String] = []) throws {
         port = try ScaleServer.freePort()
         process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = ["--port", "\(port)", "--bind", "127.0.0.1"] + settings
+        process.arguments = ["--port", "\(port)", "--bind", "127.0.0.1", "--loglevel", "warning"] + settings
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         // Warnings of the server are shown: they say what a measurement ran into.
@@ -39,15 +39,15 @@ final class ScaleServer {
     /// Processor time of all its threads since it began, in nanoseconds.
     func processorTime() throws -> UInt64 { try ProcessorTime.ofProcess(pid) }
 
-    /// The fields of `INFO presence` that tell of lateness: of the wheel, of what was announced, of what was missed.
-    func latenessFields() throws -> String {
+    /// What `INFO presence` says of lateness: of the wheel, of what was announced, of what was missed.
+    func lateness() throws -> ToldLateness {
         guard case .bulk(let text) = try connect().command("INFO", "presence") else {
             throw BenchError("INFO presence failed")
         }
         let beginnings = ["expiry_", "wheel_", "events_missed", "storm"]
-        return text.split(whereSeparator: \.isNewline)
+        let fields = text.split(whereSeparator: \.isNewline)
             .filter { line in beginnings.contains { line.hasPrefix($0) } }
-            .joined(separator: ", ")
+        return ToldLateness(fields: fields.map(String.init))
     }
 
     func stop() {
@@ -74,4 +74,20 @@ final class ScaleServer {
         guard isBound else { throw BenchError("no free port") }
         return Int(UInt16(bigEndian: address.sin_port))
     }
+}
+
+/// What a server says of how late it is, since it began.
+struct ToldLateness {
+    let fields: [String]
+
+    /// p50, p99 and the greatest lateness of what time has ended.
+    var percentiles: String {
+        ["p50", "p99", "max"].map { value("expiry_lateness_\($0)_ms") }.joined(separator: " / ")
+    }
+
+    func value(_ name: String) -> String {
+        fields.first { $0.hasPrefix(name + ":") }.map { String($0.dropFirst(name.count + 1)) } ?? "-"
+    }
+
+    var text: String { "INFO: " + fields.joined(separator: ", ") + "." }
 }
