@@ -58,7 +58,9 @@ struct HoldPart {
         table.add(
             "beats a second, PRESENCE.MBEAT of 500", fixed(given, 0), goal: fixed(asked, 0),
             isHeld: given >= 0.98 * asked)
-        table.add("interval of a user's beats, on average", held.interval, atMost: 1.02 * Double(options.interval), "s")
+        table.add(
+            "interval of a user's beats, on average", fixed(held.interval, 1) + " s", goal: "\(options.interval) s",
+            isHeld: isInterval(held))
         table.add(
             "longest time between two beats of a user", Double(held.longestGap) / 1_000, atMost: Double(options.ttl),
             "s")
@@ -90,10 +92,13 @@ struct HoldPart {
             isHeld: check.wrongStatuses == 0)
     }
 
+    /// Whether the interval is as asked, but for two in a hundred.
+    private func isInterval(_ held: HeldBeats.Outcome) -> Bool { held.interval <= 1.02 * Double(options.interval) }
+
     private func note(_ held: HeldBeats.Outcome) -> String {
         let own = Double(held.ownTime) / 1e9 / held.seconds
         let could =
-            held.interval <= 1.02 * Double(options.interval)
+            isInterval(held)
             ? "The machine gave the interval that was asked"
             : "The machine did not give the interval of \(options.interval) s: it was lengthened to \(fixed(held.interval, 1)) s"
         return

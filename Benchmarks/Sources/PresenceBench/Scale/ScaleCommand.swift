@@ -22,13 +22,15 @@ struct ScaleCommand: ParsableCommand {
     func run() throws {
         let options = options.fitted()
         for part in try chosen() {
-            let result: ScaleResult
+            let load = MachineLoad()
+            var result: ScaleResult
             switch part {
             case .hold: result = try HoldPart(server: servers.server, options: options, asked: self.options.users).run()
             case .storms: result = try StormsPart(server: servers.server, options: options).run()
             case .growth: result = try GrowthPart(server: servers.server, options: options).run()
             case .loops: result = try LoopsPart(server: servers.server, options: options).run()
             }
+            result.table.notes.append(load.text)
             // Each as soon as it is there: the parts take long.
             print(result.table.text)
             fflush(nil)
