@@ -12,8 +12,7 @@ struct HoldPart {
         defer { running.stop() }
         let empty = running.residentBytes
         Progress.say("hold: \(grouped(options.users)) users connect")
-        let loader = UserLoader(
-            port: running.port, users: options.users, ttl: options.ttl, interval: options.interval * 2 / 3)
+        let loader = UserLoader(port: running.port, users: options.users, ttl: options.ttl)
         let loaded = try OwnThread(nice: options.nice) { try loader.run() }.value()
         let resident = running.residentBytes - empty
         let listener = try EndListener(port: running.port, expecting: options.leaving * options.seconds)
