@@ -5,7 +5,7 @@ import Foundation
 ///     *1001 PRESENCE.MBEAT | key session | key session | ...       one command, one reply
 ///     | PRESENCE.BEAT key session | PRESENCE.BEAT key session | ...     a pipeline, a reply each
 ///
-/// Nothing is allocated for a batch. Cost: about 50 ns a user.
+/// Cost: the names alone are made anew, whatever the command; no array is made for a user.
 struct BatchForm {
     /// Users of a batch at most.
     let limit: Int

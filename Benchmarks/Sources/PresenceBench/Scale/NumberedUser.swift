@@ -4,8 +4,6 @@
 ///     7c0de1a4-93f0-4b1d-52c8-0e9a61d3f7b5      session: conn 16 digits
 ///     `--+---´ `-------- 22 digits -------´
 ///     the number, permuted     follow from it
-///
-/// Cost of writing a name: about 30 ns.
 enum NumberedUser {
     static let userLength = 36
     static let sessionLength = 20

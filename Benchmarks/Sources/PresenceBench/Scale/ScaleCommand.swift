@@ -47,10 +47,3 @@ struct ScaleCommand: ParsableCommand {
         }
     }
 }
-
-/// What a part gave.
-struct ScaleResult {
-    var table: Table
-    /// What must not have happened, if it did.
-    var failure: BenchError?
-}

@@ -1,11 +1,6 @@
 import ArgumentParser
 import Foundation
 
-/// A part of `presence-bench scale`.
-enum ScalePart: String, CaseIterable, ExpressibleByArgument {
-    case hold, storms, growth, loops
-}
-
 /// How large, how long, how fast.
 struct ScaleOptions: ParsableArguments {
     @Option(help: "Users online at once.")
@@ -45,20 +40,8 @@ struct ScaleOptions: ParsableArguments {
         let room = MachineMemory.available / 170
         guard users > room else { return self }
         var copy = self
-        copy.users = room / 1_000_000 * 1_000_000
+        copy.users = room / 1_000 * 1_000
         Progress.say("scale: this machine has free memory for \(grouped(copy.users)) users, not \(grouped(users))")
         return copy
-    }
-}
-
-/// The memory of this machine.
-enum MachineMemory {
-    /// Bytes that a process can have without the system having to swap.
-    static var available: Int {
-        guard let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8) else { return .max / 2 }
-        for line in text.split(separator: "\n") where line.hasPrefix("MemAvailable:") {
-            return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1_024 } ?? .max / 2
-        }
-        return .max / 2
     }
 }

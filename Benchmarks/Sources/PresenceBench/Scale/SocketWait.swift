@@ -50,12 +50,3 @@ struct SocketWait {
         withUnsafeMutableBytes(of: &set) { $0[Int(handle) / 8] |= 1 << UInt8(handle % 8) }
     }
 }
-
-/// Nanoseconds of a clock that only goes forward.
-enum SteadyClock {
-    static func now() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-    }
-}
