@@ -6,6 +6,10 @@ SWIFT_FLAGS ?=
 RELEASE_FLAGS ?= -Xswiftc -enforce-exclusivity=unchecked
 # Settings for `make run`: make run SETTINGS="--port 6400 --session-ttl 90s"
 SETTINGS ?=
+# For `make bench-scale`: make bench-scale USERS=1000000 SECONDS=60 PARTS=hold,storms,growth,loops
+USERS = 30000000
+SECONDS = 600
+PARTS = hold,storms,growth,loops
 # The binary that the real clients test.
 PRESENCED_BINARY ?= $(CURDIR)/.build/debug/presenced
 
@@ -13,7 +17,7 @@ SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-swift test-clients lint format docs bench bench-check bench-baseline bench-test presence-bench fuzz sanitize setup setup-tests clean
+.PHONY: help run build test test-swift test-clients lint format docs bench bench-scale bench-check bench-baseline bench-test presence-bench fuzz sanitize setup setup-tests clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +54,12 @@ bench: setup-tests ## Measure presenced, beside Redis where it is installed; doc
 	@scripts/announce bench "Building the benchmarks for release" "about 5 minutes the first time on 2 cores"
 	swift build -c release --product presenced $(RELEASE_FLAGS)
 	RELEASE_FLAGS="$(RELEASE_FLAGS)" Benchmarks/run
+
+bench-scale: setup ## 30 million users on one node, storms, growth, two event loops against one (USERS, SECONDS, PARTS).
+	@scripts/announce bench "Building the benchmarks for release" "about 5 minutes the first time on 2 cores"
+	swift build -c release --product presenced $(RELEASE_FLAGS)
+	swift build -c release --package-path Benchmarks --product presence-bench $(RELEASE_FLAGS)
+	Benchmarks/.build/release/presence-bench scale --users $(USERS) --seconds $(SECONDS) --parts $(PARTS)
 
 bench-check: ## Compare instructions, allocations and bytes with Benchmarks/baselines.json; a tenth more fails.
 	@$(MAKE) --no-print-directory presence-bench
