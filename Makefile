@@ -6,14 +6,18 @@ SWIFT_FLAGS ?=
 RELEASE_FLAGS ?= -Xswiftc -enforce-exclusivity=unchecked
 # Settings for `make run`: make run SETTINGS="--port 6400 --session-ttl 90s"
 SETTINGS ?=
+# For `make bench-scale`: make bench-scale USERS=1000000 SECONDS=60 PARTS=hold,storms,growth,loops
+USERS = 30000000
+SECONDS = 600
+PARTS = hold,storms,growth,loops
 # The binary that the real clients test.
 PRESENCED_BINARY ?= $(CURDIR)/.build/debug/presenced
 
-SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
+SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Tests)
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-swift test-clients lint format docs bench bench-check bench-baseline presence-bench fuzz sanitize setup setup-tests clean
+.PHONY: help run build test test-swift test-clients lint format docs bench bench-scale bench-check bench-baseline bench-test presence-bench fuzz sanitize setup setup-tests clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +55,12 @@ bench: setup-tests ## Measure presenced, beside Redis where it is installed; doc
 	swift build -c release --product presenced $(RELEASE_FLAGS)
 	RELEASE_FLAGS="$(RELEASE_FLAGS)" Benchmarks/run
 
+bench-scale: setup ## 30 million users on one node, storms, growth, two event loops against one (USERS, SECONDS, PARTS).
+	@scripts/announce bench "Building the benchmarks for release" "about 5 minutes the first time on 2 cores"
+	swift build -c release --product presenced $(RELEASE_FLAGS)
+	swift build -c release --package-path Benchmarks --product presence-bench $(RELEASE_FLAGS)
+	Benchmarks/.build/release/presence-bench scale --users $(USERS) --seconds $(SECONDS) --parts $(PARTS)
+
 bench-check: ## Compare instructions, allocations and bytes with Benchmarks/baselines.json; a tenth more fails.
 	@$(MAKE) --no-print-directory presence-bench
 	Benchmarks/.build/release/presence-bench baseline
@@ -58,6 +68,11 @@ bench-check: ## Compare instructions, allocations and bytes with Benchmarks/base
 bench-baseline: ## Write Benchmarks/baselines.json anew, when more is meant to be done.
 	@$(MAKE) --no-print-directory presence-bench
 	Benchmarks/.build/release/presence-bench baseline --write
+
+bench-test: setup ## Test the benchmarks themselves: comparisons, charts, checks of replies.
+	@scripts/announce bench-test "Building the benchmarks' tests" "about 3 minutes the first time on 2 cores"
+	swift build --package-path Benchmarks --build-tests --scratch-path Benchmarks/.build-tests $(SWIFT_FLAGS)
+	swift test --package-path Benchmarks --scratch-path Benchmarks/.build-tests --skip-build $(SWIFT_FLAGS)
 
 presence-bench: setup
 	@scripts/setup-debian valgrind binutils

@@ -28,6 +28,7 @@ let package = Package(
             ],
             path: "Sources/PresenceBench"
         ),
+        .testTarget(name: "PresenceBenchTests", dependencies: ["presence-bench"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -28,6 +28,8 @@ final class ClientHandler: ChannelInboundHandler {
     var isClosing = false
     var isReadingStopped = false
     private var hasPushes = false
+    /// Messages that nobody else gets, until they are written as one.
+    private var gathered = ByteBuffer()
     /// What a closing client still sent since it was last asked.
     var droppedBytes = 0
     /// Since when more output waits than the soft limit allows.
@@ -131,6 +133,7 @@ final class ClientHandler: ChannelInboundHandler {
         guard let client, let context, !isRunning else { return }
         isRunning = true
         if loop.isResting { loop.rouse() }
+        loop.beginTurn(isTimed: bytes.readableBytes > ServerLoop.timedReadBytes)
         var goesOn = bytes.readableBytes > 0
         while goesOn {
             loop.now = loop.server.clock.now()
@@ -142,6 +145,7 @@ final class ClientHandler: ChannelInboundHandler {
         }
         isRunning = false
         loop.finishBatch()
+        loop.endTurn()
     }
 
     /// Runs the commands in place. No channel is written to while the reader and the replies are lent to it.
@@ -175,6 +179,7 @@ final class ClientHandler: ChannelInboundHandler {
 
     /// Copies the replies into one buffer, which goes out with one flush.
     private func writeReplies(_ context: ChannelHandlerContext, _ client: Client) {
+        writeGathered(context)
         if loop.reply.count > 0 {
             var start = 0
             if loop.reply.count > ClientHandler.partBytes {
@@ -210,18 +215,43 @@ final class ClientHandler: ChannelInboundHandler {
     /// Writes messages that others published; they leave with the loop's batch.
     func push(_ bytes: ByteBuffer) {
         guard let context, !isClosing else { return }
+        writeGathered(context)
         loop.counters.bytesWritten.add(bytes.readableBytes)
         context.write(wrapOutboundOut(bytes), promise: nil)
+        willPush()
+    }
+
+    /// As ``push(_:)`` for bytes that nobody else gets: they are written together with what else comes in the loop's batch.
+    func gather(_ bytes: Span<UInt8>) {
+        guard let context, !isClosing else { return }
+        gathered.writeBytes(bytes.bytes)
+        if gathered.readableBytes >= ClientHandler.gatheredBytes { writeGathered(context) }
+        willPush()
+    }
+
+    private func willPush() {
         if !hasPushes {
             hasPushes = true
             loop.willFlush(self)
         }
     }
 
+    /// Gathered messages are written once they are so many bytes.
+    private static let gatheredBytes = 65_536
+
+    /// Before anything else is written: what came first leaves first.
+    private func writeGathered(_ context: ChannelHandlerContext) {
+        guard gathered.readableBytes > 0 else { return }
+        loop.counters.bytesWritten.add(gathered.readableBytes)
+        context.write(wrapOutboundOut(gathered), promise: nil)
+        gathered = ByteBuffer()
+    }
+
     /// Flushes what ``push(_:)`` wrote.
     func flushPushes() {
         guard hasPushes, let context, let client else { return }
         hasPushes = false
+        writeGathered(context)
         context.flush()
         checkOutput(context, client)
     }

@@ -1,3 +1,4 @@
+import PresenceStore
 /// What `CLIENT PAUSE` asked for.
 struct ClientPause {
     /// Whether reads wait too.

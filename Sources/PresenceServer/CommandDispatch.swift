@@ -1,4 +1,5 @@
 import PresenceRESP
+import PresenceStore
 
 /// From a command's bytes to its function: name, permission, arity.
 enum CommandDispatch {
@@ -105,6 +106,7 @@ enum CommandDispatch {
         _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
     ) {
         let start = Stopwatch.microseconds()
+        if loop.turnStart == nil { loop.turnStart = start }
         table.entry(number).body(loop, client, request, bytes, &reply)
         let duration = Stopwatch.microseconds() - start
         if duration >= loop.configuration.slowLogThresholdMicroseconds {

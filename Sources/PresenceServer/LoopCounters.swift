@@ -1,5 +1,6 @@
 import Presence
 import PresenceRESP
+import PresenceStore
 import Synchronization
 
 /// What one event loop counts. Written by that loop alone and read by whoever asks for `INFO`: so a count is a load and a store, never a
@@ -35,6 +36,10 @@ final class LoopCounters: Sendable {
     let messages = Counter()
     let missedEvents = Counter()
     let unknownFields = Counter()
+    /// For how long the loop was busy without a look at anything else, in microseconds: see ``ServerLoop/beginTurn(isTimed:)``.
+    let turns = Mutex(DurationHistogram())
+    /// How much later than it should the loop looked at the time, in microseconds: what a command waits for that comes at a bad moment.
+    let delays = Mutex(DurationHistogram())
     /// Errors answered, by code. The loop adds to it once a second what its replies have counted, so this lock is nobody's way.
     let errors = Mutex(ErrorTally())
     /// Commands and bytes a second, of the last seconds.
@@ -87,5 +92,7 @@ final class LoopCounters: Sendable {
         missedEvents.reset()
         unknownFields.reset()
         errors.withLock { $0 = ErrorTally() }
+        turns.withLock { $0 = DurationHistogram() }
+        delays.withLock { $0 = DurationHistogram() }
     }
 }

@@ -3,6 +3,8 @@ struct LoopSubscriptions {
     private(set) var channels: [[UInt8]: Subscribers] = [:]
     private(set) var patterns: [[UInt8]: Subscribers] = [:]
     private var patternCount = 0
+    /// The patterns in the order in which they were first subscribed to; nil when it is to be made anew.
+    private var orderedPatterns: [[UInt8]]?
 
     mutating func add(_ client: Client, channel: [UInt8]) {
         channels[channel, default: Subscribers()].add(client)
@@ -16,19 +18,26 @@ struct LoopSubscriptions {
         if patterns[pattern] == nil {
             patternCount += 1
             patterns[pattern] = Subscribers(order: patternCount)
+            orderedPatterns = nil
         }
         patterns[pattern]?.add(client)
     }
 
     mutating func remove(_ client: Client, pattern: [UInt8]) {
         LoopSubscriptions.remove(client, pattern, &patterns)
+        if patterns[pattern] == nil { orderedPatterns = nil }
     }
 
     /// The patterns that match a channel, in the order in which they were first subscribed to.
-    func patterns(matching channel: [UInt8]) -> [(pattern: [UInt8], subscribers: Subscribers)] {
+    mutating func patterns(matching channel: [UInt8]) -> [(pattern: [UInt8], subscribers: Subscribers)] {
         guard !patterns.isEmpty else { return [] }
-        return patterns.filter { GlobPattern.matches($0.key.span, channel.span) }
-            .sorted { $0.value.order < $1.value.order }.map { ($0.key, $0.value) }
+        let ordered = orderedPatterns ?? patterns.sorted { $0.value.order < $1.value.order }.map(\.key)
+        orderedPatterns = ordered
+        var found: [(pattern: [UInt8], subscribers: Subscribers)] = []
+        for pattern in ordered where GlobPattern.matches(pattern.span, channel.span) {
+            if let subscribers = patterns[pattern] { found.append((pattern, subscribers)) }
+        }
+        return found
     }
 
     private static func remove(_ client: Client, _ name: [UInt8], _ table: inout [[UInt8]: Subscribers]) {

@@ -40,6 +40,7 @@ enum Pipeline {
         let table = CommandTable.shared
         var outcome = Outcome()
         var beats = BeatBatch(loop)
+        var lookahead = Lookahead()
         // A subscriber must see events where they happened; so must tests.
         let tellsAtOnce = client.isSubscribed || loop.server.manualClock != nil
         reading: while outcome.consumed < bytes.count {
@@ -72,6 +73,7 @@ enum Pipeline {
                         outcome.stop = .paused
                         break reading
                     }
+                    lookahead.look(bytes, at: outcome.consumed, next: outcome.consumed &+ reader.consumed, loop)
                     CommandDispatch.run(number, table, loop, client, reader, bytes, &reply)
                 }
                 outcome.consumed &+= reader.consumed

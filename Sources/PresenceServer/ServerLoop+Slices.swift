@@ -37,10 +37,12 @@ extension ServerLoop {
     ) {
         afterOthers { [self] in
             guard outlivesClient || clients[client.id] === client else { return }
+            beginTurn(isTimed: true)
             now = server.clock.now()
             let isDone = slice()
             deliverEvents(current: nil, &self.reply)
             finishBatch()
+            endTurn()
             if isDone {
                 handler.resume(write)
             } else {

@@ -42,8 +42,12 @@ final class ServerLoop: @unchecked Sendable {
     var configuration: ServerConfiguration
     /// The instant of the read that is being worked on, or of the present tick.
     var now: Timestamp
+    /// When the present turn began, by the stopwatch; nil if it is not timed.
+    var turnStart: Int64?
     /// The replies of the read that is being worked on.
     var reply = ReplyBuffer(capacity: 32_768)
+    /// A message for the only one who gets it.
+    private var scratch = ReplyBuffer(capacity: 512)
     /// What replies are copied into for NIO; its memory is used again once the kernel has taken them.
     var output = ByteBufferAllocator().buffer(capacity: 4096)
     /// What connections read into, one after the other.
@@ -72,12 +76,15 @@ final class ServerLoop: @unchecked Sendable {
     private(set) var isResting = false
     private var upkeep: RepeatedTask?
     private var isCatchingUp = false
+    /// The shard whose time goes on next.
+    private var nextShard: Int
 
     init(
         index: Int, loopCount: Int, eventLoop: any EventLoop, server: ServerState, publisher: EventPublisher,
         configuration: ServerConfiguration
     ) {
         self.index = index
+        nextShard = index
         self.eventLoop = eventLoop
         self.server = server
         self.publisher = publisher
@@ -162,8 +169,12 @@ final class ServerLoop: @unchecked Sendable {
     private func scheduleTick() {
         let isQuiet = quietTicks >= 200
         setResting(isQuiet && !hasTimers)
-        tick = eventLoop.scheduleTask(in: .milliseconds(isResting ? 50 : isQuiet ? 10 : 5)) { [self] in
+        let delay: Int64 = isResting ? 50 : isQuiet ? 10 : 5
+        let due = Stopwatch.microseconds() + delay * 1000
+        tick = eventLoop.scheduleTask(in: .milliseconds(delay)) { [self] in
             guard tick != nil else { return }
+            let late = Stopwatch.microseconds() - due
+            counters.delays.withLock { $0.record(late) }
             let hasFired = advance()
             let commands = counters.commands.value
             if commands != commandsAtTick { rousePeers() }
@@ -200,28 +211,39 @@ final class ServerLoop: @unchecked Sendable {
         upkeep = nil
     }
 
-    /// Lets timers of this loop's shards fire; returns whether there were any. What is behind goes on in slices with reads in between.
+    /// Lets timers of this loop's shards fire and tells who listens; returns whether there were any.
+    ///
+    /// A slice ends after a millisecond; what is behind goes on with the next shard's, with reads in between.
     @discardableResult
     private func advance() -> Bool {
         guard !isCatchingUp else { return true }
+        beginTurn(isTimed: true)
+        defer { endTurn() }
         now = server.clock.now()
+        let end = Stopwatch.microseconds() + ServerLoop.sliceMicroseconds
         var isBehind = false
         var hasFired = false
         hasTimers = false
-        var shard = index
-        while shard < store.shardCount {
-            let result = store.advance(shard: shard, to: now, budget: ServerLoop.advanceBudget)
+        for _ in stride(from: index, to: store.shardCount, by: peers.count) {
+            let result = store.advance(shard: nextShard, to: now, budget: ServerLoop.advanceBudget)
+            nextShard += peers.count
+            if nextShard >= store.shardCount { nextShard = index }
             if result.isBehind { isBehind = true }
-            if result.lookedAt > 0 { hasFired = true }
             if result.hasTimers { hasTimers = true }
-            shard += peers.count
+            guard result.lookedAt > 0 else { continue }
+            hasFired = true
+            deliverEvents(current: nil, &reply)
+            if Stopwatch.microseconds() > end {
+                isBehind = true
+                break
+            }
         }
         deliverEvents(current: nil, &reply)
         finishBatch()
         if isBehind {
             isCatchingUp = true
             // Not `execute`: NIO runs what is executed meanwhile before it looks at sockets again.
-            eventLoop.scheduleTask(in: .microseconds(200)) {
+            eventLoop.scheduleTask(in: .microseconds(100)) {
                 self.isCatchingUp = false
                 self.advance()
             }
@@ -229,8 +251,10 @@ final class ServerLoop: @unchecked Sendable {
         return hasFired
     }
 
-    /// Timers that one shard may fire in one slice: about a millisecond's work for a loop's shards.
-    static let advanceBudget = 256
+    /// Timers that one shard may fire at a time; between two shards the loop looks whether its slice is over.
+    private static let advanceBudget = 128
+    /// For how long timers may fire before reads have their turn.
+    private static let sliceMicroseconds: Int64 = 1_000
 
     func inspectClients() {
         now = server.clock.now()
@@ -251,9 +275,11 @@ final class ServerLoop: @unchecked Sendable {
             wokenShards.append(shard)
         } else {
             eventLoop.execute {
+                self.beginTurn(isTimed: true)
                 self.wokenShards.append(shard)
                 self.deliverEvents(current: nil, &self.reply)
                 self.finishBatch()
+                self.endTurn()
             }
         }
     }
@@ -313,8 +339,10 @@ final class ServerLoop: @unchecked Sendable {
             } else {
                 let peer = peers[target]
                 peer.eventLoop.execute {
+                    peer.beginTurn(isTimed: true)
                     peer.deliver(messages, current: nil, &peer.reply)
                     peer.finishBatch()
+                    peer.endTurn()
                 }
             }
         }
@@ -366,6 +394,10 @@ final class ServerLoop: @unchecked Sendable {
         to subscribers: Subscribers, _ excluded: Int, _ current: Client?, _ reply: inout ReplyBuffer,
         _ write: (inout ReplyBuffer) -> Void
     ) {
+        if subscribers.clients.count == 1, let client = subscribers.clients.first, client !== current {
+            if client.id != excluded { deliver(alone: client, write) }
+            return
+        }
         var encoded: (resp2: ByteBuffer?, resp3: ByteBuffer?)
         for client in subscribers.clients where client.id != excluded {
             if client === current {
@@ -380,6 +412,15 @@ final class ServerLoop: @unchecked Sendable {
                 if let buffer = encoded.resp2 { client.handler.push(buffer) }
             }
         }
+    }
+
+    /// Who is the only one needs no buffer of his own for each message: they are gathered.
+    private func deliver(alone client: Client, _ write: (inout ReplyBuffer) -> Void) {
+        scratch.clear()
+        scratch.version = client.version
+        write(&scratch)
+        scratch.withBytes { client.handler.gather($0) }
+        if scratch.count > ReplyBuffer.retainedCapacity { scratch = ReplyBuffer(capacity: 512) }
     }
 
     private func encode(_ version: RESPVersion, _ write: (inout ReplyBuffer) -> Void) -> ByteBuffer {

@@ -154,6 +154,9 @@ struct ServerReport {
             ("expiry_lateness_p50_ms", "\(statistics.lateness.percentile(0.5))"),
             ("expiry_lateness_p99_ms", "\(statistics.lateness.percentile(0.99))"),
             ("expiry_lateness_max_ms", "\(statistics.lateness.maximum)"),
+            ("lock_hold_usec", ServerReport.percentiles(statistics.lockHolds)),
+            ("loop_turn_usec", ServerReport.percentiles(all { $0.turns.withLock { $0 } })),
+            ("loop_delay_usec", ServerReport.percentiles(all { $0.delays.withLock { $0 } })),
             ("wheel_timers", "\(statistics.timers)"), ("wheel_timers_looked_at", "\(statistics.timersLookedAt)"),
             ("changes", "\(statistics.changes)"), ("events_missed", "\(server.sum { $0.missedEvents.value })"),
             ("events_oversized", "\(statistics.oversizedEvents)"), ("words", "\(statistics.words)"),
@@ -174,7 +177,20 @@ struct ServerReport {
         return [("db0", "keys=\(keys),expires=\(expires),avg_ttl=0")]
     }
 
+    /// What all event loops recorded.
+    private func all(_ part: (LoopCounters) -> DurationHistogram) -> DurationHistogram {
+        var all = DurationHistogram()
+        for counters in server.counters { all.add(part(counters)) }
+        return all
+    }
+
     // MARK: - Spelling
+
+    /// A histogram as Redis's `latencystats` has them, with its count and its greatest value.
+    private static func percentiles(_ histogram: DurationHistogram) -> String {
+        "count=\(histogram.count),p50=\(histogram.percentile(0.5)),p99=\(histogram.percentile(0.99)),"
+            + "p99.9=\(histogram.percentile(0.999)),max=\(histogram.maximum)"
+    }
 
     private static func human(_ bytes: Int) -> String {
         guard bytes >= 1024 else { return "\(bytes)B" }

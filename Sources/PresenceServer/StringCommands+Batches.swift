@@ -22,6 +22,7 @@ extension StringCommands {
         let start = reply.count
         reply.array(request.argumentCount - 1)
         for index in 1..<request.argumentCount {
+            if index % ShardedStore.prefetchLimit == 1 { Lookahead.prefetch(from: index, request, bytes, loop) }
             if !write(loop, loop.locate(bytes, request.argument(index)), bytes, &reply) { reply.null() }
             if loop.refusesLongReply(from: start, &reply) { return }
         }

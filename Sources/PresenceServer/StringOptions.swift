@@ -26,26 +26,35 @@ struct StringOptions {
         var index = first
         while index < request.argumentCount {
             let option = Word(bytes, request.argument(index))
-            let hasValue = index + 1 < request.argumentCount
+            if let unit = StringOptions.unit(option), index + 1 < request.argumentCount, admits(unit) {
+                lifetime = (request.argument(index + 1), unit)
+                index += 2
+                continue
+            }
             switch option {
             case "NX" where command == .set && condition != .ifPresent: condition = .ifAbsent
             case "XX" where command == .set && condition != .ifAbsent: condition = .ifPresent
             case "GET" where command == .set: returnsOld = true
             case "KEEPTTL" where command == .set && lifetime == nil: keepsTTL = true
             case "PERSIST" where command == .getEX && lifetime == nil: persists = true
-            case "EX" where hasValue && admits(.seconds): lifetime = (request.argument(index + 1), .seconds)
-            case "PX" where hasValue && admits(.milliseconds):
-                lifetime = (request.argument(index + 1), .milliseconds)
-            case "EXAT" where hasValue && admits(.unixSeconds): lifetime = (request.argument(index + 1), .unixSeconds)
-            case "PXAT" where hasValue && admits(.unixMilliseconds):
-                lifetime = (request.argument(index + 1), .unixMilliseconds)
             default:
                 reply.error("ERR syntax error")
                 return false
             }
-            index += option == "EX" || option == "PX" || option == "EXAT" || option == "PXAT" ? 2 : 1
+            index += 1
         }
         return true
+    }
+
+    /// What the number behind this option counts; nil if it is no lifetime.
+    private static func unit(_ option: Word) -> Lifetimes.Unit? {
+        switch option {
+        case "EX": .seconds
+        case "PX": .milliseconds
+        case "EXAT": .unixSeconds
+        case "PXAT": .unixMilliseconds
+        default: nil
+        }
     }
 
     /// Whether a lifetime of this unit may stand here. As in Redis, of two of the same unit the last one counts.

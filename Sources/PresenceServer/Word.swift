@@ -44,9 +44,25 @@ struct Word: Hashable, Sendable, ExpressibleByStringLiteral {
         self.init(bytes.span, 0..<bytes.count)
     }
 
+    /// Computed by the compiler: the bytes of a literal are constants, and so is what becomes of them.
+    @inline(__always)
     init(stringLiteral value: StaticString) {
-        self.init(value.description)
+        let count = value.utf8CodeUnitCount
+        guard count <= Word.maximumLength else { return }
+        for index in 0..<min(count, 8) { first |= Word.letter(value, index) &<< UInt64(index &* 8) }
+        if count > 8 {
+            for index in 8..<min(count, 16) { second |= Word.letter(value, index) &<< UInt64((index &- 8) &* 8) }
+        }
+        if count > 16 {
+            for index in 16..<count { third |= Word.letter(value, index) &<< UInt64((index &- 16) &* 8) }
+        }
+        first = Word.fold(first)
+        second = Word.fold(second)
+        third = Word.fold(third) | UInt64(UInt8(truncatingIfNeeded: count)) << 56
     }
+
+    @inline(__always)
+    private static func letter(_ text: StaticString, _ index: Int) -> UInt64 { UInt64(text.utf8Start[index]) }
 
     /// Spreads the words over a table. Names differ in few bits, hence the multiplications.
     @inline(__always)

@@ -52,7 +52,7 @@ struct ShardCounters: Sendable {
     var timersLookedAt: UInt64 = 0
     var keyHits: UInt64 = 0
     var keyMisses: UInt64 = 0
-    var lateness = LatenessHistogram()
+    var lateness = DurationHistogram()
 
     subscript(status: Status) -> Int {
         get { usersByStatus[Int(status.rawValue)] }

@@ -5,6 +5,8 @@ extension ShardState {
     /// Looks at up to `budget` records whose time has come by `now`.
     mutating func advance(to now: Timestamp, budget: Int) -> AdvanceResult {
         var result = AdvanceResult()
+        // With nothing due, which is most of the time, no clock is read.
+        var start: Int64?
         while true {
             var numbers = InlineArray<7, UInt32>(repeating: 0)
             var count = 0
@@ -14,6 +16,7 @@ extension ShardState {
                 }
             }
             guard count > 0 else { break }
+            if start == nil { start = holds.start() }
             for place in 0..<count where slabs.addressIfPresent(numbers[place]) != nil {
                 slabs.reader.prefetch(numbers[place])
             }
@@ -25,7 +28,8 @@ extension ShardState {
             }
         }
         result.hasTimers = wheel.entryCount > 0
-        guard result.lookedAt > 0 else { return result }
+        guard let start else { return result }
+        defer { holds.end(start) }
         counters.timersLookedAt += UInt64(result.lookedAt)
         account()
         return result

@@ -28,6 +28,8 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     private var accountedBytes = 0
     /// Whether a reader of the ring has read all of it and waits to be woken.
     var hasIdleReader = false
+    /// For how long its lock was held.
+    var holds = HoldTimes()
     /// Where the clock of eviction stands: a size class, a chunk.
     var evictionHand = (sizeClass: 0, chunk: -1)
 

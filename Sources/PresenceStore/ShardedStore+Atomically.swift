@@ -42,8 +42,13 @@ extension ShardedStore {
         guard let shard = shards.first(from: start) else { return try body(held) }
         precondition(shard < shardCount, "the shards are those of another store")
         return try withPlace(shard) { place throws(Failure) in
+            let state = place.state
+            let start = state?.pointee.holds.begin(isLong: true)
             held.withPlace(shard) { $0 = place }
-            defer { held.withPlace(shard) { $0 = ShardPlace() } }
+            defer {
+                held.withPlace(shard) { $0 = ShardPlace() }
+                if let start { state?.pointee.holds.end(start) }
+            }
             return try hold(shards, from: shard + 1, for: held, body)
         }
     }

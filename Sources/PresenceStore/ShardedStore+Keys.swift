@@ -69,7 +69,7 @@ extension ShardedStore {
         var left = max(count, 1)
         while true {
             let shard = shardIndex(position)
-            let (found, next) = withShard(shard) { $0.keys(from: position, at: now) }
+            let (found, next) = withShard(shard, isLong: true) { $0.keys(from: position, at: now) }
             for entry in found {
                 let place = entry.hash >> ShardedStore.cursorShift
                 // Keys of one place go out together: the cursor cannot stand between them.
@@ -121,7 +121,7 @@ extension ShardedStore {
     /// - Returns: the next cursor, 0 at the end.
     public func removeAll(from cursor: UInt64, upTo limit: Stamp, at now: Timestamp) -> UInt64 {
         let shard = shardIndex(cursor)
-        if let next = withShard(shard, { $0.flush(from: cursor, upTo: limit, at: now) }) { return next }
+        if let next = withShard(shard, isLong: true, { $0.flush(from: cursor, upTo: limit, at: now) }) { return next }
         return shard + 1 < shardCount ? UInt64(shard + 1) << shardShift : 0
     }
 

@@ -156,16 +156,20 @@ public final class ShardedStore: Sendable {
     }
 
     /// Runs `body` under the lock of a shard, and wakes the readers of its ring afterwards if it wrote for them.
+    ///
+    /// - Parameter isLong: whether it works through many records: then its time is always taken.
     @inline(__always)
     func withShard<Result, Failure: Error>(
-        _ index: Int, _ body: (inout ShardState) throws(Failure) -> Result
+        _ index: Int, isLong: Bool = false, _ body: (inout ShardState) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         var shouldWake = false
         defer { if shouldWake { wakeReaders(of: index) } }
         return try withPlace(index) { place throws(Failure) in
             guard let state = place.state else { ShardedStore.isNotHeld(index) }
             let before = state.pointee.ring.nextNumber
+            let start = state.pointee.holds.begin(isLong: isLong)
             defer {
+                if let start { state.pointee.holds.end(start) }
                 if state.pointee.hasIdleReader && state.pointee.ring.nextNumber != before {
                     state.pointee.hasIdleReader = false
                     shouldWake = true

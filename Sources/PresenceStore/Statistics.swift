@@ -44,8 +44,10 @@ public struct Statistics: Sendable {
     public var words = 0
     /// Since the start: words refused because a table was full.
     public var refusedWords = 0
-    /// How late the wheels announced what time had changed.
-    public var lateness = LatenessHistogram()
+    /// How late the wheels announced what time had changed, in milliseconds.
+    public var lateness = DurationHistogram()
+    /// For how long locks of shards were held, in microseconds: of the wheel's slices, walks, flushes and transactions all, of other operations one in 128.
+    public var lockHolds = DurationHistogram()
     /// Bytes by part.
     public var memory = MemoryByPart()
 
@@ -87,9 +89,14 @@ extension ShardedStore {
     /// The bytes that the store has taken, as `maxMemoryBytes` counts them.
     public var usedBytes: Int { budget.usedBytes }
 
-    /// Sets the counts that `CONFIG RESETSTAT` resets to zero: those since the start, and the lateness.
+    /// Sets the counts that `CONFIG RESETSTAT` resets to zero: those since the start, the lateness and the holds of locks.
     public func resetStatistics() {
-        for index in 0..<shardCount { withShard(index) { $0.counters.reset() } }
+        for index in 0..<shardCount {
+            withShard(index) {
+                $0.counters.reset()
+                $0.holds = HoldTimes()
+            }
+        }
     }
 }
 
@@ -117,6 +124,7 @@ extension ShardState {
         all.words += devices.count + platforms.count + servers.count
         all.refusedWords += devices.refusedCount + platforms.refusedCount + servers.refusedCount
         all.lateness.add(counters.lateness)
+        all.lockHolds.add(holds.histogram)
         all.memory.slabs += slabs.capacityBytes
         all.memory.slabsInUse += slabs.usedBytes
         all.memory.index += index.capacityBytes

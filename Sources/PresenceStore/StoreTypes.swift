@@ -25,6 +25,20 @@ public struct KeyRange: Sendable, Hashable {
     var range: Range<Int> { offset..<offset + length }
 }
 
+/// A key of either kind in the bytes of a batch.
+public struct KeyPlace: Sendable, Hashable {
+    /// What the key names.
+    public var kind: KeyKind
+    /// Of a presence, the user's id.
+    public var name: KeyRange
+
+    /// The key of this kind whose name lies there.
+    public init(_ kind: KeyKind, _ name: Range<Int>) {
+        self.kind = kind
+        self.name = KeyRange(offset: name.lowerBound, length: name.count)
+    }
+}
+
 /// One entry of the store's change rings, decoded.
 public enum StoreEvent: Sendable, Hashable {
     /// A user's public status changed.

@@ -32,10 +32,32 @@ struct FuzzTests {
         let pieces = reading(bytes, Delivery(cuts: cuts, compacts: Bool.random(using: &random)))
         let model = ModelReader.read(bytes)
         let isBounded = holdsBounds(bytes)
+        let isForeseen = foresees(bytes)
         #expect(whole == model, "\(seeded)")
         #expect(whole == pieces, "\(seeded)")
         #expect(isBounded, "\(seeded)")
-        return whole == model && whole == pieces && isBounded
+        #expect(isForeseen, "\(seeded)")
+        return whole == model && whole == pieces && isBounded && isForeseen
+    }
+
+    /// Whether what the scout saw is what the reader reads, as far as both go.
+    private func foresees(_ bytes: [UInt8]) -> Bool {
+        var seen: [[Range<Int>]] = []
+        let reached = CommandScout.scan(bytes.span, from: 0) { name, argument in
+            seen.append([name, argument])
+            return seen.count < 16
+        }
+        guard reached <= bytes.count, seen.allSatisfy({ $0[1].upperBound <= bytes.count }) else { return false }
+        var read: [[Range<Int>]] = []
+        var reader = RequestReader()
+        var start = 0
+        while reader.next(in: bytes.span, from: start) == .command, !reader.isInlineDecoded {
+            if reader.argumentCount > 1, !reader.argument(1).isEmpty {
+                read.append([reader.argument(0), reader.argument(1)])
+            }
+            start += reader.consumed
+        }
+        return zip(seen, read).allSatisfy { $0 == $1 }
     }
 
     /// Whether every command lies within what was handed in, and its arguments within it and in order.

@@ -46,7 +46,9 @@
                     if store.status(of: user, at: now) == .online { answers += 1 }
                 }
             }
+            let places = users.prefix(16).map { KeyPlace(.presence, $0.range) }
             func batch(_ isActive: Bool) {
+                store.prefetch(bytes.span, places.span)
                 store.beatAll(bytes.span, pairs.span, isActive: isActive, at: now) { _ in answers -= 1 }
                 store.statuses(bytes.span, users.span, at: now) { _, status in
                     if status == .online { answers += 1 }

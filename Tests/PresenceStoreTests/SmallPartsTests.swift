@@ -146,7 +146,7 @@ struct SmallPartsTests {
     @Test("Percentiles are within an eighth above the truth, and never above the maximum")
     func lateness() {
         for var random in SeededRandom.cases(30) {
-            var histogram = LatenessHistogram()
+            var histogram = DurationHistogram()
             let bound = random.pick([10 as Int64, 1_000, 60_000])
             let values = (0..<500).map { _ in Int64.random(in: 0...bound, using: &random) }.sorted()
             for value in values { histogram.record(value) }
@@ -161,16 +161,38 @@ struct SmallPartsTests {
 
     @Test("A histogram takes negative and huge values, and adds up")
     func latenessBounds() {
-        var one = LatenessHistogram()
+        var one = DurationHistogram()
         #expect(one.percentile(0.5) == 0)
         one.record(-4)
         one.record(.max)
-        var two = LatenessHistogram()
+        var two = DurationHistogram()
         two.record(7)
         two.add(one)
         #expect(two.count == 3 && two.maximum == .max)
         #expect(two.percentile(0.3) == 0)
         #expect(two.percentile(0.6) == 7)
+    }
+
+    @Test("Of short holds of a lock one in 128 is timed, of long ones each")
+    func holds() throws {
+        var configuration = ShardedStore.Configuration()
+        configuration.shards = 1
+        let store = ShardedStore(configuration)
+        let now = configuration.clock.now()
+        let key = Array("key".utf8)
+        for _ in 0..<1_280 { _ = store.exists(.string, key.span, at: now) }
+        #expect(store.statistics().lockHolds.count == 10)
+        store.resetStatistics()
+        #expect(store.statistics().lockHolds.count == 0)
+        _ = store.advance(to: now)
+        #expect(store.statistics().lockHolds.count == 0, "nothing was due")
+        let soon = StringSetOptions(expiry: .at(now.advanced(byMilliseconds: 100)))
+        _ = try store.setString(key.span, key.span, soon, at: now)
+        store.advance(to: now.advanced(byMilliseconds: 200))
+        _ = store.scan(cursor: 0, count: 10, at: now) { _, _ in }
+        store.atomically(store.allShards) { _ = $0.exists(.string, key.span, at: now) }
+        #expect(store.statistics().lockHolds.count == 3)
+        #expect(store.statistics().lockHolds.maximum < 60_000_000)
     }
 
     @Test("Hashes spread over shards, groups and tags, whatever the names have in common")

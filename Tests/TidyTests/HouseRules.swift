@@ -40,6 +40,8 @@ enum HouseRules {
         "Sources/PresenceStore/Bytes*.swift",
         "Sources/PresenceStore/Shard*.swift",
         "Sources/PresenceRESP/RequestReader.swift",
+        "Sources/PresenceRESP/CommandScout.swift",
+        "Sources/PresenceRESP/ShortLine.swift",
         "Sources/PresenceRESP/ArgumentTable.swift",
         "Sources/PresenceRESP/Copies.swift",
         "Sources/PresenceRESP/ReplyBuffer.swift",
@@ -55,7 +57,7 @@ enum HouseRules {
         "Sources/presenced/ProcessFacts.swift",
         "Sources/PresenceStore/SystemClock.swift",
         "Sources/PresenceStore/Ticker.swift",
-        "Sources/PresenceServer/Stopwatch.swift",
+        "Sources/PresenceStore/Stopwatch.swift",
     ]
 
     /// What reads a clock.

@@ -21,7 +21,7 @@ FIELDS = {
     "replication": ["role", "connected_slaves", "master_repl_offset"],
     "cpu": ["used_cpu_sys", "used_cpu_user"],
     "cluster": ["cluster_enabled"],
-    "presence": ["users_online", "sessions", "expiry_lateness_p99_ms"],
+    "presence": ["users_online", "sessions", "expiry_lateness_p99_ms", "lock_hold_usec", "loop_turn_usec", "loop_delay_usec"],
 }
 
 
@@ -113,3 +113,31 @@ def test_purge_gives_memory_back(start, connect):
     client.flushall()
     assert client.execute_command("MEMORY", "PURGE") in (True, "OK", b"OK")
     assert server.resident_bytes < full - 100_000_000
+
+
+def spread(client, name):
+    """A histogram of INFO: count, percentiles, maximum."""
+    value = client.info("presence")[name]
+    return value if isinstance(value, dict) else dict(part.split("=") for part in value.split(","))
+
+
+def test_what_holds_up_a_loop_is_told(start, connect):
+    client = connect(start("--enable-debug-command", "yes"))
+    client.config_resetstat()
+    client.execute_command("DEBUG", "SLEEP", "0.05")
+    turn = spread(client, "loop_turn_usec")
+    assert 50_000 <= int(turn["max"]) < 5_000_000 and int(turn["count"]) >= 1, turn
+    # The loop that slept looked at the time too late, within a tick.
+    eventually(lambda: int(spread(client, "loop_delay_usec")["max"]) >= 40_000)
+    client.config_resetstat()
+    eventually(lambda: int(spread(client, "loop_turn_usec")["max"]) < 50_000)
+
+
+def test_holds_of_locks_are_told(client):
+    client.config_resetstat()
+    for number in range(300):
+        client.set(f"key{number}", "value")
+    client.keys("*")
+    hold = spread(client, "lock_hold_usec")
+    assert int(hold["count"]) >= 32, "a walk holds every shard once"
+    assert int(hold["p50"]) <= int(hold["p99"]) <= int(hold["p99.9"]) <= int(hold["max"]) < 1_000_000

@@ -12,7 +12,7 @@ enum Reply: Equatable {
 
 /// A blocking connection that speaks the Redis protocol: enough of a client to load servers and to check them.
 final class Connection {
-    private let handle: Int32
+    let handle: Int32
     private var buffer: [UInt8] = []
     private var start = 0
 
@@ -163,12 +163,15 @@ extension Connection {
         return digest
     }
 
+    /// A text from `INFO`; nil if there is none of that name.
+    func infoText(_ section: String, _ name: String) throws -> String? {
+        guard case .bulk(let text) = try command("INFO", section) else { throw BenchError("INFO \(section) failed") }
+        return text.split(whereSeparator: \.isNewline).first { $0.hasPrefix(name + ":") }
+            .map { String($0.dropFirst(name.count + 1)) }
+    }
+
     /// A number from `INFO`, 0 if there is none of that name.
     func info(_ section: String, _ name: String) throws -> Int {
-        guard case .bulk(let text) = try command("INFO", section) else { throw BenchError("INFO \(section) failed") }
-        for line in text.split(whereSeparator: \.isNewline) where line.hasPrefix(name + ":") {
-            return Int(line.dropFirst(name.count + 1)) ?? 0
-        }
-        return 0
+        try infoText(section, name).flatMap { Int($0) } ?? 0
     }
 }

@@ -10,6 +10,9 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
     case port1 = "port-1"
     case port16 = "port-16"
     case port100 = "port-100"
+    case portGet = "port-get-64"
+    case portSet = "port-set-64"
+    case portPresenceGet = "port-presence-get-16"
 
     /// What one operation is, for the table.
     var operation: String {
@@ -25,6 +28,9 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
         case .port1: "a PRESENCE.BEAT through the port, one a write"
         case .port16: "the same, 16 a write"
         case .port100: "the same, 100 a write"
+        case .portGet: "a GET of 250 bytes through the port, 64 a write"
+        case .portSet: "a SET EX of 250 bytes, 64 a write"
+        case .portPresenceGet: "a GET of a presence, 16 a write"
         }
     }
 
@@ -34,9 +40,12 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
     func perform(_ operations: Int, users: Int) throws {
         switch self {
         case .parse: return try parse(operations)
-        case .port1: return try PortWork.beat(operations, pipeline: 1)
-        case .port16: return try PortWork.beat(operations, pipeline: 16)
-        case .port100: return try PortWork.beat(operations, pipeline: 100)
+        case .port1: return try PortWork.beat.run(operations, pipeline: 1)
+        case .port16: return try PortWork.beat.run(operations, pipeline: 16)
+        case .port100: return try PortWork.beat.run(operations, pipeline: 100)
+        case .portGet: return try PortWork.get.run(operations, pipeline: 64)
+        case .portSet: return try PortWork.set.run(operations, pipeline: 64)
+        case .portPresenceGet: return try PortWork.presenceGet.run(operations, pipeline: 16)
         default: break
         }
         // Users who are not worked on make the numbers of two runs differ by the work alone.

@@ -36,7 +36,8 @@ enum Heartbeat: String, Codable {
 
     /// The works that this server can do.
     static func all(of traits: ServerTraits) -> [Heartbeat] {
-        traits.isPresenced ? [.beat] : [.expire, .script] + (traits.hasFieldLifetimes ? [.fieldLifetime] : [])
+        traits.isPresenced || traits.isFloor
+            ? [.beat] : [.expire, .script] + (traits.hasFieldLifetimes ? [.fieldLifetime] : [])
     }
 
     /// The command for one user; a script is made known to the server first.
@@ -49,7 +50,8 @@ enum Heartbeat: String, Codable {
             return ["EVALSHA", digest, "1", Heartbeat.key(user), Heartbeat.now]
         case .fieldLifetime:
             return [
-                "HSETEX", Heartbeat.key(user), "EX", Heartbeat.lifetime, "FIELDS", "2", "lastHeartbeat", Heartbeat.now, "status",
+                "HSETEX", Heartbeat.key(user), "EX", Heartbeat.lifetime, "FIELDS", "2", "lastHeartbeat", Heartbeat.now,
+                "status",
                 "online",
             ]
         }
@@ -57,6 +59,7 @@ enum Heartbeat: String, Codable {
 
     /// Gives a server its users: with one session here, as a hash of the record's eight fields there.
     static func load(_ server: RunningServer, users: Int) throws {
+        guard !server.kind.isFloor else { return }
         let connection = try server.connect()
         if !server.kind.isPresenced { _ = try connection.command("FLUSHALL") }
         try load(connection, isPresenced: server.kind.isPresenced, users: users)

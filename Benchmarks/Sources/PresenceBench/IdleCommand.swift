@@ -27,7 +27,7 @@ struct IdleCommand: ParsableCommand {
             "\(grouped(connections)) idle connections",
             ["server", "bytes each, nothing sent", "after a PING", "after an ECHO of 1 kB", "processor", "goal"])
         // The servers inherit it.
-        try raiseOpenFiles(connections + 200)
+        try OpenFiles.raise(to: connections + 200)
         for kind in try options.all {
             Progress.say("idle: \(kind.name)")
             let server = try RunningServer(kind)
@@ -60,16 +60,5 @@ struct IdleCommand: ParsableCommand {
                 + "which nobody sends anything: ticks of the wheel and the look at clients included."
         ]
         return table
-    }
-
-    private static func raiseOpenFiles(_ count: Int) throws {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        guard limit.rlim_cur < rlim_t(count) else { return }
-        limit.rlim_cur = min(limit.rlim_max, rlim_t(count))
-        guard limit.rlim_cur >= rlim_t(count), setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
-        else {
-            throw BenchError("\(count) connections need as many open files: ulimit -n allows \(limit.rlim_max)")
-        }
     }
 }

@@ -24,6 +24,7 @@ struct InstructionsCommand: ParsableCommand {
         (.beat, 40_000, 1), (.active, 40_000, 1), (.batch, 40_000, 1), (.read, 40_000, 1), (.connect, 40_000, 1),
         (.expiry, 40_000, 1), (.tick, 1_000, 20), (.tick, 200_000, 20), (.parse, 1_000, 1),
         (.port1, 64, 10), (.port16, 64, 1), (.port100, 64, 1),
+        (.portGet, 64, 1), (.portSet, 64, 1), (.portPresenceGet, 64, 1),
     ]
 
     /// What was counted of one kind of work.

@@ -7,84 +7,143 @@ struct LoadCommand: ParsableCommand {
         commandName: "load",
         abstract: "Loads servers with the work of presence, in turns, and checks every answer.",
         discussion: """
-            Each server does each work in its own best way: PRESENCE.BEAT here, a script and a bare EXPIRE there. Without --rate each connection \
-            sends its next pipeline when the last is answered. With --rate commands are due whatever the server does, and latency counts \
-            from then. A wrong reply ends the run. Each way is asked for --seconds in each round; what is told is the median.
+            Each server does each work in its own best ways: PRESENCE.BEAT here; a script, a bare EXPIRE, or a hash whose fields have lifetimes there. \
+            Without --rate each connection sends its next pipeline when the last is answered. With --rate commands are due whatever the server \
+            does, and latency counts from then. A wrong reply ends the run. What is told is the median of the rounds.
+
+            heartbeat, active: a sign of life, and one with activity. get, set: strings of 250 bytes. presence-get: the record of a user. \
+            friends-list: the statuses of 100 users.
+            connect-storm: every user connects once, as after a deploy.
+            fan-out: 16 messages a write to --subscribers, by PUBLISH and by a change of status; an operation is a delivery.
+            expiry: a tenth of the users run out within 5 s; an operation is an end that was announced, its latency how late. One round.
+            mixed: beats, lists, records, connects, ends, changes, and two who watch.
             """
     )
 
     @OptionGroup var servers: ServerOptions
-    @Argument(help: "\(LoadWorkload.allCases.map(\.rawValue).joined(separator: ", ")); all if none is named.")
+    @Argument(
+        help: ArgumentHelp(
+            "\(LoadWorkload.allCases.map(\.rawValue).joined(separator: ", ")); the first six if none is named."))
     var works: [LoadWorkload] = []
+    @Option(help: "A server that runs already, instead of those that are started; it must hold nothing, or --flush.")
+    var host: String?
+    @Option(help: "The port of --host.")
+    var port = 6399
+    @Flag(help: "What the server at --host holds may be deleted.")
+    var flush = false
     @Option(help: "Connections to the server that is asked.")
     var connections = 50
+    @Option(help: "Processes that the connections are divided among.")
+    var processes = 1
     @Option(help: "Commands that a connection sends at once.")
     var pipeline = 1
     @Option(help: "Users of each server.")
     var users = 100_000
+    @Option(help: "Subscribers of fan-out.")
+    var subscribers = 1_000
     @Option(help: "Seconds a way and round.")
     var seconds = 2.0
     @Option(help: "Rounds.")
     var rounds = 3
     @Option(help: "Commands a second over all connections, instead of a closed loop.")
     var rate: Double?
+    @Flag(help: "Measure the least that a server on SwiftNIO can be beside them, for heartbeats.")
+    var floor = false
     @Option(help: "A file that the figures are written to, as JSON.")
     var json: String?
+    @Option(help: "A file that a chart of the figures is written to, as SVG.")
+    var chart: String?
 
     func validate() throws {
         guard (1...1_000).contains(connections), (1...512).contains(pipeline), users >= 1_000, rounds >= 1,
-            seconds >= 0.1, rate.map({ $0 >= 1 }) ?? true
+            seconds >= 0.1, rate.map({ $0 >= 1 }) ?? true, (1...10_000).contains(subscribers),
+            (1...65_535).contains(port)
         else {
             throw ValidationError(
-                "1 to 1000 connections, 1 to 512 commands in a pipeline, 1000 users, a round, 0.1 seconds, a rate of 1 at least"
+                "1 to 1000 connections, 1 to 512 commands in a pipeline, 1000 users, a round, 0.1 seconds, a rate of 1 at least, 1 to 10000 subscribers"
             )
+        }
+        guard (1...connections).contains(processes) else { throw ValidationError("1 process to one a connection") }
+        let special = works.filter { !$0.isLoop }.map(\.rawValue).joined(separator: ", ")
+        guard special.isEmpty || rate == nil && processes == 1 && pipeline == 1 else {
+            throw ValidationError("\(special) has its own way of sending: without --rate, --processes and --pipeline")
+        }
+        guard host == nil || servers.against == nil && !floor else {
+            throw ValidationError("--host loads one server that runs: without --against and --floor")
         }
     }
 
     func run() throws {
+        // The servers inherit it.
+        try OpenFiles.raise(to: subscribers + connections + 200)
+        let targets = try targets()
+        defer { for target in targets { target.stop() } }
+        let works = works.isEmpty ? LoadWorkload.usual : works
+        let steps = works.map { work in
+            targets.reduce(0) { $0 + work.ways(of: $1.traits).count } * rounds(of: work)
+        }
+        Progress.begin(steps: steps.reduce(0, +))
         var results: [LoadResult] = []
-        let running = try servers.all.map { try RunningServer($0) }
-        defer { for server in running { server.stop() } }
-        for server in running {
-            Progress.say("load: \(server.kind.name): \(grouped(users)) users")
-            try Heartbeat.load(server, users: users)
-        }
-        for work in works.isEmpty ? LoadWorkload.allCases : works {
-            results += try measure(work, running)
-        }
-        print(LoadResult.table(results, title).text)
-        if let json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            try encoder.encode(results).write(to: URL(fileURLWithPath: json))
-        }
+        for work in works { results += try measure(work, targets) }
+        Progress.end()
+        var versions: [String: String] = [:]
+        for target in targets where !target.traits.isFloor { versions[target.name] = target.traits.version }
+        let report = LoadReport(
+            conditions: conditions, machine: .present(), versions: versions, results: results)
+        print(report.table.text)
+        if let json { try report.writeJSON(json) }
+        if let chart { try report.writeChart(chart) }
     }
 
-    private var title: String {
+    private func targets() throws -> [LoadTarget] {
+        guard let host else {
+            let kinds = try servers.all + (floor ? [.floor(try Program.own())] : [])
+            return try kinds.map { try LoadTarget($0) }
+        }
+        return [try LoadTarget(at: ServerAddress(host: host, port: port), mayEmpty: flush)]
+    }
+
+    private var conditions: String {
         let loop = rate.map { "\(grouped(Int($0))) commands a second" } ?? "\(pipeline) a write"
-        return "\(connections) connections, \(loop), \(grouped(users)) users, \(rounds) rounds in turns"
+        let senders = processes == 1 ? "" : " of \(processes) processes"
+        return "\(connections) connections\(senders), \(loop), \(grouped(users)) users, \(rounds) rounds in turns"
     }
 
-    private func measure(_ work: LoadWorkload, _ running: [RunningServer]) throws -> [LoadResult] {
-        var results: [(server: RunningServer, commands: LoadWay.Commands, result: LoadResult)] = []
-        for server in running {
-            for way in work.ways(of: server.kind) {
-                let result = LoadResult(work: work.rawValue, server: server.kind.name, way: way.name)
-                results.append((server, try way.prepare(server.connect(), users: users), result))
+    private func rounds(of work: LoadWorkload) -> Int { work == .expiry ? 1 : rounds }
+
+    private func measure(_ work: LoadWorkload, _ targets: [LoadTarget]) throws -> [LoadResult] {
+        var turns = targets.flatMap { target in
+            work.ways(of: target.traits).map { way in
+                (target: target, way: way, result: LoadResult(work: work.rawValue, server: target, way: way.name))
             }
         }
-        for round in 1...rounds {
-            for place in results.indices {
-                let server = results[place].server
-                Progress.say("load: \(work.rawValue), round \(round) of \(rounds): \(server.kind.name)")
-                let driver = LoadDriver(
-                    port: server.port, connections: connections, pipeline: pipeline, seconds: seconds, rate: rate)
-                let before = try server.processorTime()
-                let outcome = try driver.run(results[place].commands)
-                results[place].result.add(outcome, processor: try server.processorTime() - before)
-                results[place].result.residentBytes = server.residentBytes
+        for round in 1...rounds(of: work) {
+            for place in turns.indices {
+                let (target, way) = (turns[place].target, turns[place].way)
+                Progress.step(
+                    "load: \(work.rawValue), round \(round) of \(rounds(of: work)): \(target.name), \(way.name)")
+                try target.give(way.stock, users: users)
+                var turn = try turn(way, target)
+                let before = try target.processorTime()
+                let outcome = try turn.run()
+                turns[place].result.add(outcome, processor: try target.processorTime() - before)
+                turns[place].result.residentBytes = try target.residentBytes()
             }
         }
-        return results.map(\.result)
+        return turns.map(\.result)
+    }
+
+    private func turn(_ way: LoadWay, _ target: LoadTarget) throws -> any LoadTurn {
+        switch way {
+        case .fanOut(let work): return try FanOutTurn(work, target, subscribers: subscribers, seconds: seconds)
+        case .expiry: return try ExpiryTurn(target, users: users)
+        default: break
+        }
+        var watchers: Watchers?
+        if case .mixed = way { watchers = try Watchers(target) }
+        let job = LoadJob(
+            address: target.address, way: way, users: users, connections: connections, pipeline: pipeline,
+            seconds: seconds, rate: rate)
+        return try LoopTurn(job, processes: processes, watchers: watchers)
     }
 }

@@ -28,6 +28,8 @@ struct LoadDriver {
     /// What a run gave.
     struct Outcome: Codable {
         var operations = 0
+        /// How many there should be; nil if as many as there is time for.
+        var expected: Int?
         var elapsed: Double = 0
         /// Nanoseconds.
         var latency = Histogram<UInt64>(

@@ -12,12 +12,19 @@ struct LoadResult: Encodable {
     private(set) var p99: [Double] = []
     private(set) var p999: [Double] = []
     private(set) var maximum: [Double] = []
+    /// Of how many operations that should be, how many were done: ends that were announced.
+    private(set) var done: [Int] = []
+    private(set) var expected: Int?
     var residentBytes = 0
 
-    init(work: String, server: String, way: String) {
+    /// Whether it is the least that is possible, and no peer.
+    private let isFloor: Bool
+
+    init(work: String, server: LoadTarget, way: String) {
         self.work = work
-        self.server = server
+        self.server = server.name
         self.way = way
+        isFloor = server.traits.isFloor
     }
 
     mutating func add(_ outcome: LoadDriver.Outcome, processor time: UInt64) {
@@ -27,11 +34,13 @@ struct LoadResult: Encodable {
         p99.append(outcome.milliseconds(99))
         p999.append(outcome.milliseconds(99.9))
         maximum.append(outcome.milliseconds(100))
+        done.append(outcome.operations)
+        expected = outcome.expected
     }
 
     /// This one's processor time over that of the better of the others, for each of their ways.
     private func ratios(_ results: [LoadResult]) -> [Double] {
-        let others = results.filter { $0.work == work && $0.server != server }
+        let others = results.filter { $0.work == work && $0.server != server && !$0.isFloor }
         var ways: [String] = []
         for other in others where !ways.contains(other.way) { ways.append(other.way) }
         let own = Sample.of(processor).median
@@ -58,10 +67,17 @@ struct LoadResult: Encodable {
                 fixed(Sample.of(result.p99).median, 3), fixed(Sample.of(result.p999).median, 3),
                 fixed(Sample.of(result.maximum).median, 1), grouped(result.residentBytes >> 20))
         }
-        table.notes = [
-            "*server us*: processor time of all the server's threads, user and system, a command: the median, least and greatest of the rounds; *of theirs*: "
-                + "over that of the better of the others, for each of their ways in the order shown. Every reply was checked. MB: VmRSS after the last round."
-        ]
+        let lacking = results.compactMap { result -> String? in
+            guard let expected = result.expected else { return nil }
+            let least = result.done.min() ?? 0
+            return
+                "*\(result.work)*: \(result.server) announced \(grouped(least)) of \(grouped(expected)); its latencies are how late they were."
+        }
+        table.notes =
+            lacking + [
+                "*server us*: processor time of all the server's threads, user and system, a command: the median, least and greatest of the rounds; *of theirs*: "
+                    + "over that of the better of the others, for each of their ways in the order shown. Every reply was checked. MB: VmRSS after the last round."
+            ]
         return table
     }
 }

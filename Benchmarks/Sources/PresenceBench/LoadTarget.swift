@@ -15,7 +15,7 @@ final class LoadTarget {
         let server = try RunningServer(kind)
         running = server
         address = ServerAddress(port: server.port)
-        traits = try ServerTraits(server.connect())
+        traits = kind.isFloor ? .floor : try ServerTraits(server.connect())
         name = kind.name
     }
 
@@ -29,7 +29,8 @@ final class LoadTarget {
         guard case .integer(let keys) = try connection.command("DBSIZE") else { throw BenchError("DBSIZE was refused") }
         guard keys == 0 || mayEmpty else {
             throw BenchError(
-                "\(address.host) port \(address.port) holds \(grouped(keys)) keys, which a load deletes: --flush allows it")
+                "\(address.host) port \(address.port) holds \(grouped(keys)) keys, which a load deletes: --flush allows it"
+            )
         }
         traits = try ServerTraits(connection)
         name = traits.software.rawValue
@@ -74,6 +75,7 @@ enum LoadStock {
     case nothing, users, strings
 
     fileprivate func load(_ target: LoadTarget, users: Int) throws {
+        guard !target.traits.isFloor else { return }
         let connection = try target.connect()
         guard case .simple("OK") = try connection.command("FLUSHALL") else { throw BenchError("FLUSHALL was refused") }
         switch self {

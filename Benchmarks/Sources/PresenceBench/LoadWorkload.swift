@@ -9,6 +9,9 @@ enum LoadWorkload: String, CaseIterable, ExpressibleByArgument {
     case fanOut = "fan-out"
     case expiry, mixed
 
+    /// What is done when nothing is named: what takes as long as it is asked to.
+    static let usual: [LoadWorkload] = [.heartbeat, .active, .get, .set, .presenceGet, .friendsList]
+
     /// Bytes of a string value, about those of the source document's record.
     static let valueBytes = 250
     static let value = String(repeating: "x", count: valueBytes)
@@ -17,6 +20,8 @@ enum LoadWorkload: String, CaseIterable, ExpressibleByArgument {
 
     /// How a server can do this work: in several ways where there is no command for it.
     func ways(of traits: ServerTraits) -> [LoadWay] {
+        // The floor answers all commands alike: only what is answered so is comparable.
+        if traits.isFloor { return self == .heartbeat ? [.heartbeat(.beat)] : [] }
         let isPresenced = traits.isPresenced
         return switch self {
         case .heartbeat: Heartbeat.all(of: traits).map { .heartbeat($0) }

@@ -4,19 +4,36 @@ import NIOPosix
 import PresenceServer
 import PresenceStore
 
-/// Heartbeats through a whole server in this process, over a socket: the way that they really go, for an instruction counter.
+/// Commands through a whole server in this process, over a socket: the way that they really go, for an instruction counter.
 ///
 /// One shard, so that the ticks that time brings weigh next to nothing; one event loop; bytes that were made before.
 enum PortWork {
-    private static let users = 64
+    case beat
+    case get, set
+    case presenceGet
 
-    /// Sends `operations` beats, `pipeline` a write, and looks at every reply.
-    static func beat(_ operations: Int, pipeline: Int) throws {
+    private static let users = 64
+    private static let value = String(repeating: "x", count: 250)
+
+    private func words(_ user: Int) -> [String] {
+        switch self {
+        case .beat: ["PRESENCE.BEAT", "presence:user:u\(user)", "s1"]
+        case .get: ["GET", "record:u\(user)"]
+        case .set: ["SET", "record:u\(user)", PortWork.value, "EX", "300"]
+        case .presenceGet: ["GET", "presence:user:u\(user)"]
+        }
+    }
+
+    /// Sends `operations` commands, `pipeline` a write, and looks at every reply.
+    func run(_ operations: Int, pipeline: Int) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var settings = ShardedStore.Configuration()
         settings.shards = 1
         let store = ShardedStore(settings)
-        for user in 0..<users { try store.connect("u\(user)", session: "s1") }
+        for user in 0..<PortWork.users {
+            try store.connect("u\(user)", session: "s1")
+            try store.setString("record:u\(user)", PortWork.value)
+        }
         var configuration = ServerConfiguration()
         configuration.bind = ["127.0.0.1"]
         configuration.port = 0
@@ -24,25 +41,35 @@ enum PortWork {
             store: store, configuration: configuration, clock: SystemClock(), configurationPort: NoSettings(),
             process: ProcessInformation(version: "0", allocator: "", processID: 0),
             logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() }, group: group, shutdown: {})
-        try wait { try await server.start() }
+        try PortWork.wait { try await server.start() }
         let handle = try ServerAddress(port: server.port).openSocket()
         defer { close(handle) }
-        let bytes = (0..<pipeline).flatMap { place in
-            let user = "presence:user:u\(place * 7 % users)"
-            return Array("*3\r\n$13\r\nPRESENCE.BEAT\r\n$\(user.utf8.count)\r\n\(user)\r\n$2\r\ns1\r\n".utf8)
-        }
-        for _ in 0..<operations / pipeline { try exchange(handle, bytes, replies: pipeline) }
-        try wait { await server.stop() }
+        let bytes = (0..<pipeline).flatMap { Connection.encoded(words($0 * 7 % PortWork.users)) }
+        var buffer = [UInt8](repeating: 0, count: 262_144)
+        // All replies to the same bytes are equally long.
+        let replies = try PortWork.exchange(handle, bytes, &buffer)
+        for _ in 1..<operations / pipeline { try PortWork.exchange(handle, bytes, expecting: replies, &buffer) }
+        try PortWork.wait { await server.stop() }
         try group.syncShutdownGracefully()
     }
 
-    private static func exchange(_ handle: Int32, _ bytes: [UInt8], replies: Int) throws {
+    /// Sends the pipeline for the first time: the length of all its replies, none of which is an error.
+    private static func exchange(_ handle: Int32, _ bytes: [UInt8], _ buffer: inout [UInt8]) throws -> Int {
         guard write(handle, bytes, bytes.count) == bytes.count else { throw BenchError("the socket is full") }
-        var missing = replies * 4
-        var buffer = [UInt8](repeating: 0, count: missing)
+        usleep(200_000)
+        let count = read(handle, &buffer, buffer.count)
+        guard count > 0, buffer[0] != UInt8(ascii: "-") else { throw BenchError("a command was refused") }
+        return count
+    }
+
+    private static func exchange(
+        _ handle: Int32, _ bytes: [UInt8], expecting replies: Int, _ buffer: inout [UInt8]
+    ) throws {
+        guard write(handle, bytes, bytes.count) == bytes.count else { throw BenchError("the socket is full") }
+        var missing = replies
         while missing > 0 {
             let count = read(handle, &buffer, missing)
-            guard count > 0, buffer[0] != UInt8(ascii: "-") else { throw BenchError("a beat was refused") }
+            guard count > 0, buffer[0] != UInt8(ascii: "-") else { throw BenchError("a command was refused") }
             missing -= count
         }
     }

@@ -13,7 +13,8 @@ struct PresenceBench: ParsableCommand {
         subcommands: [
             AllCommand.self, StoreCommand.self, InstructionsCommand.self, CountCommand.self, BaselineCommand.self,
             HeartbeatCommand.self, LatenessCommand.self, MemoryCommand.self, IdleCommand.self,
-            LoadCommand.self,
+            MicroCommand.self,
+            LoadCommand.self, ScaleCommand.self, FloorCommand.self, LoadWorkerCommand.self,
         ]
     )
 }

@@ -13,7 +13,8 @@ struct ServerOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Who is measured beside it: redis, valkey, valkey-libc, with commas between them, or none; by default redis and valkey if they are there.",
-            discussion: "valkey has jemalloc preloaded, as Redis and presenced have it; valkey-libc is as it was built."))
+            discussion: "valkey has jemalloc preloaded, as Redis and presenced have it; valkey-libc is as it was built."
+        ))
     var against: String?
 
     func validate() throws {
@@ -85,14 +86,17 @@ enum ServerKind {
     case valkey(String)
     /// With the allocator that it was built with.
     case valkeyLibc(String)
+    /// This program, as the least that a server on SwiftNIO can be.
+    case floor(String)
 
     var path: String {
         switch self {
-        case .presenced(let path), .redis(let path), .valkey(let path), .valkeyLibc(let path): path
+        case .presenced(let path), .redis(let path), .valkey(let path), .valkeyLibc(let path), .floor(let path): path
         }
     }
 
     var isPresenced: Bool { if case .presenced = self { true } else { false } }
+    var isFloor: Bool { if case .floor = self { true } else { false } }
 
     /// What it is called in tables.
     var name: String {
@@ -101,6 +105,7 @@ enum ServerKind {
         case .redis: "Redis"
         case .valkey: "Valkey"
         case .valkeyLibc: "Valkey, libc"
+        case .floor: "floor: bare SwiftNIO"
         }
     }
 
@@ -108,6 +113,7 @@ enum ServerKind {
     func arguments(port: Int) -> [String] {
         switch self {
         case .presenced: ["--port", "\(port)", "--bind", "127.0.0.1"]
+        case .floor: ["floor-server", "--port", "\(port)"]
         case .redis, .valkey, .valkeyLibc:
             ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]
         }

@@ -1,17 +1,37 @@
 /// What a server says it is, by `INFO` and `COMMAND INFO`.
 struct ServerTraits {
-    enum Software: String { case presenced, redis = "Redis", valkey = "Valkey" }
+    enum Software: String { case presenced, redis = "Redis", valkey = "Valkey", floor }
 
     let software: Software
+    let version: String
     /// Whether fields of a hash can have lifetimes of their own (`HSETEX`).
     let hasFieldLifetimes: Bool
+
+    /// Of the least that a server can be, which answers all commands alike.
+    static let floor = ServerTraits(software: .floor, version: "", hasFieldLifetimes: false)
+
+    private init(software: Software, version: String, hasFieldLifetimes: Bool) {
+        self.software = software
+        self.version = version
+        self.hasFieldLifetimes = hasFieldLifetimes
+    }
 
     init(_ connection: Connection) throws {
         guard case .bulk(let text) = try connection.command("INFO", "server") else {
             throw BenchError("INFO server was refused")
         }
-        let names = text.split(whereSeparator: \.isNewline).map { $0.prefix { $0 != ":" } }
-        software = names.contains("presenced_version") ? .presenced : names.contains("valkey_version") ? .valkey : .redis
+        var versions: [Substring: Substring] = [:]
+        for line in text.split(whereSeparator: \.isNewline) where line.contains("_version:") {
+            let parts = line.split(separator: ":", maxSplits: 1)
+            if parts.count == 2 { versions[parts[0]] = parts[1] }
+        }
+        if let own = versions["presenced_version"] {
+            (software, version) = (.presenced, String(own))
+        } else if let own = versions["valkey_version"] {
+            (software, version) = (.valkey, String(own))
+        } else {
+            (software, version) = (.redis, versions["redis_version"].map(String.init) ?? "unknown")
+        }
         if case .array(let commands) = try connection.command("COMMAND", "INFO", "HSETEX"),
             case .array? = commands.first
         {
@@ -22,4 +42,5 @@ struct ServerTraits {
     }
 
     var isPresenced: Bool { software == .presenced }
+    var isFloor: Bool { software == .floor }
 }

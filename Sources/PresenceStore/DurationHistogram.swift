@@ -1,5 +1,6 @@
-/// How late the wheel announced what time had changed, in milliseconds: 64 buckets, exact below 16, then eight a doubling up to a minute and a half.
-public struct LatenessHistogram: Sendable {
+/// How long something took or was late, in whole units of which its owner says what they are: exact below 16, then eight buckets a doubling up to
+/// 131 071 units; what is longer counts as that, and is exact as the maximum.
+public struct DurationHistogram: Sendable {
     private static let bucketCount = 128
     private var counts = InlineArray<128, UInt64>(repeating: 0)
     /// How many values were recorded.
@@ -10,14 +11,16 @@ public struct LatenessHistogram: Sendable {
     /// An empty histogram.
     public init() {}
 
-    mutating func record(_ milliseconds: Int64) {
-        counts[LatenessHistogram.bucket(max(0, milliseconds))] += 1
+    /// Adds a value; one below 0 counts as 0.
+    package mutating func record(_ value: Int64) {
+        counts[DurationHistogram.bucket(max(0, value))] += 1
         count += 1
-        maximum = max(maximum, milliseconds)
+        maximum = max(maximum, value)
     }
 
-    mutating func add(_ other: LatenessHistogram) {
-        for index in 0..<LatenessHistogram.bucketCount { counts[index] += other.counts[index] }
+    /// Adds all values of another one.
+    package mutating func add(_ other: DurationHistogram) {
+        for index in 0..<DurationHistogram.bucketCount { counts[index] += other.counts[index] }
         count += other.count
         maximum = max(maximum, other.maximum)
     }
@@ -26,8 +29,8 @@ public struct LatenessHistogram: Sendable {
     public func percentile(_ share: Double) -> Int64 {
         guard count > 0 else { return 0 }
         var left = UInt64((share * Double(count)).rounded(.up))
-        for index in 0..<LatenessHistogram.bucketCount {
-            if counts[index] >= left { return min(LatenessHistogram.upperEnd(index), maximum) }
+        for index in 0..<DurationHistogram.bucketCount {
+            if counts[index] >= left { return min(DurationHistogram.upperEnd(index), maximum) }
             left -= counts[index]
         }
         return maximum

@@ -1,0 +1,102 @@
+import Foundation
+
+/// Sessions that run out within a few seconds among many that live on: how late one subscriber hears of each. An operation is an end that was announced.
+///
+/// Elsewhere they are strings with a TTL, and the announcement is the keyspace event. Their lateness counts from the acknowledged write and its TTL, a
+/// little in favour of the server. presenced must announce all; whom another server does not announce in time is counted.
+struct ExpiryTurn: LoadTurn {
+    private static let shortestMilliseconds = 6_000
+    private static let windowMilliseconds = 5_000
+    /// For how long after the last end announcements are waited for.
+    private static let patienceMilliseconds: Int64 = 50_000
+
+    private let target: LoadTarget
+    private let due: Int
+    private let connection: Connection
+    /// Epoch milliseconds at which each ends.
+    private var ends: [Int64] = []
+
+    /// Gives the server `users`, a tenth of whom will run out.
+    init(_ target: LoadTarget, users: Int) throws {
+        self.target = target
+        due = users / 10
+        connection = try target.connect()
+        if !target.traits.isPresenced {
+            try connection.command(["CONFIG", "SET", "notify-keyspace-events", "Ex"], expecting: .simple("OK"))
+        }
+        try connect(due..<users) { _ in 300_000 }
+    }
+
+    private func ttl(_ number: Int) -> Int {
+        ExpiryTurn.shortestMilliseconds + number * ExpiryTurn.windowMilliseconds / due
+    }
+
+    private func connect(_ range: Range<Int>, _ ttl: (Int) -> Int) throws {
+        let isPresenced = target.traits.isPresenced
+        try connection.load(range.count, expecting: isPresenced ? .integer(1) : .simple("OK")) { offset in
+            let number = range.lowerBound + offset
+            let user = Heartbeat.name(number)
+            let lifetime = ["PX", "\(ttl(number))"]
+            guard !isPresenced else { return Record.connect(user: user, session: Heartbeat.session, options: lifetime) }
+            return ["SET", Heartbeat.key(user), Record.json(user: user, session: Heartbeat.session)] + lifetime
+        }
+    }
+
+    mutating func run() throws -> LoadDriver.Outcome {
+        let began = MonotonicClock.nanoseconds()
+        // What is due is connected last, in parts, so that it is known when each was.
+        for start in stride(from: 0, to: due, by: 512) {
+            let part = start..<min(start + 512, due)
+            try connect(part, ttl)
+            let now = WallClock.milliseconds()
+            ends += part.map { now + Int64(ttl($0)) }
+        }
+        guard let first = ends.first, let last = ends.last, WallClock.milliseconds() < first else {
+            throw BenchError("connecting \(due) users took longer than the first of them lives: ask for fewer --users")
+        }
+        var outcome = LoadDriver.Outcome()
+        outcome.expected = due
+        var isAnnounced = Array(repeating: false, count: due)
+        let channel = target.traits.isPresenced ? Watchers.channel : "__keyevent@0__:expired"
+        try connection.command(
+            ["SUBSCRIBE", channel], expecting: .array([.bulk("subscribe"), .bulk(channel), .integer(1)]))
+        var line = connection.takeRest()
+        while outcome.operations < due, WallClock.milliseconds() < last + ExpiryTurn.patienceMilliseconds {
+            var socket = pollfd(fd: connection.handle, events: Int16(POLLIN), revents: 0)
+            guard poll(&socket, 1, 100) > 0 else { continue }
+            let bytes = try connection.receive()
+            let now = WallClock.milliseconds()
+            for byte in bytes {
+                guard byte == 10 else {
+                    line.append(byte)
+                    continue
+                }
+                if let number = try user(line) {
+                    guard number < due, !isAnnounced[number] else {
+                        throw BenchError("user \(number) ended who lives on")
+                    }
+                    isAnnounced[number] = true
+                    outcome.operations += 1
+                    _ = outcome.latency.record(UInt64(max(1, (now - ends[number]) * 1_000_000)))
+                }
+                line.removeAll(keepingCapacity: true)
+            }
+        }
+        outcome.elapsed = Double(MonotonicClock.nanoseconds() - began) / 1e9
+        guard !target.traits.isPresenced || outcome.operations == due else {
+            throw BenchError("\(outcome.operations) of \(due) sessions that ran out were announced")
+        }
+        return outcome
+    }
+
+    /// The user whose end a line of the subscription tells, if it tells one.
+    private func user(_ line: [UInt8]) throws -> Int? {
+        let text = String(decoding: line, as: UTF8.self)
+        let (mark, isEnd) =
+            target.traits.isPresenced
+            ? ("\"userId\":\"", text.contains("\"newStatus\":\"offline\"")) : (Heartbeat.key(""), true)
+        guard isEnd, let place = text.range(of: mark) else { return nil }
+        guard let number = Int(text[place.upperBound...].prefix(12)) else { throw BenchError("not an event: \(text)") }
+        return number
+    }
+}

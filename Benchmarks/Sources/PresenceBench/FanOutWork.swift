@@ -1,0 +1,36 @@
+/// One message to all who subscribed.
+enum FanOutWork: String, Codable {
+    /// `PUBLISH` of a text.
+    case message
+    /// A status that changes, which presenced tells the subscribers of its user by itself.
+    case event
+
+    static let channel = "user.status.changed:fan-out"
+    static let user = "presence:user:fan-out"
+    static let text = String(repeating: "m", count: 120)
+
+    var name: String { self == .message ? "PUBLISH of 120 bytes" : "a status change" }
+
+    /// What the server must know before.
+    func prepare(_ connection: Connection) throws {
+        guard self == .event else { return }
+        try connection.command(["PRESENCE.CONNECT", FanOutWork.user, "s", "EX", "300"], expecting: .integer(1))
+    }
+
+    /// The command for one message, and its reply.
+    func command(_ number: Int, subscribers: Int) -> (words: [String], reply: Reply) {
+        switch self {
+        case .message: (["PUBLISH", FanOutWork.channel, FanOutWork.text], .integer(subscribers))
+        case .event:
+            (["PRESENCE.SET", FanOutWork.user, "STATUS", number.isMultiple(of: 2) ? "dnd" : "away"], .simple("OK"))
+        }
+    }
+
+    /// A message as a subscriber must have it; nil where no two are alike.
+    var bytes: [UInt8]? {
+        self == .message ? Connection.encoded(["message", FanOutWork.channel, FanOutWork.text]) : nil
+    }
+
+    /// Ends of lines in a message: an array of three, each with its length.
+    static let linesOfMessage = 7
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+/// A part of `presence-bench scale`.
+enum ScalePart: String, CaseIterable, ExpressibleByArgument {
+    case hold, storms, growth, loops
+}

@@ -1,0 +1,74 @@
+import Foundation
+import Testing
+
+@testable import presence_bench
+
+@Suite("What a load asks and takes for an answer")
+struct LoadTests {
+    private func length(_ expected: ExpectedReply, _ text: String) throws -> Int? {
+        try Array(text.utf8).withUnsafeBytes { try expected.length(in: $0) }
+    }
+
+    @Test("one of several replies, and arrays of them, are taken when they are whole")
+    func choices() throws {
+        #expect(try length(.truth, ":0\r\n:1\r\n") == 4)
+        #expect(try length(.truth, ":") == nil)
+        #expect(throws: BenchError.self) { try length(.truth, ":2\r\n") }
+        let record = ExpectedReply.oneOf([.null, .bulk(containing: "\"status\":\"")])
+        let two = ExpectedReply.array(count: 2, of: [record])
+        let whole = "*2\r\n$-1\r\n$17\r\n{\"status\":\"away\"}\r\n"
+        #expect(try length(two, whole + "+OK") == whole.utf8.count)
+        for count in 0..<whole.utf8.count { #expect(try length(two, String(whole.prefix(count))) == nil) }
+        #expect(throws: BenchError.self) { try length(two, "*3\r\n$-1\r\n") }
+        #expect(throws: BenchError.self) { try length(two, "*2\r\n$-1\r\n$2\r\nno\r\n") }
+    }
+
+    @Test("a wrong reply names the command that was asked")
+    func names() throws {
+        let commands = LoadCommands(0..<2, .exact("+OK\r\n")) { ["SET", "key:\($0)", "value", "EX", "300"] }
+        #expect(commands.count == 2)
+        #expect(Array(commands[1]) == Connection.encoded(["SET", "key:1", "value", "EX", "300"]))
+        let error = #expect(throws: BenchError.self) {
+            try Array("-ERR no\r\n".utf8).withUnsafeBytes { try commands.replyLength(1, in: $0) }
+        }
+        #expect(error?.description == "SET key:1 value EX ... was answered \"-ERR no\\r\\n\"")
+    }
+
+    @Test("processes share connections and rate without a rest")
+    func shares() {
+        let job = LoadJob(
+            address: ServerAddress(port: 1), way: .get, users: 1_000, connections: 50, pipeline: 1, seconds: 1,
+            rate: 1_000)
+        for count in 1...7 {
+            let parts = job.divided(by: count)
+            #expect(parts.map(\.connections).reduce(0, +) == 50)
+            #expect(parts.allSatisfy { $0.connections > 0 && $0.parts == count })
+            #expect(abs(parts.compactMap(\.rate).reduce(0, +) - 1_000) < 1e-6)
+        }
+    }
+
+    @Test("what processes did adds up")
+    func outcomes() throws {
+        var one = LoadDriver.Outcome()
+        one.operations = 3
+        one.elapsed = 2
+        for nanoseconds in [1_000, 2_000, 3_000] as [UInt64] { _ = one.latency.record(nanoseconds) }
+        var two = one
+        two.elapsed = 1
+        let other = try JSONDecoder().decode(LoadDriver.Outcome.self, from: JSONEncoder().encode(two))
+        one.merge(other)
+        #expect(one.operations == 6 && one.elapsed == 2 && one.latency.totalCount == 6)
+    }
+
+    @Test("the mix of a day is the same in every run")
+    func mix() throws {
+        let job = LoadJob(
+            address: ServerAddress(port: 1), way: .mixed, users: 1_000, connections: 1, pipeline: 1, seconds: 1)
+        let once = MixedWork(isPresenced: true).commands(job)
+        let twice = MixedWork(isPresenced: true).commands(job)
+        #expect(once.count == 100_000)
+        #expect((0..<once.count).allSatisfy { once[$0] == twice[$0] })
+        let beats = (0..<once.count).count { String(decoding: once[$0], as: UTF8.self).contains("PRESENCE.BEAT") }
+        #expect((66_000...70_000).contains(beats))
+    }
+}

@@ -1,0 +1,103 @@
+import Foundation
+import FoundationXML
+import Testing
+
+@testable import presence_bench
+
+@Suite("What a run is told as")
+struct ReportTests {
+    @Test("a tenth more fails, a tenth less is a hint, and what only one side counts fails")
+    func baselines() {
+        let old = Baseline(["beat": 1_000, "read": 1_000, "connect": 1_000, "gone": 5, "none": 0])
+        let same = old.compare(old)
+        #expect(same == Baseline.Differences())
+        let found = old.compare(Baseline(["beat": 1_101, "read": 1_100, "connect": 899, "new": 5, "none": 1]))
+        #expect(
+            found.failures == [
+                "beat: 1 101, the baseline is 1 000", "gone: in the baseline, and not counted any more",
+                "new: counted now, and not in the baseline", "none: 1, the baseline is 0",
+            ])
+        #expect(found.gains == ["connect: 899, the baseline is 1 000"])
+    }
+
+    @Test("a baseline comes back from its file as it was, and one that is none says what to do")
+    func files() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("baseline-\(getpid()).json").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let baseline = Baseline(["beat": 1, "read": 2])
+        try baseline.write(to: path)
+        #expect(try Baseline(file: path) == baseline)
+        try Data("[]".utf8).write(to: URL(fileURLWithPath: path))
+        #expect(throws: BenchError.self) { try Baseline(file: path) }
+        #expect(throws: BenchError.self) { try Baseline(file: path + ".missing") }
+    }
+
+    @Test("medians and percentiles lie between values by proportion")
+    func samples() {
+        #expect(Sample.of([3, 1, 2]).median == 2)
+        #expect(Sample.of([4, 1, 2, 3]).median == 2.5)
+        #expect(Sample.of([10, 20]).percentile(0.25) == 12.5)
+        #expect(Sample.of([]).median.isNaN)
+        #expect(Sample.of([2, 1]).spread(1) == "1.0 to 2.0")
+        #expect(fixed(1234.567, 2) == "1 234.57")
+        #expect(fixed(.nan, 2) == "-")
+        #expect(grouped(-1_234_567) == "-1 234 567")
+    }
+
+    @Test("a reply is taken when it is whole, and another than the expected one is refused")
+    func replies() throws {
+        func length(_ expected: ExpectedReply, _ text: String) throws -> Int? {
+            try Array(text.utf8).withUnsafeBytes { try expected.length(in: $0) }
+        }
+        #expect(try length(.exact(":1\r\n"), ":1\r\n:1\r\n") == 4)
+        #expect(try length(.exact(":1\r\n"), ":1") == nil)
+        #expect(throws: BenchError.self) { try length(.exact(":1\r\n"), ":0\r\n") }
+        #expect(throws: BenchError.self) { try length(.exact(":1\r\n"), "-ERR") }
+        let bulk = ExpectedReply.bulk(containing: "online")
+        #expect(try length(bulk, "$10\r\n<<online>>\r\n+") == 17)
+        #expect(try length(bulk, "$10\r\n<<onl") == nil)
+        #expect(throws: BenchError.self) { try length(bulk, "$10\r\n<<idle!!>>\r\n") }
+        #expect(throws: BenchError.self) { try length(bulk, "$-1\r\n") }
+    }
+
+    @Test("a chart is whole XML, its bars are in proportion, and names in it are no markup")
+    func chart() throws {
+        let bars = [
+            Chart.Bar(label: "a<b>&\"c\"", series: "one", value: 5, least: 4, greatest: 8, note: "5 us"),
+            Chart.Bar(label: "other", series: "two", value: 10, least: 10, greatest: 10, note: "10 us"),
+        ]
+        let chart = Chart(title: "A & B", subtitles: ["below"], groups: [Chart.Group(title: "get", bars: bars)])
+        let reader = ChartReader()
+        let parser = XMLParser(data: Data(chart.svg.utf8))
+        parser.delegate = reader
+        #expect(parser.parse())
+        #expect(reader.texts.contains("a<b>&\"c\""))
+        // The two bars: those of the height of bars.
+        let widths = reader.rectangles.filter { $0["height"] == "14.0" }.compactMap {
+            $0["width"].flatMap { Double($0) }
+        }
+        #expect(widths.count == 2 && widths[1] == widths[0] * 2)
+        #expect(Set(reader.rectangles.compactMap { $0["fill"] }).count == 3)
+    }
+}
+
+/// Collects what a picture holds.
+private final class ChartReader: NSObject, XMLParserDelegate {
+    var rectangles: [[String: String]] = []
+    var texts: [String] = []
+    private var text = ""
+
+    func parser(
+        _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
+        attributes: [String: String] = [:]
+    ) {
+        if name == "rect" { rectangles.append(attributes) }
+        text = ""
+    }
+
+    func parser(_ parser: XMLParser, foundCharacters string: String) { text += string }
+
+    func parser(_ parser: XMLParser, didEndElement name: String, namespaceURI: String?, qualifiedName: String?) {
+        if name == "text" { texts.append(text) }
+    }
+}
