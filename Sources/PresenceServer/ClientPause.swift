@@ -1,4 +1,5 @@
 import PresenceStore
+
 /// What `CLIENT PAUSE` asked for.
 struct ClientPause {
     /// Whether reads wait too.

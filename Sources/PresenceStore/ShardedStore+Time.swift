@@ -22,9 +22,7 @@ extension ShardedStore {
         let slice = 128
         var result = AdvanceResult()
         repeat {
-            let step = withShard(shard) {
-                $0.advance(to: now, budget: min(slice, budget - result.lookedAt))
-            }
+            let step = withShard(shard) { $0.advance(to: now, budget: min(slice, budget - result.lookedAt)) }
             result.lookedAt += step.lookedAt
             result.isBehind = step.isBehind
             result.hasTimers = step.hasTimers

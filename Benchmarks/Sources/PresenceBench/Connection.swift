@@ -155,6 +155,11 @@ final class Connection {
 }
 
 extension Connection {
+    /// Subscribes to a channel; from here on only messages come.
+    func subscribe(_ channel: String) throws {
+        try command(["SUBSCRIBE", channel], expecting: .array([.bulk("subscribe"), .bulk(channel), .integer(1)]))
+    }
+
     /// Makes a script known, by its digest.
     func loadScript(_ text: String) throws -> String {
         guard case .bulk(let digest) = try command("SCRIPT", "LOAD", text) else {
@@ -163,15 +168,10 @@ extension Connection {
         return digest
     }
 
-    /// A text from `INFO`; nil if there is none of that name.
-    func infoText(_ section: String, _ name: String) throws -> String? {
-        guard case .bulk(let text) = try command("INFO", section) else { throw BenchError("INFO \(section) failed") }
-        return text.split(whereSeparator: \.isNewline).first { $0.hasPrefix(name + ":") }
-            .map { String($0.dropFirst(name.count + 1)) }
-    }
-
     /// A number from `INFO`, 0 if there is none of that name.
     func info(_ section: String, _ name: String) throws -> Int {
-        try infoText(section, name).flatMap { Int($0) } ?? 0
+        guard case .bulk(let text) = try command("INFO", section) else { throw BenchError("INFO \(section) failed") }
+        let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix(name + ":") }
+        return line.flatMap { Int($0.dropFirst(name.count + 1)) } ?? 0
     }
 }

@@ -57,9 +57,8 @@ struct ExpiryTurn: LoadTurn {
         var outcome = LoadDriver.Outcome()
         outcome.expected = due
         var isAnnounced = Array(repeating: false, count: due)
-        let channel = target.traits.isPresenced ? Watchers.channel : "__keyevent@0__:expired"
-        try connection.command(
-            ["SUBSCRIBE", channel], expecting: .array([.bulk("subscribe"), .bulk(channel), .integer(1)]))
+        let channel = target.traits.isPresenced ? StatusChannel.name : "__keyevent@0__:expired"
+        try connection.subscribe(channel)
         var line = connection.takeRest()
         while outcome.operations < due, WallClock.milliseconds() < last + ExpiryTurn.patienceMilliseconds {
             var socket = pollfd(fd: connection.handle, events: Int16(POLLIN), revents: 0)

@@ -14,7 +14,6 @@ struct FanOutTurn: LoadTurn {
         self.seconds = seconds
         publisher = try target.connect()
         try work.prepare(publisher)
-        // Two descriptors each, where the server inherited the limit.
         subscribers = try (0..<count).map { _ in try FanOutSubscriber(target.address, work) }
     }
 

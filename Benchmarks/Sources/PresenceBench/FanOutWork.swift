@@ -5,7 +5,7 @@ enum FanOutWork: String, Codable {
     /// A status that changes, which presenced tells the subscribers of its user by itself.
     case event
 
-    static let channel = "user.status.changed:fan-out"
+    static let channel = StatusChannel.name + ":fan-out"
     static let user = "presence:user:fan-out"
     static let text = String(repeating: "m", count: 120)
 

@@ -59,7 +59,6 @@ enum Heartbeat: String, Codable {
 
     /// Gives a server its users: with one session here, as a hash of the record's eight fields there.
     static func load(_ server: RunningServer, users: Int) throws {
-        guard !server.kind.isFloor else { return }
         let connection = try server.connect()
         if !server.kind.isPresenced { _ = try connection.command("FLUSHALL") }
         try load(connection, isPresenced: server.kind.isPresenced, users: users)

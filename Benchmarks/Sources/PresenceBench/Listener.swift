@@ -28,7 +28,6 @@ final class Listener: Sendable {
         var hasEnded = false
     }
 
-    private static let channel = "user.status.changed"
     private let heard = Mutex(Heard())
     private let expected: Int
 
@@ -36,9 +35,7 @@ final class Listener: Sendable {
     init(_ server: RunningServer, expecting count: Int) throws {
         expected = count
         let connection = try server.connect()
-        try connection.command(
-            ["SUBSCRIBE", Listener.channel],
-            expecting: .array([.bulk("subscribe"), .bulk(Listener.channel), .integer(1)]))
+        try connection.subscribe(StatusChannel.name)
         let port = Handover(connection)
         Thread { [self] in listen(port.connection) }.start()
     }

@@ -4,9 +4,7 @@ import Foundation
 ///
 /// Its memory is made before: nothing is allocated for a command.
 final class LoadConnection {
-    let handle: Int32
-    private var output: [UInt8] = []
-    private var sent = 0
+    private let socket: OutputSocket
     private var input = [UInt8](repeating: 0, count: 262_144)
     private var start = 0
     private var end = 0
@@ -17,49 +15,29 @@ final class LoadConnection {
 
     /// - Parameter limit: commands in flight at most.
     init(_ address: ServerAddress, limit: Int) throws {
-        handle = try address.openSocket()
+        socket = try OutputSocket(address)
         asked = Array(repeating: (0, 0), count: limit)
-        var one: Int32 = 1
-        setsockopt(handle, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-        guard fcntl(handle, F_SETFL, O_NONBLOCK) == 0 else { throw BenchError("a socket cannot be made non-blocking") }
     }
 
-    deinit { close(handle) }
-
+    var handle: Int32 { socket.handle }
     var isFull: Bool { inFlight == asked.count }
-    var hasOutput: Bool { sent < output.count }
+    var hasOutput: Bool { socket.hasOutput }
 
     /// Puts a command behind those that wait to leave.
     func append(_ place: Int, of commands: LoadCommands, intendedAt instant: Int64) {
-        output.append(contentsOf: commands[place])
+        socket.append(commands[place])
         asked[(first + inFlight) % asked.count] = (place, instant)
         inFlight += 1
     }
 
     /// Sends what the kernel takes.
-    func flush() throws {
-        while sent < output.count {
-            let count = output.withUnsafeBytes { write(handle, $0.baseAddress! + sent, output.count - sent) }
-            guard count > 0 else {
-                guard errno == EAGAIN || errno == EINTR else { throw BenchError("a connection was lost while sending") }
-                return
-            }
-            sent += count
-        }
-        output.removeAll(keepingCapacity: true)
-        sent = 0
-    }
+    func flush() throws { try socket.flush() }
 
     /// Reads what has come, and calls `answered` with the intended instant of every command that is answered.
     func receive(_ commands: LoadCommands, _ answered: (Int64) -> Void) throws {
-        let count = input.withUnsafeMutableBytes { read(handle, $0.baseAddress! + end, $0.count - end) }
-        guard count > 0 else {
-            guard count < 0, errno == EAGAIN || errno == EINTR else {
-                throw BenchError("the server closed a connection")
-            }
-            return
+        end += try input.withUnsafeMutableBytes {
+            try socket.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[end...]))
         }
-        end += count
         while start < end {
             guard inFlight > 0 else { throw BenchError("a reply that nobody asked for") }
             let length = try input.withUnsafeBytes {

@@ -23,10 +23,10 @@ struct MixedWork {
 
     /// What a connect and a change of status are elsewhere: the record is written, and whoever watches is told.
     private static let write =
-        "redis.call('SET', KEYS[1], ARGV[1], 'EX', \(Heartbeat.lifetime)) return redis.call('PUBLISH', '\(Watchers.channel)', ARGV[1])"
+        "redis.call('SET', KEYS[1], ARGV[1], 'EX', \(Heartbeat.lifetime)) return redis.call('PUBLISH', '\(StatusChannel.name)', ARGV[1])"
     /// And an end: of a record that is there, whoever watches is told.
     private static let end =
-        "local ended = redis.call('DEL', KEYS[1]) if ended == 1 then redis.call('PUBLISH', '\(Watchers.channel)', ARGV[1]) end return ended"
+        "local ended = redis.call('DEL', KEYS[1]) if ended == 1 then redis.call('PUBLISH', '\(StatusChannel.name)', ARGV[1]) end return ended"
 
     /// The same commands in the same order in every run.
     func commands(_ job: LoadJob) -> LoadCommands {

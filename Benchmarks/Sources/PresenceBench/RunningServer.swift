@@ -9,15 +9,22 @@ final class RunningServer {
     var pid: Int32 { process.processIdentifier }
 
     /// Starts it and waits until it answers.
-    init(_ kind: ServerKind) throws {
+    ///
+    /// - Parameters:
+    ///   - settings: more of its command line.
+    ///   - tellsWarnings: whether what it writes to stderr is shown.
+    init(_ kind: ServerKind, settings: [String] = [], tellsWarnings: Bool = false) throws {
+        guard FileManager.default.isExecutableFile(atPath: kind.path) else {
+            throw BenchError("there is no \(kind.path): `make build` makes presenced, --server names another")
+        }
         self.kind = kind
         port = try RunningServer.freePort()
         process.executableURL = URL(fileURLWithPath: kind.path)
-        process.arguments = kind.arguments(port: port)
+        process.arguments = kind.arguments(port: port) + settings
         process.environment = ProcessInfo.processInfo.environment.merging(kind.environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
+        process.standardError = tellsWarnings ? FileHandle.standardError : FileHandle.nullDevice
         process.currentDirectoryURL = FileManager.default.temporaryDirectory
         try process.run()
         let deadline = ContinuousClock.now + .seconds(20)
@@ -27,7 +34,7 @@ final class RunningServer {
             }
             guard process.isRunning, ContinuousClock.now < deadline else {
                 stop()
-                throw BenchError("\(kind.path) does not serve")
+                throw BenchError("\(([kind.path] + settings).joined(separator: " ")) does not serve")
             }
             usleep(20_000)
         }
@@ -45,7 +52,7 @@ final class RunningServer {
     func stop() {
         guard process.isRunning else { return }
         kill(pid, SIGTERM)
-        let deadline = ContinuousClock.now + .seconds(5)
+        let deadline = ContinuousClock.now + .seconds(10)
         while process.isRunning, ContinuousClock.now < deadline { usleep(10_000) }
         if process.isRunning { kill(pid, SIGKILL) }
         process.waitUntilExit()

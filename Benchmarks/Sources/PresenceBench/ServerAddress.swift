@@ -17,7 +17,12 @@ struct ServerAddress: Codable, Sendable {
         while let address = next?.pointee {
             let handle = socket(address.ai_family, address.ai_socktype, address.ai_protocol)
             guard handle >= 0 else { throw BenchError("no socket") }
-            if connect(handle, address.ai_addr, address.ai_addrlen) == 0 { return handle }
+            if connect(handle, address.ai_addr, address.ai_addrlen) == 0 {
+                // Nothing that is sent waits for an acknowledgement of what was sent before.
+                var one: Int32 = 1
+                setsockopt(handle, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+                return handle
+            }
             close(handle)
             next = address.ai_next
         }

@@ -26,10 +26,7 @@ struct ServerOptions: ParsableArguments {
     /// presenced, and the others that were asked for.
     var all: [ServerKind] {
         get throws {
-            guard FileManager.default.isExecutableFile(atPath: server) else {
-                throw BenchError("there is no \(server): `make build` makes it, --server names another")
-            }
-            return [.presenced(server)] + (try peers)
+            [.presenced(server)] + (try peers)
         }
     }
 

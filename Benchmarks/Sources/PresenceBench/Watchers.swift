@@ -3,7 +3,6 @@ import Synchronization
 
 /// A few who listen to all changes while others do their work, each on a thread of its own: all of them must hear the same number.
 final class Watchers: Sendable {
-    static let channel = "user.status.changed"
     static let count = 2
 
     private let heard = Mutex(Array(repeating: 0, count: Watchers.count))
@@ -12,9 +11,7 @@ final class Watchers: Sendable {
     init(_ target: LoadTarget) throws {
         let connections = try (0..<Watchers.count).map { _ in
             let connection = try target.connect()
-            try connection.command(
-                ["SUBSCRIBE", Watchers.channel],
-                expecting: .array([.bulk("subscribe"), .bulk(Watchers.channel), .integer(1)]))
+            try connection.subscribe(StatusChannel.name)
             return connection
         }
         handles = connections.map(\.handle)

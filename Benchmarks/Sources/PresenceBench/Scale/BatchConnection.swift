@@ -11,56 +11,30 @@ final class BatchConnection {
         var received = 0
     }
 
-    let handle: Int32
-    private var output: [UInt8] = []
-    private var sent = 0
+    private let socket: OutputSocket
     private var input = [UInt8](repeating: 0, count: 65_536)
     private var flights: [Flight] = []
 
-    init(port: Int) throws {
-        handle = try ServerAddress(port: port).openSocket()
-        var one: Int32 = 1
-        setsockopt(handle, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-        guard fcntl(handle, F_SETFL, O_NONBLOCK) == 0 else { throw BenchError("a socket cannot be made non-blocking") }
-    }
+    init(port: Int) throws { socket = try OutputSocket(ServerAddress(port: port)) }
 
-    deinit { close(handle) }
+    var handle: Int32 { socket.handle }
 
     var inFlight: Int { flights.count }
-    var hasOutput: Bool { sent < output.count }
+    var hasOutput: Bool { socket.hasOutput }
 
     /// Sends a batch; what the kernel does not take now goes with the next `flush`.
     ///
     /// - Parameter reply: its first `length` bytes are what must answer.
     func send(_ bytes: UnsafeRawBufferPointer, reply: [UInt8], length: Int, tag: Int) throws {
         flights.append(Flight(tag: tag, reply: reply, length: length))
-        let taken = hasOutput ? 0 : max(0, write(handle, bytes.baseAddress, bytes.count))
-        if taken < bytes.count { output.append(contentsOf: bytes[taken...]) }
-        try flush()
+        try socket.send(bytes)
     }
 
-    func flush() throws {
-        while sent < output.count {
-            let count = output.withUnsafeBytes { write(handle, $0.baseAddress! + sent, output.count - sent) }
-            guard count > 0 else {
-                guard errno == EAGAIN || errno == EINTR else { throw BenchError("a connection was lost while sending") }
-                return
-            }
-            sent += count
-        }
-        output.removeAll(keepingCapacity: true)
-        sent = 0
-    }
+    func flush() throws { try socket.flush() }
 
     /// Reads what has come and calls `answered` with the tag of every batch that is answered.
     func receive(_ answered: (Int) throws -> Void) throws {
-        let count = input.withUnsafeMutableBytes { read(handle, $0.baseAddress!, $0.count) }
-        guard count > 0 else {
-            guard count < 0, errno == EAGAIN || errno == EINTR else {
-                throw BenchError("the server closed a connection")
-            }
-            return
-        }
+        let count = try input.withUnsafeMutableBytes { try socket.read(into: $0) }
         var start = 0
         while start < count {
             guard var flight = flights.first else { throw BenchError("a reply that nobody asked for") }

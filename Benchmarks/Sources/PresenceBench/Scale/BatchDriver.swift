@@ -60,9 +60,9 @@ struct BatchDriver {
 
     /// Waits until everything is answered.
     mutating func drain(_ answered: (Int) throws -> Void) throws {
-        let deadline = SteadyClock.now() + 30_000_000_000
+        let deadline = MonotonicClock.nanoseconds() + 30_000_000_000
         while inFlight > 0 {
-            guard SteadyClock.now() < deadline else {
+            guard MonotonicClock.nanoseconds() < deadline else {
                 throw BenchError("\(inFlight) batches were not answered in 30 s")
             }
             try receive(nanoseconds: 100_000_000, answered)

@@ -20,21 +20,17 @@ struct BitMixer: Sendable {
     }
 
     @inline(__always)
-    func mixed(_ number: UInt64) -> UInt64 {
-        var word = number
-        word ^= word >> shift
-        word = word &* factors.0 & mask
-        word ^= word >> shift
-        word = word &* factors.1 & mask
-        return word ^ word >> shift
-    }
+    func mixed(_ number: UInt64) -> UInt64 { stirred(number, factors.0, factors.1) }
 
-    func unmixed(_ number: UInt64) -> UInt64 {
+    func unmixed(_ number: UInt64) -> UInt64 { stirred(number, inverses.1, inverses.0) }
+
+    @inline(__always)
+    private func stirred(_ number: UInt64, _ first: UInt64, _ second: UInt64) -> UInt64 {
         var word = number
         word ^= word >> shift
-        word = word &* inverses.1 & mask
+        word = word &* first & mask
         word ^= word >> shift
-        word = word &* inverses.0 & mask
+        word = word &* second & mask
         return word ^ word >> shift
     }
 

@@ -47,7 +47,7 @@ struct ClosedLoop {
     }
 
     /// Asks about users in random order for so long.
-    mutating func run(_ form: inout BatchForm, seconds: Double, of server: ScaleServer) throws -> Outcome {
+    mutating func run(_ form: inout BatchForm, seconds: Double, of server: RunningServer) throws -> Outcome {
         var measure = try Measure(seconds, server)
         while measure.goesOn {
             if driver.hasRoom {
@@ -65,7 +65,7 @@ struct ClosedLoop {
     }
 
     /// Asks what is spelt already, for so long.
-    mutating func run(_ batches: SpeltBatches, seconds: Double, of server: ScaleServer) throws -> Outcome {
+    mutating func run(_ batches: SpeltBatches, seconds: Double, of server: RunningServer) throws -> Outcome {
         var measure = try Measure(seconds, server)
         while measure.goesOn {
             if driver.hasRoom {
@@ -83,23 +83,23 @@ struct ClosedLoop {
     /// Times and processor times of a run.
     private struct Measure {
         var outcome = Outcome()
-        private let server: ScaleServer
-        private let began = SteadyClock.now()
+        private let server: RunningServer
+        private let began = MonotonicClock.nanoseconds()
         private let ownTime = ProcessorTime.ofThread()
         private let serverTime: UInt64
         private let last: Int64
 
-        init(_ seconds: Double, _ server: ScaleServer) throws {
+        init(_ seconds: Double, _ server: RunningServer) throws {
             self.server = server
             serverTime = try server.processorTime()
-            last = SteadyClock.now() + Int64(seconds * 1e9)
+            last = MonotonicClock.nanoseconds() + Int64(seconds * 1e9)
         }
 
-        var goesOn: Bool { SteadyClock.now() < last }
+        var goesOn: Bool { MonotonicClock.nanoseconds() < last }
 
         func end() throws -> Outcome {
             var outcome = outcome
-            outcome.seconds = Double(SteadyClock.now() - began) / 1e9
+            outcome.seconds = Double(MonotonicClock.nanoseconds() - began) / 1e9
             outcome.ownTime = ProcessorTime.ofThread() - ownTime
             outcome.serverTime = try server.processorTime() - serverTime
             return outcome

@@ -52,7 +52,7 @@ final class EndListener: Sendable {
     }
 
     private static func subscribe(_ handle: Int32) throws {
-        let command = Connection.encoded(StatusEvent.subscribe)
+        let command = Connection.encoded(["SUBSCRIBE", StatusChannel.name])
         var bytes = [UInt8](repeating: 0, count: 256)
         let wanted = Array("*3\r\n$9\r\nsubscribe\r\n$19\r\nuser.status.changed\r\n:1\r\n".utf8)
         guard write(handle, command, command.count) == command.count, read(handle, &bytes, 256) == wanted.count,

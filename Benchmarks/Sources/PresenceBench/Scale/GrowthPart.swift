@@ -21,7 +21,7 @@ struct GrowthPart {
     }
 
     func run() throws -> ScaleResult {
-        let running = try ScaleServer(server, settings: ["--heartbeat-hard-limit", "1d"])
+        let running = try RunningServer(atScale: server, settings: ["--heartbeat-hard-limit", "1d"])
         defer { running.stop() }
         var points: [Point] = []
         var loaded = 0
@@ -42,7 +42,7 @@ struct GrowthPart {
     }
 
     private func measure(
-        _ form: inout BatchForm, connections: Int, depth: Int, _ server: ScaleServer, _ users: Int
+        _ form: inout BatchForm, connections: Int, depth: Int, _ server: RunningServer, _ users: Int
     ) throws -> (cost: Double, rate: Double) {
         var loop = try ClosedLoop(port: server.port, connections: connections, depth: depth, users: users)
         // What is touched once is touched: pages, buffers.

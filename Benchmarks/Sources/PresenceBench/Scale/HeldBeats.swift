@@ -45,16 +45,16 @@ struct HeldBeats: Sendable {
             sent: round.sent
         )
         probe.begin()
-        let began = SteadyClock.now()
+        let began = MonotonicClock.nanoseconds()
         let end = began + Int64(options.seconds) * 1_000_000_000
         try round.run(paced: true, leaving: Double(leavingRate), until: end, batches: .max)
         var outcome = Outcome()
-        outcome.seconds = Double(SteadyClock.now() - began) / 1e9
+        outcome.seconds = Double(MonotonicClock.nanoseconds() - began) / 1e9
         outcome.beats = round.beats - before.beats
         outcome.interval = outcome.seconds * Double(round.ledger.batches) / Double(round.sent - before.sent)
         outcome.serverTime = try ProcessorTime.ofProcess(pid) - before.server
         outcome.ownTime = ProcessorTime.ofThread() - before.own
-        let tail = SteadyClock.now() + Int64(options.ttl + 3) * 1_000_000_000
+        let tail = MonotonicClock.nanoseconds() + Int64(options.ttl + 3) * 1_000_000_000
         try round.run(paced: true, leaving: 0, until: tail, batches: .max)
         try round.finish()
         outcome.allBeats = round.beats
@@ -88,12 +88,12 @@ struct HeldBeats: Sendable {
         }
 
         mutating func run(paced: Bool, leaving rate: Double, until end: Int64, batches: Int) throws {
-            var due = Double(SteadyClock.now())
+            var due = Double(MonotonicClock.nanoseconds())
             var left = 0
-            let began = SteadyClock.now()
+            let began = MonotonicClock.nanoseconds()
             let last = batches == .max ? .max : sent + batches
             while sent < last {
-                let now = SteadyClock.now()
+                let now = MonotonicClock.nanoseconds()
                 guard now < end else { return }
                 if driver.hasRoom, !paced || due <= Double(now) {
                     let wanted = Int(rate * Double(now - began) / 1e9) - left

@@ -8,7 +8,7 @@ struct HoldPart {
     let asked: Int
 
     func run() throws -> ScaleResult {
-        let running = try ScaleServer(server)
+        let running = try RunningServer(atScale: server)
         defer { running.stop() }
         let empty = running.residentBytes
         Progress.say("hold: \(grouped(options.users)) users connect")
@@ -37,7 +37,7 @@ struct HoldPart {
         fill(&table, held)
         fill(&table, check, heard, answers)
         table.add("memory of the generator", grouped(ResidentMemory.bytes() >> 20) + " MB")
-        table.notes = [note(held) + " " + (try running.lateness().text)]
+        table.notes = [note(held) + " " + (try ToldLateness(running.connect()).text)]
         return ScaleResult(table: table, failure: check.failure)
     }
 

@@ -20,7 +20,7 @@ struct LoopsPart {
     private var users: Int { min(1_000_000, options.users) }
 
     func run() throws -> ScaleResult {
-        let servers = try [1, 2].map { try ScaleServer(server, settings: ["--event-loops", "\($0)"]) }
+        let servers = try [1, 2].map { try RunningServer(atScale: server, settings: ["--event-loops", "\($0)"]) }
         defer { for server in servers { server.stop() } }
         for (index, server) in servers.enumerated() {
             Progress.say("loops: \(grouped(users)) users of the server with \(index + 1)")

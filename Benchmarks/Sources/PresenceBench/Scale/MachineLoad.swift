@@ -2,13 +2,13 @@ import Foundation
 
 /// What others took of this machine while something was measured: a shared machine's figures are worth what it left.
 struct MachineLoad {
-    private let began = SteadyClock.now()
+    private let began = MonotonicClock.nanoseconds()
     private let all = MachineLoad.busy()
     private let own = MachineLoad.ownTime()
 
     /// Says it, for the time since this was made. Servers that were started meanwhile must have ended: then they are counted as ours.
     var text: String {
-        let seconds = Double(SteadyClock.now() - began) / 1e9
+        let seconds = Double(MonotonicClock.nanoseconds() - began) / 1e9
         let now = MachineLoad.busy()
         let others = max(0, now.used - all.used - (MachineLoad.ownTime() - own))
         let cores = ProcessInfo.processInfo.activeProcessorCount

@@ -2,7 +2,7 @@
 struct PhaseProgress {
     private let name: String
     private let whole: Int
-    private var told = SteadyClock.now()
+    private var told = MonotonicClock.nanoseconds()
     private var done = 0
 
     init(_ name: String, of whole: Int) {
@@ -11,7 +11,7 @@ struct PhaseProgress {
     }
 
     mutating func tell(_ now: Int) {
-        let elapsed = SteadyClock.now() - told
+        let elapsed = MonotonicClock.nanoseconds() - told
         guard elapsed >= 10_000_000_000 else { return }
         let rate = Double(now - done) / (Double(elapsed) / 1e9)
         let part = whole > 0 ? " of \(grouped(whole))" : ""

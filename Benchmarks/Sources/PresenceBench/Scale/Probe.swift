@@ -30,8 +30,6 @@ final class Probe: Sendable {
     /// Connects; it asks from `begin` on.
     init(port: Int, rate: Double, _ questions: some ProbeQuestions) throws {
         let handle = try ServerAddress(port: port).openSocket()
-        var one: Int32 = 1
-        setsockopt(handle, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
         let waiting = try SocketWait([handle])
         Thread { [self] in
             while !hasBegun.load(ordering: .relaxed), !isStopping.load(ordering: .relaxed) { usleep(1_000) }
@@ -69,11 +67,11 @@ final class Probe: Sendable {
         var output: [UInt8] = []
         var input: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
-        let began = SteadyClock.now()
+        let began = MonotonicClock.nanoseconds()
         let due = { (index: Int) in began + Int64(Double(index) * interval) }
         var patience = Int64.max
         while true {
-            let now = SteadyClock.now()
+            let now = MonotonicClock.nanoseconds()
             let isLast = isStopping.load(ordering: .relaxed)
             if isLast, answered == answers.count { return answers }
             if isLast, patience == .max { patience = now + 30_000_000_000 }
@@ -95,7 +93,7 @@ final class Probe: Sendable {
             input += chunk[..<count]
             while answered < answers.count, let (length, offline) = try questions.read(answered, input[...]) {
                 answers[answered].receivedAt = WallClock.milliseconds()
-                answers[answered].wait = Double(SteadyClock.now() - due(answered)) / 1e6
+                answers[answered].wait = Double(MonotonicClock.nanoseconds() - due(answered)) / 1e6
                 answers[answered].offline = offline
                 answered += 1
                 input.removeFirst(length)

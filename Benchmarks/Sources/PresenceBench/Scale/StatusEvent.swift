@@ -7,16 +7,13 @@ struct StatusEvent {
     /// The instant that the event names, in epoch milliseconds.
     var instant: Int64
 
-    private static let channel = "user.status.changed"
-    private static let frame = Array("*3\r\n$7\r\nmessage\r\n$\(channel.utf8.count)\r\n\(channel)\r\n$".utf8)
+    private static let frame = Array(
+        "*3\r\n$7\r\nmessage\r\n$\(StatusChannel.name.utf8.count)\r\n\(StatusChannel.name)\r\n$".utf8)
     private static let opening = Array("{\"userId\":\"".utf8)
     private static let status = Array("\",\"status\":\"".utf8)
     private static let offline = Array("offline\"".utf8)
     private static let timestamp = Array("\"timestamp\":\"".utf8)
     private static let timestampLength = 24
-
-    static let subscribe = ["SUBSCRIBE", channel]
-    static let subscribed = Reply.array([.bulk("subscribe"), .bulk(channel), .integer(1)])
 
     /// Reads one message from the beginning of `bytes`; nil if it is not whole yet.
     ///

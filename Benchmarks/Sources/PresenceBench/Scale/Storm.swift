@@ -7,11 +7,11 @@ struct Storm {
     /// Milliseconds within which all sessions end.
     static let window = 1_000
 
-    let server: ScaleServer
+    let server: RunningServer
     private let questions: SmallQuestions
     private let users: Int
 
-    init(_ server: ScaleServer, _ users: Int) throws {
+    init(_ server: RunningServer, _ users: Int) throws {
         self.server = server
         self.users = users
         // A user who is none of the storm's.

@@ -12,13 +12,13 @@ struct StormsPart {
 
     func run() throws -> ScaleResult {
         var table = Table.ofGoals("Storms of \(grouped(users)) users")
-        let heard = try Storm(ScaleServer(server, settings: StormsPart.settings), users)
+        let heard = try Storm(RunningServer(atScale: server, settings: StormsPart.settings), users)
         defer { heard.server.stop() }
         table.add("a small command, nothing else going on", try heard.probe { sleep(3) }.waits)
         Progress.say("storms: \(grouped(users)) users connect")
         let born = try connect(heard, &table)
         try end(heard, born, &table)
-        let told = try heard.server.lateness()
+        let told = try ToldLateness(heard.server.connect())
         heard.server.stop()
         Progress.say("storms: again, and nobody is subscribed")
         try endUnheard(&table)
@@ -58,7 +58,7 @@ struct StormsPart {
             isHeld: heard.ends.count == users)
         table.add("processor time of the server an end, announced", fixed(Double(time) / Double(users), 0) + " ns")
         table.add("lateness as the subscriber has it", Sample.of(heard.ends.map { Double($0.lateness) }))
-        let told = try storm.server.lateness()
+        let told = try ToldLateness(storm.server.connect())
         table.add("lateness as the server tells it", told.percentiles + " ms")
         table.add("events that the server says it missed", told.value("events_missed"))
         table.add("a small command meanwhile", answers.waits, greatestAtMost: 10)
@@ -67,7 +67,7 @@ struct StormsPart {
 
     /// The same on a server of its own whose events nobody hears: what the wheel alone takes.
     private func endUnheard(_ table: inout Table) throws {
-        let storm = try Storm(ScaleServer(server), users)
+        let storm = try Storm(RunningServer(atScale: server), users)
         defer { storm.server.stop() }
         let born = try storm.connect(nice: options.nice)
         storm.sleep(until: born.end - 200)
@@ -85,7 +85,7 @@ struct StormsPart {
         table.add(
             "the same, nobody subscribed: sessions ended", grouped(ended), goal: grouped(users), isHeld: ended == users)
         table.add("processor time of the server an end", fixed(Double(time) / Double(users), 0) + " ns")
-        table.add("lateness as the server tells it", try storm.server.lateness().percentiles + " ms")
+        table.add("lateness as the server tells it", try ToldLateness(storm.server.connect()).percentiles + " ms")
         table.add("a small command meanwhile", answers.waits, greatestAtMost: 10)
     }
 

@@ -1,6 +1,15 @@
-/// What a server says of how late it is, since it began.
+/// What `INFO presence` says of how late a server is, since it began: the wheel, what was announced, what was missed, what held it up.
 struct ToldLateness {
-    let fields: [String]
+    private let fields: [String]
+
+    init(_ connection: Connection) throws {
+        guard case .bulk(let text) = try connection.command("INFO", "presence") else {
+            throw BenchError("INFO presence failed")
+        }
+        let beginnings = ["expiry_", "wheel_", "events_missed", "loop_", "lock_"]
+        fields = text.split(whereSeparator: \.isNewline)
+            .filter { line in beginnings.contains { line.hasPrefix($0) } }.map(String.init)
+    }
 
     /// p50, p99 and the greatest lateness of what time has ended.
     var percentiles: String {

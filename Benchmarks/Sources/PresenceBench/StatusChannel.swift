@@ -1,0 +1,4 @@
+/// Where presenced tells all changes of statuses.
+enum StatusChannel {
+    static let name = "user.status.changed"
+}
