@@ -1,6 +1,6 @@
 import Foundation
 
-/// A server started for a measurement, on a free port of the loopback interface. It is ended by its process id, also when the measurement fails.
+/// A server started for a measurement, on a free port of the loopback interface. It is ended by its process id, also when the measurement fails or is told to end.
 final class RunningServer {
     let kind: ServerKind
     let port: Int
@@ -27,6 +27,7 @@ final class RunningServer {
         process.standardError = tellsWarnings ? FileHandle.standardError : FileHandle.nullDevice
         process.currentDirectoryURL = FileManager.default.temporaryDirectory
         try process.run()
+        StartedProcesses.add(pid)
         let deadline = ContinuousClock.now + .seconds(20)
         while true {
             if let connection = try? Connection(port: port), (try? connection.command("PING")) == .simple("PONG") {
@@ -50,6 +51,8 @@ final class RunningServer {
     var residentBytes: Int { ResidentMemory.bytes(of: "\(pid)") }
 
     func stop() {
+        guard process.processIdentifier != 0 else { return }
+        defer { StartedProcesses.remove(pid) }
         guard process.isRunning else { return }
         kill(pid, SIGTERM)
         let deadline = ContinuousClock.now + .seconds(10)
