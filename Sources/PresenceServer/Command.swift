@@ -16,6 +16,8 @@ struct Command: Sendable {
     let keys: KeyPositions
     /// How the key is used, in the words of `COMMAND`'s key specifications.
     let keyUse: KeyUse
+    /// What it works on beside the keys that it declares.
+    let reach: CommandReach
     let summary: String
     /// The version of Redis, or of presenced for its own, that brought it.
     let since: String
@@ -28,8 +30,8 @@ struct Command: Sendable {
 
     init(
         _ name: String, _ syntax: String = "", arity: Int, _ flags: CommandFlags, _ categories: CommandCategories,
-        keys: KeyPositions = .none, keyUse: KeyUse = .readOnly, since: String, group: String,
-        complexity: String = "O(1)",
+        keys: KeyPositions = .none, keyUse: KeyUse = .readOnly, reach: CommandReach = .keys, since: String,
+        group: String, complexity: String = "O(1)",
         _ summary: String, subcommands: [Command] = [], _ body: @escaping Body
     ) {
         self.name = name
@@ -39,6 +41,7 @@ struct Command: Sendable {
             .union(flags.contains(.write) ? .write : []).union(flags.contains(.readOnly) ? .read : [])
         self.keys = keys
         self.keyUse = keyUse
+        self.reach = reach
         self.since = since
         self.group = group
         self.complexity = complexity
@@ -57,13 +60,24 @@ struct Command: Sendable {
 
     /// Whether it may look at any record, though no argument names it: `SCAN`, `FLUSHALL`, `INFO`.
     var mayTouchAllKeys: Bool {
-        keys == .none && !flags.contains(.pubsub) && categories.isDisjoint(with: [.connection, .transaction])
+        reach == .everything
+            || keys == .none && !flags.contains(.pubsub) && categories.isDisjoint(with: [.connection, .transaction])
     }
 
     /// Whether a command of `count` arguments, its name included, is complete.
     func takes(_ count: Int) -> Bool {
         arity >= 0 ? count == arity : count >= -arity
     }
+}
+
+/// What a command may work on beside the keys that it declares: within EXEC their shards are held, too.
+enum CommandReach: Sendable {
+    /// Nothing.
+    case keys
+    /// Users that other arguments name.
+    case arguments
+    /// Any record.
+    case everything
 }
 
 /// Which arguments are keys: the first, the last (-1: the last there is) and the distance between two.

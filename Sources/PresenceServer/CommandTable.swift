@@ -4,7 +4,8 @@ import PresenceRESP
 final class CommandTable: Sendable {
     /// The one table.
     static let shared = CommandTable(
-        ConnectionCommands.table + SessionCommands.table + PresenceQueryCommands.table + StringCommands.table
+        ConnectionCommands.table + SessionCommands.table + PresenceQueryCommands.table + ViewCommands.table
+            + RelationCommands.table + StringCommands.table
             + KeyCommands.table + HashCommands.table + PubSubCommands.table + TransactionCommands.table
             + ServerCommands.table + SlowLogCommands.table
             + MemoryCommands.table + DebugCommands.table + CommandCommands.table

@@ -6,8 +6,9 @@ import PresenceStore
 enum PresenceQueryCommands {
     static let table: [Command] = [
         Command(
-            "presence.get", "key", arity: 2, [.readOnly, .fast], [.presence], keys: .one, since: "0.1.0",
-            group: "presence", "Status, last seen, activity and version of a user", get),
+            "presence.get", "key [AS viewerkey]", arity: -2, [.readOnly, .fast], [.presence], keys: .one,
+            reach: .arguments, since: "0.1.0", group: "presence",
+            "Status, last seen, activity and version of a user, or what a viewer may know of him", get),
         Command(
             "presence.mget", "key [key ...]", arity: -2, [.readOnly, .fast], [.presence], keys: .all, since: "0.1.0",
             group: "presence", complexity: "O(N) where N is the number of users", "The statuses of several users",
@@ -18,9 +19,12 @@ enum PresenceQueryCommands {
             complexity: "O(N) where N is the number of sessions", "The live sessions of a user", sessions),
         Command(
             "presence.set",
-            "key [STATUS auto | dnd | away | idle | invisible] [ACTIVITY text] [EX seconds | PX milliseconds]",
+            "key [STATUS auto | dnd | away | idle | invisible] [ACTIVITY text] "
+                + "[VISIBILITY everyone | friends | nobody] [LASTSEEN everyone | friends | nobody | coarse] "
+                + "[EX seconds | PX milliseconds]",
             arity: -4, [.write, .denyOutOfMemory, .fast], [.presence], keys: .one, keyUse: .readWrite, since: "0.1.0",
-            group: "presence", "Sets a user's status and activity by hand, for good or for a time", set),
+            group: "presence", "Sets a user's status and activity by hand, for good or for a time, and who may see him",
+            set),
         Command(
             "presence.count", "[BY status | device | platform | server]", arity: -1, [.readOnly], [.presence],
             since: "0.1.0", group: "presence", complexity: "O(shards), O(words) BY a word",
@@ -40,6 +44,17 @@ enum PresenceQueryCommands {
         _ reply: inout ReplyBuffer
     ) {
         guard let user = loop.user(bytes, request.argument(1), &reply) else { return }
+        if request.argumentCount > 2 {
+            guard request.argumentCount == 4, Word(bytes, request.argument(2)) == "AS" else {
+                reply.error("ERR syntax error")
+                return
+            }
+            guard let viewer = loop.user(bytes, request.argument(3), &reply) else { return }
+            ViewCommands.write(
+                loop.store.view(of: bytes.extracting(user), for: bytes.extracting(viewer), at: loop.now),
+                at: loop.now, &reply)
+            return
+        }
         let description = loop.store.describe(bytes.extracting(user), at: loop.now)
         reply.map(6)
         reply.bulk("userId")
@@ -121,6 +136,18 @@ enum PresenceQueryCommands {
                     reply.error("ERR STATUS is auto, dnd, away, idle or invisible")
                     return
                 }
+            case "VISIBILITY":
+                guard let visibility = Visibility(word: bytes.extracting(value)) else {
+                    reply.error("ERR VISIBILITY is everyone, friends or nobody")
+                    return
+                }
+                settings.visibility = visibility
+            case "LASTSEEN":
+                guard let lastSeen = LastSeenVisibility(word: bytes.extracting(value)) else {
+                    reply.error("ERR LASTSEEN is everyone, friends, nobody or coarse")
+                    return
+                }
+                settings.lastSeen = lastSeen
             case "ACTIVITY":
                 settings.activity = .some(Text.array(bytes, value))
             case "EX" where settings.until == nil, "PX" where settings.until == nil:
@@ -134,8 +161,12 @@ enum PresenceQueryCommands {
                 return
             }
         }
-        guard settings.status != nil || settings.activity != nil else {
+        guard settings.changesSomething else {
             reply.error("ERR syntax error")
+            return
+        }
+        if settings.until != nil, settings.status == nil, settings.activity == nil {
+            reply.error("ERR EX and PX are the end of the STATUS and ACTIVITY that are given with them")
             return
         }
         do throws(StoreError) {

@@ -155,6 +155,8 @@ enum TransactionCommands {
                 return
             }
             for index in keys.indices { insert(queued.span, request.argument(index), loop, &shards) }
+            guard command.reach == .arguments else { return }
+            for index in 1..<request.argumentCount { insert(queued.span, request.argument(index), loop, &shards) }
         }
         return shards
     }

@@ -3,12 +3,13 @@ import Presence
 /// A user's record in its slot: what is known of him, then his sessions.
 /// ```
 ///  0      1       2      3        4     8      12         13        18       26
-/// +------+-------+------+--------+-----+------+----------+---------+--------+----------+---------+-------+----------+
-/// | kind | flags | id   | number | armed, change number   | last    | version| id, 16 B | manual  | text  | sessions |
-/// |      |       | size | of     | (see | status, present |  seen   | (stamp)| a UUID   | 14 B    | 15 B+ | 30 B+ id |
-/// |      |       |      | sessions header)              |  5 B    |  8 B   |          | if any  | if any| each     |
-/// +------+-------+------+--------+-----+------+----------+---------+--------+----------+---------+-------+----------+
+/// +------+-------+------+--------+-----+------+----------+---------+--------+----------+-----------+---------+-------+----------+
+/// | kind | flags | id   | number | armed, change number   | last    | version| id, 16 B | relations | manual  | text  | sessions |
+/// |      |       | size | of     | (see | status, present |  seen   | (stamp)| a UUID   | 8 B, wat- | 14 B    | 15 B+ | 30 B+ id |
+/// |      |       |      | sessions header)              |  5 B    |  8 B   |          | chers 4 B | if any  | if any| each     |
+/// +------+-------+------+--------+-----+------+----------+---------+--------+----------+-----------+---------+-------+----------+
 /// ```
+/// Relations (an address) and watchers (the first of a list) are there if he has any.
 /// With a UUID, no manual status, no text and one session whose id is 20 bytes, as in `ws-conn-abc123def456`: 92 bytes, a slot of 96.
 /// The last change of status is the version's own instant.
 struct UserRecord {
@@ -20,6 +21,9 @@ struct UserRecord {
         static let hasLastSeen: UInt8 = 2
         static let hasManual: UInt8 = 4
         static let hasText: UInt8 = 8
+        static let hasRelations: UInt8 = 16
+        static let hasWatchers: UInt8 = 32
+        static let isNamed: UInt8 = 64
     }
 
     let address: UnsafeMutableRawPointer
@@ -113,6 +117,51 @@ struct UserRecord {
         nonmutating set { address.storeBytes(of: newValue.rawValue, toByteOffset: 18, as: UInt64.self) }
     }
 
+    // MARK: Others
+
+    static let relationsBytes = 8
+    static let watchersBytes = 4
+
+    var relationsOffset: Int { UserRecord.idOffset + idCount }
+    var watchersOffset: Int { relationsOffset + (hasRelations ? UserRecord.relationsBytes : 0) }
+
+    @inline(__always)
+    var hasRelations: Bool { flags & Flag.hasRelations != 0 }
+    @inline(__always)
+    var hasWatchers: Bool { flags & Flag.hasWatchers != 0 }
+
+    /// Whether another user's edge or a watch names him: then he must stay known.
+    var isNamed: Bool {
+        get { flags & Flag.isNamed != 0 }
+        nonmutating set { flags = newValue ? flags | Flag.isNamed : flags & ~Flag.isNamed }
+    }
+
+    /// What he set of his privacy, and his edges; nil if he has none.
+    @inline(__always)
+    var relations: RelationsRecord? {
+        guard hasRelations else { return nil }
+        let bits = address.loadUnaligned(fromByteOffset: relationsOffset, as: UInt.self)
+        return RelationsRecord(UnsafeMutableRawPointer(bitPattern: bits).unsafelyUnwrapped)
+    }
+
+    /// The record must have the room: see `ShardState.makeRoom`.
+    func storeRelations(_ relations: RelationsRecord) {
+        flags |= Flag.hasRelations
+        address.storeBytes(of: UInt(bitPattern: relations.address), toByteOffset: relationsOffset, as: UInt.self)
+    }
+
+    /// The first of the list of those who watch him.
+    var firstWatcher: UInt32 {
+        get { hasWatchers ? address.loadUnaligned(fromByteOffset: watchersOffset, as: UInt32.self) : 0 }
+        nonmutating set {
+            flags |= Flag.hasWatchers
+            address.storeBytes(of: newValue, toByteOffset: watchersOffset, as: UInt32.self)
+        }
+    }
+
+    /// Takes the place of the watchers away; the bytes behind it are the caller's to move.
+    func clearWatchers() { flags &= ~Flag.hasWatchers }
+
     // MARK: Registers
 
     /// Bytes of the register of the manual status: stamp 8, value and flags 1, end 5.
@@ -125,7 +174,7 @@ struct UserRecord {
     @inline(__always)
     var hasText: Bool { flags & Flag.hasText != 0 }
 
-    var manualOffset: Int { UserRecord.idOffset + idCount }
+    var manualOffset: Int { watchersOffset + (hasWatchers ? UserRecord.watchersBytes : 0) }
     var textOffset: Int { manualOffset + (hasManual ? UserRecord.manualBytes : 0) }
 
     func manual(near now: Timestamp) -> Register<ManualStatus> {
@@ -185,6 +234,10 @@ struct UserRecord {
     var sessionsOffset: Int {
         let flags = flags
         var offset = UserRecord.idOffset &+ idCount
+        if flags & (Flag.hasRelations | Flag.hasWatchers) != 0 {
+            if flags & Flag.hasRelations != 0 { offset &+= UserRecord.relationsBytes }
+            if flags & Flag.hasWatchers != 0 { offset &+= UserRecord.watchersBytes }
+        }
         if flags & Flag.hasManual != 0 { offset &+= UserRecord.manualBytes }
         if flags & Flag.hasText != 0 {
             offset &+= UserRecord.textBytes &+ Int(address.load(fromByteOffset: offset &+ 8, as: UInt8.self))

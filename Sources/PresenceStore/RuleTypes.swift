@@ -18,3 +18,13 @@ public typealias Policy = Presence.Policy
 public typealias Timestamp = Presence.Timestamp
 /// The place of a write in the order of all writes; an event's version.
 public typealias Stamp = Presence.Stamp
+/// Who may see that a user is here.
+public typealias Visibility = Presence.Visibility
+/// Who may see when a user was last seen.
+public typealias LastSeenVisibility = Presence.LastSeenVisibility
+/// What a viewer may read of when a user was last seen.
+public typealias LastSeen = Presence.LastSeen
+/// How long ago somebody was seen, to those who may know no more.
+public typealias CoarseLastSeen = Presence.CoarseLastSeen
+/// Why a viewer sees what he sees.
+public typealias ViewRule = Presence.ViewRule

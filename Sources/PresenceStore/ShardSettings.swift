@@ -10,6 +10,7 @@ struct ShardSettings: Sendable {
     var maxSessionsPerUser: Int
     var maxActivityLength: Int
     var maxWords: Int
+    var maxRelations: Int
     var keyspaceInterest: KeyspaceEvents = []
 
     init(_ configuration: ShardedStore.Configuration) {
@@ -18,6 +19,7 @@ struct ShardSettings: Sendable {
         maxSessionsPerUser = configuration.maxSessionsPerUser
         maxActivityLength = configuration.maxActivityLength
         maxWords = configuration.maxWords
+        maxRelations = configuration.maxRelations
     }
 
     /// The TTL that a client chose, or the default one, checked against its bounds.

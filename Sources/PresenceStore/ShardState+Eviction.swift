@@ -33,11 +33,12 @@ extension ShardState {
         return false
     }
 
-    /// An offline user without sessions, manual status and text.
+    /// An offline user without sessions, manual status, text and relations, whom nobody names.
     private func isForgettable(_ number: UInt32) -> Bool {
         guard let address = slabs.addressIfPresent(number), RecordHeader(address).kind == .user else { return false }
         let record = UserRecord(address)
-        return record.sessionCount == 0 && !record.hasManual && !record.hasText
+        return record.sessionCount == 0 && !record.hasManual && !record.hasText && !record.hasRelations
+            && !record.hasWatchers && !record.isNamed
     }
 
     private mutating func forget(_ number: UInt32) {

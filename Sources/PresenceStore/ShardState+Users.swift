@@ -58,6 +58,7 @@ extension ShardState {
             account()
             counters[.offline] += 1
         }
+        if change.changesPrivacy { try makeRelations(&number, at: now) }
         _ = settle(number, at: now)
         // A record that moves leaves its timer behind, and with it the look at what has run out.
         number = prune(number, at: now, mayShrink: false)
@@ -70,6 +71,10 @@ extension ShardState {
         let oldSize = old.byteCount
         let size = oldSize + manualGrowth + newText - oldText
         number = try resize(number, to: size, at: now)
+        if change.changesPrivacy {
+            try setPrivacy(
+                &number, visibility: change.visibility, lastSeen: change.lastSeen, stamp: stamp, at: now)
+        }
         let record = record(number)
         if manualGrowth > 0 {
             shift(record, from: record.manualOffset, by: manualGrowth, end: oldSize)

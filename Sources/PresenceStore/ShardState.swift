@@ -52,7 +52,11 @@ struct ShardState: ~Copyable, @unchecked Sendable {
         while let start = position {
             position = index.numbers(around: start) { number in
                 let address = records.address(number)
-                if RecordHeader(address).kind == .string { StringRecord(address).destroy() }
+                if RecordHeader(address).kind == .string {
+                    StringRecord(address).destroy()
+                } else {
+                    UserRecord(address).relations?.destroy()
+                }
             }
         }
     }

@@ -54,12 +54,21 @@ extension ShardedStore {
     public func statuses(
         _ bytes: Span<UInt8>, _ users: Span<KeyRange>, at now: Timestamp, _ body: (Int, Status) -> Void
     ) {
+        forEachStatus(bytes, users, at: now, body) { state, user, hash, _ in state.status(user, hash, at: now) }
+    }
+
+    /// Finds a status for each of many users, and hands them out in their order.
+    @inline(__always)
+    func forEachStatus(
+        _ bytes: Span<UInt8>, _ users: Span<KeyRange>, at now: Timestamp, _ body: (Int, Status) -> Void,
+        _ find: (inout ShardState, BytesKey, UInt64, Int) -> Status
+    ) {
         var start = 0
         while start < users.count {
             let count = min(users.count - start, ShardedStore.groupLimit)
             var found = InlineArray<512, Status>(repeating: .offline)
             forEachGrouped(bytes, users, from: start, count: count, stride: 1) { state, user, hash, position in
-                found[position - start] = state.status(user, hash, at: now)
+                found[position - start] = find(&state, user, hash, position)
             }
             for offset in 0..<count { body(start + offset, found[offset]) }
             start += count

@@ -37,6 +37,12 @@ public final class ShardedStore: Sendable {
         public var changeRingBytes = 131_072
         /// Different devices, platforms and servers that a shard keeps, 1 to 65 535 each.
         public var maxWords = 16_384
+        /// Friends and blocked users that a user may have, 0 to 1 000 000.
+        public var maxRelations = 5_000
+        /// Whether a user who blocks another does not see him either; else only the blocked one is kept out.
+        public var blockHidesBoth = false
+        /// A rule of the embedder's own that hides users from viewers: see ``ViewFilter``. Nil hides nobody.
+        public var viewFilter: ViewFilter?
         /// This node in the stamps of writes, 1 to 255.
         public var node: UInt8 = 1
         /// The secret of the hash: the same on all nodes of a cluster, else random.
@@ -59,6 +65,8 @@ public final class ShardedStore: Sendable {
     let hash: BytesHash
     let budget: MemoryBudget
     let readers: ReaderList
+    let blockHidesBoth: Bool
+    let viewFilter: ViewFilter?
     /// Of a store that `atomically` hands out: whose shards it works on.
     private let hold: Hold?
 
@@ -88,6 +96,7 @@ public final class ShardedStore: Sendable {
         precondition((1...50).contains(configuration.maxSessionsPerUser), "maxSessionsPerUser must be 1 to 50")
         precondition((0...255).contains(configuration.maxActivityLength), "maxActivityLength must be 0 to 255")
         precondition((1...65_535).contains(configuration.maxWords), "maxWords must be 1 to 65535")
+        precondition((0...1_000_000).contains(configuration.maxRelations), "maxRelations must be 0 to 1000000")
         precondition(configuration.node > 0, "node must be 1 to 255")
         clock = configuration.clock
         hash = BytesHash(secret: configuration.hashSecret)
@@ -95,6 +104,8 @@ public final class ShardedStore: Sendable {
         shardCount = configuration.shards
         shardShift = UInt64(64 - configuration.shards.trailingZeroBitCount)
         readers = ReaderList()
+        blockHidesBoth = configuration.blockHidesBoth
+        viewFilter = configuration.viewFilter
         hold = nil
         let offset = ShardedStore.stateOffset
         shardStride = (offset + MemoryLayout<ShardState>.stride + 127) & ~127
@@ -115,6 +126,8 @@ public final class ShardedStore: Sendable {
         shardCount = owner.shardCount
         shardShift = owner.shardShift
         readers = owner.readers
+        blockHidesBoth = owner.blockHidesBoth
+        viewFilter = owner.viewFilter
         hold = Hold(owner)
         shardStride = MemoryLayout<Lock<ShardPlace>>.stride
         shards = .allocate(byteCount: shardStride * shardCount, alignment: 16)
@@ -224,6 +237,11 @@ public final class ShardedStore: Sendable {
 
     /// Another bound of devices, platforms and servers a shard.
     public func setMaxWords(_ limit: Int) { updateSettings { $0.maxWords = min(max(limit, 1), 65_535) } }
+
+    /// Another bound of friends and blocked users a user, 0 to 1 000 000.
+    public func setMaxRelations(_ limit: Int) {
+        updateSettings { $0.maxRelations = min(max(limit, 0), 1_000_000) }
+    }
 
     /// Another memory limit in bytes, 0 for none. Below what is used already it refuses what would grow.
     public func setMaxMemory(_ bytes: Int) { budget.setLimit(bytes) }

@@ -14,6 +14,10 @@ public enum StoreError: Error, Sendable, Hashable {
     case ttlOutOfBounds(minimum: Int64, maximum: Int64)
     /// An activity text is longer than `max-activity-length` bytes.
     case activityTooLong(limit: Int)
+    /// The user has as many friends and blocked users as `max-relations` allows.
+    case tooManyRelations(limit: Int)
+    /// A user was to be his own friend, or to be blocked by himself.
+    case selfRelation
     /// The value of the string is no decimal number of 64 bits.
     case notAnInteger
     /// The sum does not fit 64 bits.
@@ -39,6 +43,10 @@ public enum StoreError: Error, Sendable, Hashable {
                 + "the limit of heartbeat-hard-limit"
         case .activityTooLong(let limit):
             "ERR the activity text may have at most \(limit) bytes, the limit of max-activity-length"
+        case .tooManyRelations(let limit):
+            "ERR a user may have at most \(limit) friends and blocked users, the limit of max-relations"
+        case .selfRelation:
+            "ERR a user can neither block nor befriend himself"
         case .notAnInteger:
             "ERR value is not an integer or out of range"
         case .overflow:

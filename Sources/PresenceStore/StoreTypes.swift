@@ -74,13 +74,27 @@ public struct UserSettings: Sendable, Hashable {
     public var activity: [UInt8]??
     /// The first instant at which the status and text given here do not hold any more; nil is no end.
     public var until: Timestamp?
+    /// Who may see that he is here.
+    public var visibility: Visibility?
+    /// Who may see when he was last seen, of those who may see him.
+    public var lastSeen: LastSeenVisibility?
 
     /// Settings that change nothing until one is given.
-    public init(status: ManualStatus?? = nil, activity: [UInt8]?? = nil, until: Timestamp? = nil) {
+    public init(
+        status: ManualStatus?? = nil, activity: [UInt8]?? = nil, until: Timestamp? = nil,
+        visibility: Visibility? = nil, lastSeen: LastSeenVisibility? = nil
+    ) {
         self.status = status
         self.activity = activity
         self.until = until
+        self.visibility = visibility
+        self.lastSeen = lastSeen
     }
+
+    /// Whether anything is given that changes.
+    public var changesSomething: Bool { status != nil || activity != nil || changesPrivacy }
+
+    var changesPrivacy: Bool { visibility != nil || lastSeen != nil }
 }
 
 /// What services may read of a user. `invisible` is shown as offline.

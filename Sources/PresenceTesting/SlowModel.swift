@@ -68,6 +68,9 @@ public struct SlowModel: Sendable {
 
     var users: [Name: ModelUser] = [:]
     var strings: [Name: ModelString] = [:]
+    var privacy: [Name: ModelPrivacy] = [:]
+    /// Whether who blocks another does not see him either.
+    let blockHidesBoth: Bool
     var events: [Event] = []
 
     /// An empty model.
@@ -77,14 +80,16 @@ public struct SlowModel: Sendable {
     ///   - policy: the settings that rules depend on.
     ///   - sessionTTLMilliseconds: the TTL of sessions that choose none.
     ///   - maxSessionsPerUser: the most live sessions of one user.
+    ///   - blockHidesBoth: whether who blocks another does not see him either.
     public init(
         at now: Timestamp, policy: Policy = Policy(), sessionTTLMilliseconds: Int64 = 120_000,
-        maxSessionsPerUser: Int = 32
+        maxSessionsPerUser: Int = 32, blockHidesBoth: Bool = false
     ) {
         self.now = now
         self.policy = policy
         self.sessionTTLMilliseconds = sessionTTLMilliseconds
         self.maxSessionsPerUser = maxSessionsPerUser
+        self.blockHidesBoth = blockHidesBoth
     }
 
     /// The events since the last call, in order.

@@ -26,6 +26,8 @@ extension Settings {
         configuration.maxMemoryBytes = maxmemory
         configuration.changeRingBytes = changeRingSize
         configuration.maxWords = maxWords
+        configuration.maxRelations = maxRelations
+        configuration.blockHidesBoth = blockHides == "both"
         configuration.clock = clock
         return ShardedStore(configuration)
     }
@@ -37,6 +39,7 @@ extension Settings {
         store.setMaxSessionsPerUser(maxSessionsPerUser)
         store.setMaxActivityLength(maxActivityLength)
         store.setMaxWords(maxWords)
+        store.setMaxRelations(maxRelations)
         store.setMaxMemory(maxmemory)
     }
 

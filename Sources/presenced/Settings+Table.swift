@@ -117,6 +117,12 @@ extension Settings {
             """
             The same after a connection that was lost without a goodbye. A TTL that runs out has no grace: it is one.
             """),
+        Setting(
+            "block-hides", .presence, \.blockHides, .choice(["target", "both"]), isLive: false,
+            """
+            Who is hidden by `PRESENCE.BLOCK`: `target` hides the one who blocks from the one whom he blocked; `both`
+            hides the two from each other.
+            """),
     ]
 
     private static let memory = [
@@ -132,6 +138,12 @@ extension Settings {
         Setting(
             "max-activity-length", .memory, \.maxActivityLength, .integer(0...255), isLive: true,
             "Longest activity text, in bytes; a longer one is refused with an error."),
+        Setting(
+            "max-relations", .memory, \.maxRelations, .integer(0...1_000_000), isLive: true,
+            """
+            Friends and blocked users that a user may have together; one more is refused. As many that ended are kept,
+            the oldest go first.
+            """),
         Setting(
             "max-words", .memory, \.maxWords, .integer(16...65_535), isLive: true,
             """

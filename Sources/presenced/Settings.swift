@@ -39,12 +39,14 @@ struct Settings: Equatable, Sendable {
     var awayAfter = 1_800_000
     var disconnectGrace = 0
     var lostGrace = 15_000
+    var blockHides = "target"
 
     // Memory and its bounds.
     var maxmemory = 0
     var maxSessionsPerUser = 32
     var maxActivityLength = 128
     var maxWords = 16_384
+    var maxRelations = 5_000
     var changeRingSize = 128 << 10
 
     // Work.

@@ -9,7 +9,7 @@ extension ModelRun {
         told = []
         let user = random.pick(users)
         let session = random.pick(sessions)
-        switch Int.random(in: 0..<44, using: &random) {
+        switch Int.random(in: 0..<50, using: &random) {
         case 0..<7: try connect(user, session)
         case 7..<15: try beat(user, session)
         case 15..<17: try beatMany()
@@ -32,6 +32,8 @@ extension ModelRun {
         case 40: try read(string: random.pick(keys))
         case 41: try persist(string: random.pick(keys))
         case 42: try removeAll()
+        case 43..<47: try relate(user)
+        case 47..<49: try setPrivacy(user)
         default: break
         }
         note(before, isFlush ? nil : .deleted)

@@ -78,13 +78,16 @@ struct ModelRun {
         policy.disconnectGrace = random.pick([0, 0, 1_500])
         policy.lostGrace = random.pick([0, 2_500])
         let most = random.pick([3, 8])
+        let hidesBoth = random.chance(oneIn: 2)
         model = SlowModel(
-            at: plan.start, policy: policy, sessionTTLMilliseconds: 8_000, maxSessionsPerUser: most)
+            at: plan.start, policy: policy, sessionTTLMilliseconds: 8_000, maxSessionsPerUser: most,
+            blockHidesBoth: hidesBoth)
         var configuration = ShardedStore.Configuration()
         configuration.shards = plan.shards
         configuration.policy = policy
         configuration.sessionTTLMilliseconds = 8_000
         configuration.maxSessionsPerUser = most
+        configuration.blockHidesBoth = hidesBoth
         configuration.changeRingBytes = 16_384
         configuration.clock = TestClock(plan.start)
         store = ShardedStore(configuration)
@@ -117,6 +120,7 @@ struct ModelRun {
                 for user in users { try compare(user) }
                 for key in keys { try compare(string: key) }
                 for _ in 0..<3 { try lookAgain(randomKey()) }
+                try compareSights(random.pick(users))
             }
             try hear()
             try passTime()
@@ -164,6 +168,7 @@ struct ModelRun {
         expectedKeyEvents = [:]
         heardKeyEvents = [:]
         for user in users { try compare(user) }
+        for user in users { try compareSights(user) }
         for key in self.keys { try compare(string: key) }
         try compareCounts()
     }
@@ -199,7 +204,8 @@ struct ModelRun {
 
     /// One look at one user, by any of the ways to read.
     private mutating func compareOne(_ user: Name) throws(Difference) {
-        switch Int.random(in: 0..<8, using: &random) {
+        switch Int.random(in: 0..<9, using: &random) {
+        case 8: try compareSights(user)
         case 0: try agree(store.status(of: user, at: now), model.status(of: user), "status of \(user)")
         case 1: try compareDescription(user)
         case 2: try agree(store.exists(.presence, user, at: now), model.exists(user: user), "existence of \(user)")

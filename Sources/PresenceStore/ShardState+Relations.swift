@@ -1,0 +1,212 @@
+import Presence
+
+/// Privacy: what a user set, whom he blocked, who is his friend, and what each viewer may know of him.
+extension ShardState {
+    /// What is known on the viewer's side, asked for before the target's shard is locked.
+    struct ViewerSide {
+        /// He blocked the target, and the store hides both.
+        var hasBlocked = false
+        /// What he could read then.
+        var read: LastSeen?
+        /// A rule of the embedder hides the target.
+        var isRefused = false
+    }
+
+    // MARK: Views
+
+    /// What a viewer may know of the user of that record, who is looked at. Allocates nothing.
+    @inline(__always)
+    mutating func view(
+        _ number: UInt32, for viewer: UInt64, isSelf: Bool, _ side: ViewerSide = ViewerSide(), at now: Timestamp
+    ) -> View {
+        let evidence = settle(number, at: now)
+        let record = record(number)
+        var standing = Standing()
+        standing.isSelf = isSelf
+        standing.isRefused = side.isRefused
+        standing.hasBlocked = side.hasBlocked
+        standing.read = side.read
+        var privacy = Privacy()
+        if let relations = record.relations {
+            privacy = relations.privacy(near: now)
+            if let relation = relations.relation(to: viewer, near: now) {
+                standing.isFriend = relation.isFriend
+                standing.isBlocked = relation.isBlocked
+                standing.read = side.read ?? relation.read
+            }
+        }
+        return privacy.view(
+            status: isSelf ? evidence.verdict(at: now).status : record.announced, announced: record.announced,
+            lastSeen: record.lastSeen(near: now), standing)
+    }
+
+    /// The activity text in force, if the view shows it.
+    func activity(_ number: UInt32, _ view: View, at now: Timestamp) -> [UInt8]? {
+        view.showsActivity ? record(number).text(at: now).map { [UInt8]($0) } : nil
+    }
+
+    // MARK: Edges
+
+    /// How a user stands to another; nil if he never said anything of him.
+    func relation(_ number: UInt32, to other: UInt64, at now: Timestamp) -> Relation? {
+        number == 0 ? nil : record(number).relations?.relation(to: other, near: now)
+    }
+
+    /// The number of a user whom others name from now on: one of whom nothing was known becomes known by it.
+    mutating func name(_ user: BytesKey, _ userHash: UInt64, at now: Timestamp) throws(StoreError) -> UInt32 {
+        let number = try known(user, userHash, at: now)
+        record(number).isNamed = true
+        return number
+    }
+
+    /// The number of a user, of whom nothing need be known yet.
+    mutating func known(_ user: BytesKey, _ userHash: UInt64, at now: Timestamp) throws(StoreError) -> UInt32 {
+        let found = find(user, userHash)
+        guard found == 0 else { return found }
+        let number = try allocate(UserRecord.idOffset + user.storedCount, at: now)
+        record(number).initialize(user)
+        enter(userHash, number)
+        account()
+        counters[.offline] += 1
+        return number
+    }
+
+    /// How many of these edges would be new.
+    func newEdges(_ number: UInt32, _ change: RelationChange, to others: Span<UInt64>, at now: Timestamp) -> Int {
+        guard change.holds else { return 0 }
+        var count = 0
+        for index in others.indices where relation(number, to: others[index], at: now)?.hasEnded ?? true { count += 1 }
+        return count
+    }
+
+    /// Edges that hold.
+    func edgeCount(_ number: UInt32) -> Int { number == 0 ? 0 : record(number).relations?.edgeCounts.holding ?? 0 }
+
+    /// Changes one edge. Returns false if it was so already; `number` may be another afterwards.
+    ///
+    /// - Parameter othersRead: what the user could read of the other, in stores that hide both.
+    mutating func relate(
+        _ number: inout UInt32, _ change: RelationChange, to other: UInt64, othersRead: LastSeen?, at now: Timestamp
+    ) throws(StoreError) -> Bool {
+        var relation = relation(number, to: other, at: now) ?? Relation()
+        let isSo = change.isFriendship ? relation.isFriend : relation.isBlocked
+        guard isSo != change.holds else { return false }
+        let relations = try makeRelations(&number, at: now)
+        let (holding, ended) = relations.edgeCounts
+        if change.holds, relation.hasEnded, holding >= settings.maxRelations {
+            throw .tooManyRelations(limit: settings.maxRelations)
+        }
+        let privacy = relations.privacy(near: now)
+        let lastSeen = record(number).lastSeen(near: now)
+        let read = privacy.lastSeen(lastSeen, Standing(relation))
+        if change.isFriendship {
+            relation.isFriend = change.holds
+            relation.friendStamp = relation.friendStamp.next(at: now, node: stamps.node)
+        } else {
+            relation.isBlocked = change.holds
+            relation.blockStamp = relation.blockStamp.next(at: now, node: stamps.node)
+            relation.othersRead = change.holds ? othersRead : nil
+        }
+        relation.read = privacy.rule(Standing(relation)).hides ? read : nil
+        if relation.hasEnded, ended >= settings.maxRelations { _ = relations.dropOldestEnded(near: now) }
+        try grow(number, at: now).store(relation, to: other)
+        return true
+    }
+
+    /// Changes what a user set of his privacy. `number` may be another afterwards.
+    mutating func setPrivacy(
+        _ number: inout UInt32, visibility: Visibility?, lastSeen: LastSeenVisibility?, stamp: Stamp, at now: Timestamp
+    ) throws(StoreError) {
+        let relations = try makeRelations(&number, at: now)
+        let seen = record(number).lastSeen(near: now)
+        let old = relations.privacy(near: now)
+        var new = old
+        if let lastSeen {
+            new.lastSeen = lastSeen
+            relations.lastSeenStamp = stamp
+        }
+        if let visibility {
+            // Those from whom this hides him go on reading what they could until now, by the settings of until now.
+            var hidden = old
+            hidden.setVisibility(visibility, lastSeen: seen)
+            hidden.lastSeen = new.lastSeen
+            new = hidden
+            relations.visibilityStamp = stamp
+        }
+        relations.updateOthers(near: now) { relation in
+            let read = old.lastSeen(seen, Standing(relation))
+            relation.read = new.rule(Standing(relation)).hides ? read : nil
+        }
+        relations.store(new)
+    }
+
+    /// His relations; they are made if he has none.
+    @discardableResult
+    mutating func makeRelations(
+        _ number: inout UInt32, at now: Timestamp
+    ) throws(StoreError) -> RelationsRecord {
+        if let relations = record(number).relations { return relations }
+        let record = try insertRoom(
+            &number, record(number).relationsOffset, UserRecord.relationsBytes,
+            blockBytes: RelationsRecord.byteCount(friends: 0, others: 0), at: now)
+        let relations = RelationsRecord.make(friends: 0, others: 0)
+        record.storeRelations(relations)
+        blockBytes += relations.byteCount
+        arm(number, evidence(of: record, at: now, near: now), at: now)
+        account()
+        return relations
+    }
+
+    /// Room for one more edge of either kind.
+    private mutating func grow(_ number: UInt32, at now: Timestamp) throws(StoreError) -> RelationsRecord {
+        guard let old = record(number).relations else { preconditionFailure("the relations were just made") }
+        let friends = old.friendCount < old.friendRoom ? old.friendRoom : RelationsRecord.room(after: old.friendRoom)
+        let others = old.otherCount < old.otherRoom ? old.otherRoom : RelationsRecord.room(after: old.otherRoom)
+        guard friends != old.friendRoom || others != old.otherRoom else { return old }
+        let growth = RelationsRecord.byteCount(friends: friends, others: others) - old.byteCount
+        try makeBudget(for: growth, sparing: number, at: now)
+        let new = old.copy(friends: friends, others: others)
+        old.destroy()
+        record(number).storeRelations(new)
+        blockBytes += growth
+        account()
+        return new
+    }
+
+    /// Sees that there is room for so many bytes outside the slabs, by eviction if need be.
+    private mutating func makeBudget(
+        for bytes: Int, sparing spared: UInt32, at now: Timestamp
+    ) throws(StoreError) {
+        while !budget.hasRoom(for: bytes) {
+            guard evictChunk(sparing: spared, at: now) else {
+                counters.refusedForMemory += 1
+                throw .outOfMemory
+            }
+        }
+    }
+
+    /// Opens a gap of some bytes in a record, which may move for it: the caller fills it and arms the timer anew.
+    mutating func insertRoom(
+        _ number: inout UInt32, _ offset: Int, _ bytes: Int, blockBytes: Int = 0, at now: Timestamp
+    ) throws(StoreError) -> UserRecord {
+        _ = settle(number, at: now)
+        try makeBudget(for: blockBytes, sparing: number, at: now)
+        // A record that moves leaves its timer behind, and with it the look at what has run out.
+        number = prune(number, at: now, mayShrink: false)
+        let size = record(number).byteCount
+        number = try resize(number, to: size + bytes, at: now)
+        let record = record(number)
+        (record.address + offset + bytes).copyMemory(from: record.address + offset, byteCount: size - offset)
+        return record
+    }
+}
+
+extension Standing {
+    /// How the user of a relation stands to the other.
+    init(_ relation: Relation) {
+        self.init()
+        isFriend = relation.isFriend
+        isBlocked = relation.isBlocked
+        read = relation.read
+    }
+}

@@ -1,0 +1,273 @@
+import Presence
+
+/// A rule of the embedder's own: whether `target` is hidden from `viewer`. It can only hide more than the store does.
+///
+///     configuration.viewFilter = { target, viewer in game.areEnemies(target, viewer) }
+///
+/// Who is hidden by it is shown offline, without a last seen. It is asked at every view, on the thread that asks and outside of locks, so it must be
+/// quick, may be called by several threads at once, and must not call the store. What it says may change at any time; `viewsChanged(of:)` tells
+/// watchers.
+public typealias ViewFilter = @Sendable (_ target: Span<UInt8>, _ viewer: Span<UInt8>) -> Bool
+
+/// What a user says of others.
+public enum RelationChange: Sendable, Hashable, CaseIterable {
+    /// He names them friends.
+    case friend
+    /// He does not any more.
+    case unfriend
+    /// He blocks them: they see him offline.
+    case block
+    /// He does not any more.
+    case unblock
+
+    var isFriendship: Bool { self == .friend || self == .unfriend }
+    /// Whether it says something, and does not take it back.
+    public var holds: Bool { self == .friend || self == .block }
+}
+
+/// What a user set of his privacy, and of whom he said what.
+public struct Relations: Sendable, Hashable {
+    /// The ids of those whom he names friends, in the order of their bytes.
+    public var friends: [[UInt8]] = []
+    /// The ids of those whom he blocked, in the order of their bytes.
+    public var blocked: [[UInt8]] = []
+    /// Who may see that he is here.
+    public var visibility = Visibility.everyone
+    /// Who may see when he was last seen.
+    public var lastSeen = LastSeenVisibility.everyone
+}
+
+/// What one viewer may know of one user.
+public struct UserView: Sendable, Hashable {
+    /// The user's id, as it was asked for.
+    public var id: [UInt8]
+    /// The status that the viewer sees.
+    public var status: Status
+    /// When the user was last seen, as far as the viewer may know.
+    public var lastSeen: LastSeen
+    /// Since when the status is what it is: nil of who is offline, and of whose last seen the viewer may not know.
+    public var lastStatusChange: Timestamp?
+    /// The activity text in force, of who is not offline.
+    public var activity: [UInt8]?
+}
+
+/// Privacy: who may know what of whom.
+extension ShardedStore {
+    /// Edges that are changed under one lock.
+    private static let edgesPerHold = 64
+
+    /// The same of one other, in texts and now.
+    @discardableResult
+    public func relate(_ user: String, _ change: RelationChange, to other: String) throws(StoreError) -> Bool {
+        let range = [KeyRange(offset: 0, length: other.utf8.count)]
+        return try relate(user.utf8.span, change, to: other.utf8.span, range.span, at: clock.now()) == 1
+    }
+
+    /// What `viewer` may know of `target` now.
+    public func view(of target: String, for viewer: String) -> UserView {
+        view(of: target.utf8.span, for: viewer.utf8.span, at: clock.now())
+    }
+
+    /// What a user set of his privacy, and of whom he said what.
+    public func relations(of user: String) -> Relations { relations(of: user.utf8.span, at: clock.now()) }
+
+    /// Blocks or befriends others, or takes it back, in the name of `user`. Whom an edge names is known from then on.
+    ///
+    /// - Parameters:
+    ///   - user: the id of who says so.
+    ///   - bytes: what the ranges point into.
+    ///   - others: the ids of the others.
+    /// - Returns: how many edges changed; of those who were named so already none does.
+    /// - Throws: `idTooLong`, `selfRelation`, `tooManyRelations`, `outOfMemory`; the first three before anything has changed.
+    /// - Complexity: O(others x log edges), 64 of them a lock hold. An edge of a friend takes at most 16 bytes among many, one of a blocked user 36.
+    @discardableResult
+    public func relate(
+        _ user: Span<UInt8>, _ change: RelationChange, to bytes: Span<UInt8>, _ others: Span<KeyRange>,
+        at now: Timestamp
+    ) throws(StoreError) -> Int {
+        try checkIDs(user, Span())
+        let own = userHash(user)
+        var hashes: [UInt64] = []
+        hashes.reserveCapacity(others.count)
+        for index in others.indices {
+            let other = bytes.extracting(others[index].range)
+            try checkIDs(other, Span())
+            hashes.append(userHash(other))
+            if hashes[index] == own { throw .selfRelation }
+        }
+        try checkRoom(user, change, hashes, at: now)
+        var changed = 0
+        var start = 0
+        while start < hashes.count {
+            let end = min(start + ShardedStore.edgesPerHold, hashes.count)
+            changed += try relate(user, change, hashes, bytes, others, start..<end, at: now)
+            start = end
+        }
+        return changed
+    }
+
+    private func checkRoom(
+        _ user: Span<UInt8>, _ change: RelationChange, _ hashes: [UInt64], at now: Timestamp
+    ) throws(StoreError) {
+        guard change.holds else { return }
+        // Those who are named twice are new once.
+        let distinct = hashes.count > 1 ? Array(Set(hashes)) : hashes
+        try withUser(user) { state, key, hash throws(StoreError) in
+            let number = state.find(key, hash)
+            let limit = state.settings.maxRelations
+            let new = number == 0 ? distinct.count : state.newEdges(number, change, to: distinct.span, at: now)
+            if new > 0, state.edgeCount(number) + new > limit { throw .tooManyRelations(limit: limit) }
+        }
+    }
+
+    private func relate(
+        _ user: Span<UInt8>, _ change: RelationChange, _ hashes: [UInt64], _ bytes: Span<UInt8>,
+        _ others: Span<KeyRange>, _ part: Range<Int>, at now: Timestamp
+    ) throws(StoreError) -> Int {
+        let mirrors = blockHidesBoth && change == .block
+        let own = userHash(user)
+        var read: [LastSeen?] = []
+        for index in part {
+            let other = bytes.extracting(others[index].range)
+            read.append(mirrors ? view(of: other, for: user, at: now).lastSeen : nil)
+            if change.holds {
+                try withUser(other) { state, key, hash throws(StoreError) in _ = try state.name(key, hash, at: now) }
+            }
+        }
+        let changed = try withUser(user) { state, key, hash throws(StoreError) in
+            if !change.holds, state.find(key, hash) == 0 { return [Int]() }
+            var number = try state.known(key, hash, at: now)
+            var changed: [Int] = []
+            for index in part {
+                if try state.relate(
+                    &number, change, to: hashes[index], othersRead: read[index - part.lowerBound], at: now)
+                {
+                    changed.append(index)
+                }
+            }
+            return changed
+        }
+        for index in changed { relationChanged(own, hashes[index]) }
+        return changed.count
+    }
+
+    /// What a user set of his privacy, and of whom he said what.
+    ///
+    /// - Complexity: one look-up an edge.
+    public func relations(of user: Span<UInt8>, at now: Timestamp) -> Relations {
+        var relations = Relations()
+        var edges: [(hash: UInt64, isFriend: Bool, isBlocked: Bool)] = []
+        withUser(user) { state, key, hash in
+            let number = state.find(key, hash)
+            guard number != 0, let record = state.record(number).relations else { return }
+            let privacy = record.privacy(near: now)
+            relations.visibility = privacy.visibility
+            relations.lastSeen = privacy.lastSeen
+            record.forEach(near: now) { edges.append(($0, $1.isFriend, $1.isBlocked)) }
+        }
+        for edge in edges where edge.isFriend || edge.isBlocked {
+            let id = withShard(shardIndex(edge.hash)) { $0.id(ofHash: edge.hash) }
+            guard let id else { continue }
+            if edge.isFriend { relations.friends.append(id) }
+            if edge.isBlocked { relations.blocked.append(id) }
+        }
+        relations.friends.sort { $0.lexicographicallyPrecedes($1) }
+        relations.blocked.sort { $0.lexicographicallyPrecedes($1) }
+        return relations
+    }
+
+    // MARK: Views
+
+    /// What `viewer` may know of `target`. Everybody may know all of himself.
+    ///
+    /// Who is hidden looks like who is offline, in every field. While he is hidden, his last seen stays what the viewer could read when that began.
+    ///
+    /// - Complexity: one look-up, a second one in stores that hide both.
+    public func view(of target: Span<UInt8>, for viewer: Span<UInt8>, at now: Timestamp) -> UserView {
+        let viewerHash = userHash(viewer)
+        let side = viewerSide(of: target, for: viewer, at: now)
+        return withUser(target) { state, key, hash in
+            var found = UserView(
+                id: [UInt8](key.bytes), status: .offline, lastSeen: .unknown, lastStatusChange: nil, activity: nil)
+            let number = state.find(key, hash)
+            guard number != 0 else { return found }
+            let view = state.view(number, for: viewerHash, isSelf: hash == viewerHash, side, at: now)
+            found.status = view.status
+            found.lastSeen = view.lastSeen
+            found.activity = state.activity(number, view, at: now)
+            if view.status != .offline, case .exact = view.lastSeen {
+                found.lastStatusChange = state.record(number).version.timestamp
+            }
+            return found
+        }
+    }
+
+    /// The statuses of many users as `viewer` may see them, handed out in their order.
+    ///
+    /// - Parameters:
+    ///   - bytes: what the ranges point into.
+    ///   - users: the users' ids.
+    ///   - body: called with the 0-based position and the status of every user, in ascending order.
+    /// - Complexity: one look-up a user, overlapped; one more each in stores that hide both. Allocates nothing for up to 512 users without a filter.
+    public func views(
+        for viewer: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>, at now: Timestamp,
+        _ body: (Int, Status) -> Void
+    ) {
+        let viewerHash = userHash(viewer)
+        var sides: [ShardState.ViewerSide] = []
+        if blockHidesBoth || viewFilter != nil {
+            for index in users.indices {
+                sides.append(viewerSide(of: bytes.extracting(users[index].range), for: viewer, at: now))
+            }
+        }
+        forEachStatus(bytes, users, at: now, body) { state, user, hash, position in
+            let number = state.find(user, hash)
+            guard number != 0 else { return .offline }
+            let side = sides.isEmpty ? ShardState.ViewerSide() : sides[position]
+            return state.view(number, for: viewerHash, isSelf: hash == viewerHash, side, at: now).status
+        }
+    }
+
+    /// What the viewer's own edges and the embedder's filter say.
+    func viewerSide(
+        of target: Span<UInt8>, for viewer: Span<UInt8>, at now: Timestamp
+    ) -> ShardState.ViewerSide {
+        var side = ShardState.ViewerSide()
+        if blockHidesBoth {
+            let targetHash = userHash(target)
+            withUser(viewer) { state, key, hash in
+                guard let relation = state.relation(state.find(key, hash), to: targetHash, at: now) else { return }
+                side.hasBlocked = relation.isBlocked
+                side.read = relation.isBlocked ? relation.othersRead : nil
+            }
+        }
+        if let viewFilter, viewFilter(target, viewer) { side.isRefused = true }
+        return side
+    }
+
+    /// The hash that names a user in edges and watches. Two users of one hash would be taken for each other: of 30 million, the odds that any two
+    /// have one are 1 in 40 000, and the secret keeps them from being made.
+    func userHash(_ user: Span<UInt8>) -> UInt64 {
+        user.withUnsafeBytes { hash(BytesKey($0), .user) }
+    }
+
+    /// An edge changed: whoever watches is to look again.
+    func relationChanged(_ user: UInt64, _ other: UInt64) {}
+}
+
+extension ShardState {
+    /// The number of the user with this hash, 0 if none is known.
+    func find(userHash: UInt64) -> UInt32 {
+        index.find(userHash) { number in
+            let address = slabs.address(number)
+            return RecordHeader(address).kind == .user && UserRecord(address).hash(hash) == userHash
+        }
+    }
+
+    /// The id of the user with this hash, if one is known.
+    func id(ofHash userHash: UInt64) -> [UInt8]? {
+        let number = find(userHash: userHash)
+        guard number != 0 else { return nil }
+        return BytesText.expand(record(number).id, isPacked: record(number).isPacked)
+    }
+}

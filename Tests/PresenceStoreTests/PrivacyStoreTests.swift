@@ -1,0 +1,194 @@
+import Presence
+import PresenceStore
+import PresenceTesting
+import Testing
+
+/// Privacy in the store: bounds, memory, and that nothing of a hidden user gets through.
+@Suite("Privacy in the store")
+struct PrivacyStoreTests {
+    private let start = Timestamp(milliseconds: 1_767_225_600_000)
+
+    private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
+        var configuration = ShardedStore.Configuration()
+        configuration.clock = TestClock(start)
+        configuration.shards = 4
+        change(&configuration)
+        return ShardedStore(configuration)
+    }
+
+    private func name(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+    private func relate(
+        _ store: ShardedStore, _ user: String, _ change: RelationChange, _ others: [String], at now: Timestamp? = nil
+    ) throws(StoreError) -> Int {
+        let (bytes, ranges) = ModelRun.joined(others.map { SlowModel.Name(Array($0.utf8)) })
+        return try store.relate(
+            Array(user.utf8).span, change, to: bytes.span, ranges.span, at: now ?? start)
+    }
+
+    @Test("Edges are counted, repeated and taken back")
+    func edges() throws {
+        let store = store()
+        #expect(try relate(store, "alice", .friend, ["bob", "carol", "bob"]) == 2)
+        #expect(try relate(store, "alice", .block, ["bob"]) == 1)
+        #expect(try relate(store, "alice", .block, ["bob"]) == 0)
+        let relations = store.relations(of: name("alice").span, at: start)
+        #expect(relations.friends == [Array("bob".utf8), Array("carol".utf8)])
+        #expect(relations.blocked == [Array("bob".utf8)])
+        #expect(try relate(store, "alice", .unfriend, ["carol", "dora"]) == 1)
+        #expect(try relate(store, "nobody", .unblock, ["alice"]) == 0)
+        #expect(store.describe(name("nobody").span, at: start) == nil)
+    }
+
+    @Test("At most so many relations: one more is refused whole; with those that ended there is a bound, too")
+    func bound() throws {
+        let store = store { $0.maxRelations = 10 }
+        let names = (0..<30).map { "user-\($0)" }
+        #expect(try relate(store, "alice", .friend, Array(names[0..<8])) == 8)
+        #expect(throws: StoreError.tooManyRelations(limit: 10)) {
+            try relate(store, "alice", .block, Array(names[8..<11]))
+        }
+        #expect(store.relations(of: name("alice").span, at: start).blocked.isEmpty)
+        #expect(try relate(store, "alice", .block, [names[0], names[8], names[9]]) == 3)
+        #expect(throws: StoreError.tooManyRelations(limit: 10)) { try relate(store, "alice", .friend, [names[10]]) }
+        let before = store.statistics().memory.blocks
+        for round in 0..<10 {
+            for name in names[10...] {
+                _ = try relate(store, "alice", .unblock, [names[9]])
+                _ = try relate(store, "alice", .block, [name], at: start.advanced(byMilliseconds: Int64(round)))
+                _ = try relate(store, "alice", .unblock, [name], at: start.advanced(byMilliseconds: Int64(round)))
+            }
+        }
+        #expect(store.statistics().memory.blocks < before + 20 * 40)
+    }
+
+    @Test("An edge of a friend takes at most 16 bytes")
+    func memory() throws {
+        let store = store { $0.shards = 1 }
+        let others = (0..<1_000).map { "00000000-0000-4000-8000-\(100_000_000_000 + $0)" }
+        _ = try relate(store, "zero", .friend, others)
+        let before = store.statistics().memory.blocks
+        for user in 0..<50 { #expect(try relate(store, "user-\(user)", .friend, Array(others[0..<200])) == 200) }
+        let perEdge = Double(store.statistics().memory.blocks - before) / (50 * 200)
+        #expect(perEdge <= 16, "\(perEdge) bytes")
+    }
+
+    @Test("Whom an edge names stays known when memory is short")
+    func naming() throws {
+        let store = store { $0.shards = 1 }
+        _ = try relate(store, "alice", .block, ["bob"])
+        for index in 0..<3_000 {
+            let guest = SlowModel.Name(stringLiteral: "guest-\(index)")
+            try store.connect(guest, session: "s", at: start)
+            _ = store.remove(.presence, guest, at: start)
+        }
+        // The ends of sessions are kept for a while.
+        let later = start.advanced(byMilliseconds: 200_000)
+        store.advance(to: later)
+        store.setMaxMemory(store.usedBytes)
+        for index in 0..<2_000 {
+            _ = try? store.connect(SlowModel.Name(stringLiteral: "other-\(index)"), session: "s", at: later)
+        }
+        #expect(store.statistics().evictedUsers > 0)
+        #expect(store.relations(of: name("alice").span, at: start).blocked == [Array("bob".utf8)])
+    }
+
+    @Test("A rule of the embedder hides, and a viewer's own blocks do where blocks hide both")
+    func hooks() throws {
+        let enemies = store { $0.viewFilter = { target, viewer in target.count == 5 && viewer.count == 3 } }
+        try enemies.connect("alice", session: "s", at: start)
+        #expect(enemies.view(of: name("alice").span, for: name("bob").span, at: start).status == .offline)
+        #expect(enemies.view(of: name("alice").span, for: name("carol").span, at: start).status == .online)
+        let both = store { $0.blockHidesBoth = true }
+        try both.connect("alice", session: "s", at: start)
+        #expect(try relate(both, "bob", .block, ["alice"]) == 1)
+        #expect(both.view(of: name("alice").span, for: name("bob").span, at: start).status == .offline)
+    }
+
+    /// Two histories that differ only in what a hidden user did: everything that the viewer can read is the same.
+    @Test("Nothing that a hidden user does changes what the viewer reads", arguments: [false, true])
+    func nonInterference(_ hidesBoth: Bool) throws {
+        for random in SeededRandom.cases(40) {
+            var histories = Interference(random, hidesBoth: hidesBoth)
+            try histories.run()
+        }
+    }
+}
+
+/// One pair of histories: `quiet`, in which the target does nothing once he is hidden, and `busy`, in which he does.
+private struct Interference {
+    var random: SeededRandom
+    let quiet: ShardedStore
+    let busy: ShardedStore
+    var now = Timestamp(milliseconds: 1_767_225_600_000)
+    let viewer = Array("viewer".utf8)
+    let target = Array("target".utf8)
+    let other = Array("other".utf8)
+
+    init(_ random: SeededRandom, hidesBoth: Bool) {
+        self.random = random
+        var configuration = ShardedStore.Configuration()
+        configuration.shards = 2
+        configuration.clock = TestClock(now)
+        configuration.blockHidesBoth = hidesBoth
+        quiet = ShardedStore(configuration)
+        busy = ShardedStore(configuration)
+    }
+
+    mutating func run() throws {
+        // Until then both are the same.
+        for _ in 0..<Int.random(in: 0...20, using: &random) {
+            var same = random
+            try act(quiet, &random, isHidden: false)
+            try act(busy, &same, isHidden: false)
+            pass()
+        }
+        let isBlock = random.chance(oneIn: 2)
+        for store in [quiet, busy] {
+            if isBlock {
+                try relate(store, .block, viewer)
+            } else {
+                try store.set(target.span, UserSettings(visibility: .nobody), at: now)
+            }
+        }
+        for _ in 0..<60 {
+            try act(busy, &random, isHidden: true)
+            pass()
+            try compare()
+        }
+    }
+
+    private mutating func pass() {
+        now = now.advanced(byMilliseconds: Int64.random(in: 0...400_000, using: &random))
+        quiet.advance(to: now)
+        busy.advance(to: now)
+    }
+
+    private func relate(_ store: ShardedStore, _ change: RelationChange, _ whom: [UInt8]) throws {
+        let range = [KeyRange(offset: 0, length: whom.count)]
+        try store.relate(target.span, change, to: whom.span, range.span, at: now)
+    }
+
+    /// Something that the target does. Once he is hidden he may do all but show himself to the viewer again.
+    private func act(_ store: ShardedStore, _ random: inout SeededRandom, isHidden: Bool) throws {
+        switch Int.random(in: 0..<9, using: &random) {
+        case 0: try store.connect(SlowModel.Name(target), session: "a", at: now)
+        case 1: store.beat(SlowModel.Name(target), session: "a", isActive: true, at: now)
+        case 2: store.disconnect(SlowModel.Name(target), session: "a", at: now)
+        case 3: try store.set(target.span, UserSettings(status: .some(random.pick(ManualStatus.allCases))), at: now)
+        case 4: try store.set(target.span, UserSettings(status: .some(nil)), at: now)
+        case 5: try store.set(target.span, UserSettings(activity: .some(random.bytes(1...20))), at: now)
+        case 6: try store.set(target.span, UserSettings(lastSeen: random.pick(LastSeenVisibility.allCases)), at: now)
+        case 7: try relate(store, random.pick(RelationChange.allCases), other)
+        default: try relate(store, isHidden ? .friend : random.pick([.friend, .unfriend]), viewer)
+        }
+    }
+
+    private func compare() throws {
+        let expected = quiet.view(of: target.span, for: viewer.span, at: now)
+        let found = busy.view(of: target.span, for: viewer.span, at: now)
+        #expect(found == expected, "\(random)")
+        #expect(found.status == .offline, "\(random)")
+        #expect(found.lastSeen.span(at: now) == expected.lastSeen.span(at: now), "\(random)")
+    }
+}
