@@ -30,6 +30,9 @@ extension ClientHandler {
         }
     }
 
+    /// Whether output waits that the client has not taken.
+    var isBackedUp: Bool { context.map { !$0.channel.isWritable } ?? false }
+
     func checkOutput(_ context: ChannelHandlerContext, _ client: Client) {
         guard !isClosing else { return }
         let isWritable = context.channel.isWritable

@@ -14,6 +14,11 @@ struct LoopSubscriptions {
         LoopSubscriptions.remove(client, channel, &channels)
     }
 
+    /// Whether any subscriber of a channel takes output: the others have not read yet what they got.
+    func canTake(_ channel: [UInt8]) -> Bool {
+        channels[channel]?.clients.contains { !$0.handler.isBackedUp } ?? true
+    }
+
     mutating func add(_ client: Client, pattern: [UInt8]) {
         if patterns[pattern] == nil {
             patternCount += 1

@@ -41,6 +41,10 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var keyspaceNotifications = KeyspaceNotifications([.keyevent, .expired, .generic])
     /// What clients are told about how often to beat, in milliseconds: in `INFO`.
     public var heartbeatIntervalMilliseconds = 30_000
+    /// For how long changes for one viewer are gathered before he is told, in milliseconds.
+    public var pushWindowMilliseconds = 50
+    /// For how long a viewer's list is kept while nobody listens, in milliseconds.
+    public var watchLingerMilliseconds = 60_000
 
     /// The defaults.
     public init() {}

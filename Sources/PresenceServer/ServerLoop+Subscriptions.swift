@@ -7,6 +7,7 @@ extension ServerLoop {
         subscriptions.add(client, channel: channel)
         server.registry.add(channel: channel, loop: index)
         updatePublisher()
+        beginTelling(channel)
     }
 
     func unsubscribe(_ client: Client, channel: [UInt8]) {
@@ -14,6 +15,7 @@ extension ServerLoop {
         subscriptions.remove(client, channel: channel)
         server.registry.remove(channel: channel, loop: index)
         updatePublisher()
+        endTelling(channel)
     }
 
     func subscribe(_ client: Client, pattern: [UInt8]) {

@@ -66,6 +66,9 @@ final class ServerLoop: @unchecked Sendable {
     /// Shards of this loop whose rings have entries to read.
     private var wokenShards: [Int] = []
     private var events: [StoreEvent] = []
+    /// Lists that get a frame when the window closes, and when that began.
+    var watchesToTell: [Watch] = []
+    var windowBegan = Timestamp(milliseconds: 0)
     private var tick: Scheduled<Void>?
     /// Ticks in a row in which neither a timer fired nor a command ran.
     private var quietTicks = 0
@@ -262,6 +265,9 @@ final class ServerLoop: @unchecked Sendable {
         // All of them only where somebody may have been silent for too long.
         let looked = configuration.idleTimeoutSeconds > 0 ? clients : slowClients
         for client in Array(looked.values) { client.handler.inspect() }
+        if index == 0 {
+            server.watches.endIdle(at: now, linger: Int64(configuration.watchLingerMilliseconds))
+        }
         finishBatch()
         counters.take(reply.takeErrors())
         counters.sample(at: now)
@@ -285,7 +291,7 @@ final class ServerLoop: @unchecked Sendable {
     }
 
     /// Whether something happened that subscribers do not know yet.
-    var hasEvents: Bool { !wokenShards.isEmpty }
+    var hasEvents: Bool { !wokenShards.isEmpty || isWindowOver }
 
     /// Reads the rings that have something and sends what they say. Messages for `current` go into its replies.
     func deliverEvents(current: Client?, _ reply: inout ReplyBuffer) {
@@ -294,6 +300,7 @@ final class ServerLoop: @unchecked Sendable {
         while next < wokenShards.count {
             let shard = wokenShards[next]
             next += 1
+            pumpWatches(shard)
             guard let reader = publisher.reader else { continue }
             var isRead: Bool
             repeat {
@@ -308,6 +315,7 @@ final class ServerLoop: @unchecked Sendable {
             } while !isRead
         }
         wokenShards.removeAll(keepingCapacity: true)
+        if isWindowOver { makeFrames() }
         deliverMessages(current: current, &reply)
     }
 

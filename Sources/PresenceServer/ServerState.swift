@@ -13,6 +13,7 @@ final class ServerState: Sendable {
     let process: ProcessInformation
     let logger: Logger
     let registry: SubscriptionRegistry
+    let watches: WatchHub
     let slowLog: SlowLog
     let counters: [LoopCounters]
     let startedAt: Timestamp
@@ -54,6 +55,7 @@ final class ServerState: Sendable {
         self.shutdown = shutdown
         self.configuration = Mutex(configuration)
         registry = SubscriptionRegistry(loopCount: loopCount)
+        watches = WatchHub(store: store)
         slowLog = SlowLog(limit: configuration.slowLogLength)
         counters = (0..<loopCount).map { _ in LoopCounters() }
         startedAt = clock.now()

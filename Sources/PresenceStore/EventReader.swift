@@ -7,13 +7,11 @@ import Presence
 public final class EventReader: Sendable {
     private let store: ShardedStore
     private let places: [Place]
-    /// Called with a shard in whose ring something was written after this or another reader had read all of it. May be called from any thread, and
-    /// must return at once.
-    let wake: @Sendable (Int) -> Void
+    fileprivate let listener: ShardListener
 
-    init(_ store: ShardedStore, wake: @escaping @Sendable (Int) -> Void) {
+    init(_ store: ShardedStore, _ listener: ShardListener) {
         self.store = store
-        self.wake = wake
+        self.listener = listener
         places = (0..<store.shardCount).map { shard in Place(store.withShard(shard) { $0.ring.end }) }
     }
 
@@ -39,16 +37,23 @@ public final class EventReader: Sendable {
     }
 
     /// Ends the reader: `wake` is not called any more.
-    public func cancel() {
-        store.readers.withLock { list in list.removeAll { $0 === self } }
-    }
+    public func cancel() { store.cancel(listener) }
 }
 
-/// The readers of a store. The lock is taken after a shard's was given back, never under it.
-final class ReaderList: Sendable {
-    private let list = Lock<[EventReader]>([])
+/// Somebody who is woken when a shard has news after all was read.
+public final class ShardListener: Sendable {
+    /// Called with a shard whose ring was written to, or whose users' watchers are to be told, after this or another listener had seen all of it. May
+    /// be called from any thread, and must return at once.
+    let wake: @Sendable (Int) -> Void
 
-    func withLock<Result>(_ body: (inout [EventReader]) -> Result) -> Result { list.withLock { body(&$0) } }
+    init(_ wake: @escaping @Sendable (Int) -> Void) { self.wake = wake }
+}
+
+/// The listeners of a store. The lock is taken after a shard's was given back, never under it.
+final class ListenerList: Sendable {
+    private let list = Lock<[ShardListener]>([])
+
+    func withLock<Result>(_ body: (inout [ShardListener]) -> Result) -> Result { list.withLock { body(&$0) } }
 }
 
 extension ShardedStore {
@@ -56,9 +61,21 @@ extension ShardedStore {
     ///
     /// - Parameter wake: called with a shard that has news; must return at once. Until `cancel` the store keeps the reader alive.
     public func makeReader(wake: @escaping @Sendable (_ shard: Int) -> Void) -> EventReader {
-        let reader = EventReader(self, wake: wake)
-        readers.withLock { $0.append(reader) }
+        EventReader(self, listen(wake: wake))
+    }
+
+    /// Listens for news of shards: for who pumps watches (``pumpWatches(shard:limit:)``).
+    ///
+    /// - Parameter wake: called with a shard that has news; must return at once. Until `cancel` the store keeps the listener alive.
+    public func listen(wake: @escaping @Sendable (_ shard: Int) -> Void) -> ShardListener {
+        let listener = ShardListener(wake)
+        readers.withLock { $0.append(listener) }
         for shard in 0..<shardCount { withShard(shard) { $0.hasIdleReader = true } }
-        return reader
+        return listener
+    }
+
+    /// Ends a listener: it is not woken any more.
+    public func cancel(_ listener: ShardListener) {
+        readers.withLock { list in list.removeAll { $0 === listener } }
     }
 }

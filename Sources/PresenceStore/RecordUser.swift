@@ -100,6 +100,15 @@ struct UserRecord {
         }
     }
 
+    /// Whether those who watch him are to be told that something changed.
+    var isToBeTold: Bool {
+        get { address.load(fromByteOffset: 12, as: UInt8.self) & 16 != 0 }
+        nonmutating set {
+            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~16
+            address.storeBytes(of: rest | (newValue ? 16 : 0), toByteOffset: 12, as: UInt8.self)
+        }
+    }
+
     func lastSeen(near now: Timestamp) -> Timestamp? {
         flags & Flag.hasLastSeen == 0 ? nil : RecordInstant.load(address + 13, near: now)
     }

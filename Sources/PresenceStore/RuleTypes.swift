@@ -28,3 +28,5 @@ public typealias LastSeen = Presence.LastSeen
 public typealias CoarseLastSeen = Presence.CoarseLastSeen
 /// Why a viewer sees what he sees.
 public typealias ViewRule = Presence.ViewRule
+/// One user as one viewer sees him.
+public typealias ViewRow = Presence.ViewRow

@@ -11,6 +11,9 @@ struct ShardSettings: Sendable {
     var maxActivityLength: Int
     var maxWords: Int
     var maxRelations: Int
+    var maxWatch: Int
+    var maxWatchersPerUser: Int
+    var maxWatchLists: Int
     var keyspaceInterest: KeyspaceEvents = []
 
     init(_ configuration: ShardedStore.Configuration) {
@@ -20,6 +23,9 @@ struct ShardSettings: Sendable {
         maxActivityLength = configuration.maxActivityLength
         maxWords = configuration.maxWords
         maxRelations = configuration.maxRelations
+        maxWatch = configuration.maxWatch
+        maxWatchersPerUser = configuration.maxWatchersPerUser
+        maxWatchLists = configuration.maxWatchLists
     }
 
     /// The TTL that a client chose, or the default one, checked against its bounds.

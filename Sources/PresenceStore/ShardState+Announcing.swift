@@ -112,6 +112,7 @@ extension ShardState {
                 record: number, old: old, new: verdict.publicStatus, reason: cause.reason, version: record.version,
                 timestamp: cause.at, since: since)
             append(entry, record, session, near: now)
+            noteForWatchers(record)
         }
         guard verdict.isPresent != wasPresent else { return }
         record.isPresent = verdict.isPresent

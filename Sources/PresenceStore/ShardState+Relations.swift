@@ -133,6 +133,7 @@ extension ShardState {
             new = hidden
             relations.visibilityStamp = stamp
         }
+        noteForWatchers(record(number))
         relations.updateOthers(near: now) { relation in
             let read = old.lastSeen(seen, Standing(relation))
             relation.read = new.rule(Standing(relation)).hides ? read : nil
@@ -174,7 +175,7 @@ extension ShardState {
     }
 
     /// Sees that there is room for so many bytes outside the slabs, by eviction if need be.
-    private mutating func makeBudget(
+    mutating func makeBudget(
         for bytes: Int, sparing spared: UInt32, at now: Timestamp
     ) throws(StoreError) {
         while !budget.hasRoom(for: bytes) {

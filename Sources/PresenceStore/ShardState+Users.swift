@@ -86,6 +86,7 @@ extension ShardState {
         if let text {
             let start = record.textOffset
             shift(record, from: start + oldText, by: newText - oldText, end: oldSize + manualGrowth)
+            noteForWatchers(record)
             text.withUnsafeBytes {
                 record.storeText($0, stamp: stamp, until: $0.count == 0 ? nil : until)
             }

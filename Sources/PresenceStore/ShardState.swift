@@ -17,6 +17,8 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var devices = WordTable()
     var platforms = WordTable()
     var servers = WordTable()
+    /// Who watches whom.
+    var watchers = ShardWatchers()
     let hash: BytesHash
     var stamps: StampClock
     var settings: ShardSettings
@@ -26,6 +28,9 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var blockBytes = 0
     /// What of `capacityBytes` the budget has been told.
     private var accountedBytes = 0
+    /// Grows with everything that readers and watchers are to be told.
+    @inline(__always)
+    var newsCount: UInt64 { ring.nextNumber &+ watchers.markCount }
     /// Whether a reader of the ring has read all of it and waits to be woken.
     var hasIdleReader = false
     /// For how long its lock was held.
@@ -65,7 +70,7 @@ struct ShardState: ~Copyable, @unchecked Sendable {
 
     var capacityBytes: Int {
         slabs.capacityBytes + index.capacityBytes + wheel.capacityBytes + ring.capacity + blockBytes
-            + devices.capacityBytes + platforms.capacityBytes + servers.capacityBytes
+            + watchers.capacityBytes + devices.capacityBytes + platforms.capacityBytes + servers.capacityBytes
     }
 
     /// Tells the budget what came or went since the last time.

@@ -250,9 +250,6 @@ extension ShardedStore {
     func userHash(_ user: Span<UInt8>) -> UInt64 {
         user.withUnsafeBytes { hash(BytesKey($0), .user) }
     }
-
-    /// An edge changed: whoever watches is to look again.
-    func relationChanged(_ user: UInt64, _ other: UInt64) {}
 }
 
 extension ShardState {

@@ -39,6 +39,12 @@ public final class ShardedStore: Sendable {
         public var maxWords = 16_384
         /// Friends and blocked users that a user may have, 0 to 1 000 000.
         public var maxRelations = 5_000
+        /// Users that one viewer may watch.
+        public var maxWatch = 5_000
+        /// Viewers that one user may have.
+        public var maxWatchersPerUser = 100_000
+        /// Viewers that may watch at all.
+        public var maxWatchLists = 1_000_000
         /// Whether a user who blocks another does not see him either; else only the blocked one is kept out.
         public var blockHidesBoth = false
         /// A rule of the embedder's own that hides users from viewers: see ``ViewFilter``. Nil hides nobody.
@@ -64,7 +70,8 @@ public final class ShardedStore: Sendable {
     public let clock: any PresenceClock
     let hash: BytesHash
     let budget: MemoryBudget
-    let readers: ReaderList
+    let readers: ListenerList
+    let watches: WatchTable
     let blockHidesBoth: Bool
     let viewFilter: ViewFilter?
     /// Of a store that `atomically` hands out: whose shards it works on.
@@ -103,7 +110,8 @@ public final class ShardedStore: Sendable {
         budget = MemoryBudget(limit: configuration.maxMemoryBytes)
         shardCount = configuration.shards
         shardShift = UInt64(64 - configuration.shards.trailingZeroBitCount)
-        readers = ReaderList()
+        readers = ListenerList()
+        watches = WatchTable()
         blockHidesBoth = configuration.blockHidesBoth
         viewFilter = configuration.viewFilter
         hold = nil
@@ -126,6 +134,7 @@ public final class ShardedStore: Sendable {
         shardCount = owner.shardCount
         shardShift = owner.shardShift
         readers = owner.readers
+        watches = owner.watches
         blockHidesBoth = owner.blockHidesBoth
         viewFilter = owner.viewFilter
         hold = Hold(owner)
@@ -179,11 +188,11 @@ public final class ShardedStore: Sendable {
         defer { if shouldWake { wakeReaders(of: index) } }
         return try withPlace(index) { place throws(Failure) in
             guard let state = place.state else { ShardedStore.isNotHeld(index) }
-            let before = state.pointee.ring.nextNumber
+            let before = state.pointee.newsCount
             let start = state.pointee.holds.begin(isLong: isLong)
             defer {
                 if let start { state.pointee.holds.end(start) }
-                if state.pointee.hasIdleReader && state.pointee.ring.nextNumber != before {
+                if state.pointee.hasIdleReader && state.pointee.newsCount != before {
                     state.pointee.hasIdleReader = false
                     shouldWake = true
                 }
@@ -202,7 +211,7 @@ public final class ShardedStore: Sendable {
             hold.woken.withLock { $0.append(shard) }
         } else {
             let list = readers.withLock { $0 }
-            for reader in list { reader.wake(shard) }
+            for listener in list { listener.wake(shard) }
         }
     }
 

@@ -16,6 +16,12 @@ public enum StoreError: Error, Sendable, Hashable {
     case activityTooLong(limit: Int)
     /// The user has as many friends and blocked users as `max-relations` allows.
     case tooManyRelations(limit: Int)
+    /// The list would have more users than `max-watch` allows.
+    case tooManyWatched(limit: Int)
+    /// A user on the list has as many viewers already as `max-watchers-per-user` allows.
+    case tooManyWatchers(limit: Int)
+    /// There are as many lists as `max-watch-lists` allows.
+    case tooManyWatchLists(limit: Int)
     /// A user was to be his own friend, or to be blocked by himself.
     case selfRelation
     /// The value of the string is no decimal number of 64 bits.
@@ -45,6 +51,12 @@ public enum StoreError: Error, Sendable, Hashable {
             "ERR the activity text may have at most \(limit) bytes, the limit of max-activity-length"
         case .tooManyRelations(let limit):
             "ERR a user may have at most \(limit) friends and blocked users, the limit of max-relations"
+        case .tooManyWatched(let limit):
+            "ERR a viewer may watch at most \(limit) users, the limit of max-watch"
+        case .tooManyWatchers(let limit):
+            "ERR one of these users has \(limit) viewers already, the limit of max-watchers-per-user"
+        case .tooManyWatchLists(let limit):
+            "ERR there are \(limit) lists of viewers already, the limit of max-watch-lists"
         case .selfRelation:
             "ERR a user can neither block nor befriend himself"
         case .notAnInteger:

@@ -27,6 +27,9 @@ extension Settings {
         configuration.changeRingBytes = changeRingSize
         configuration.maxWords = maxWords
         configuration.maxRelations = maxRelations
+        configuration.maxWatch = maxWatch
+        configuration.maxWatchersPerUser = maxWatchersPerUser
+        configuration.maxWatchLists = maxWatchLists
         configuration.blockHidesBoth = blockHides == "both"
         configuration.clock = clock
         return ShardedStore(configuration)
@@ -40,6 +43,7 @@ extension Settings {
         store.setMaxActivityLength(maxActivityLength)
         store.setMaxWords(maxWords)
         store.setMaxRelations(maxRelations)
+        store.setWatchLimits(users: maxWatch, watchersPerUser: maxWatchersPerUser, lists: maxWatchLists)
         store.setMaxMemory(maxmemory)
     }
 
@@ -69,6 +73,8 @@ extension Settings {
         server.slowLogLength = slowLogLength
         server.keyspaceNotifications = keyspaceEvents
         server.heartbeatIntervalMilliseconds = heartbeatInterval
+        server.pushWindowMilliseconds = pushWindow
+        server.watchLingerMilliseconds = watchLinger
         return server
     }
 }

@@ -118,6 +118,18 @@ extension Settings {
             The same after a connection that was lost without a goodbye. A TTL that runs out has no grace: it is one.
             """),
         Setting(
+            "push-window", .presence, \.pushWindow, .duration(1...10_000), isLive: true,
+            """
+            For how long changes of those on a viewer's list are gathered before he is told: one frame a window, with
+            each who changed once.
+            """),
+        Setting(
+            "watch-linger", .presence, \.watchLinger, .duration(0...86_400_000), isLive: true,
+            """
+            For how long a viewer's list is kept while nobody is subscribed to its channel. Within that time
+            `PRESENCE.WATCH ... SINCE cursor` tells what changed; later it tells all.
+            """),
+        Setting(
             "block-hides", .presence, \.blockHides, .choice(["target", "both"]), isLive: false,
             """
             Who is hidden by `PRESENCE.BLOCK`: `target` hides the one who blocks from the one whom he blocked; `both`
@@ -144,6 +156,15 @@ extension Settings {
             Friends and blocked users that a user may have together; one more is refused. As many that ended are kept,
             the oldest go first.
             """),
+        Setting(
+            "max-watch", .memory, \.maxWatch, .integer(0...1_000_000), isLive: true,
+            "Users on the list of one viewer (`PRESENCE.WATCH`); one more is refused."),
+        Setting(
+            "max-watchers-per-user", .memory, \.maxWatchersPerUser, .integer(0...100_000_000), isLive: true,
+            "Viewers that have one user on their lists; one more is refused."),
+        Setting(
+            "max-watch-lists", .memory, \.maxWatchLists, .integer(0...100_000_000), isLive: true,
+            "Viewers that have a list at once; one more is refused."),
         Setting(
             "max-words", .memory, \.maxWords, .integer(16...65_535), isLive: true,
             """

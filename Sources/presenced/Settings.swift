@@ -40,6 +40,8 @@ struct Settings: Equatable, Sendable {
     var disconnectGrace = 0
     var lostGrace = 15_000
     var blockHides = "target"
+    var pushWindow = 50
+    var watchLinger = 60_000
 
     // Memory and its bounds.
     var maxmemory = 0
@@ -47,6 +49,9 @@ struct Settings: Equatable, Sendable {
     var maxActivityLength = 128
     var maxWords = 16_384
     var maxRelations = 5_000
+    var maxWatch = 5_000
+    var maxWatchersPerUser = 100_000
+    var maxWatchLists = 1_000_000
     var changeRingSize = 128 << 10
 
     // Work.

@@ -1,0 +1,133 @@
+import Presence
+import PresenceStore
+
+/// Telling viewers what changed of those on their lists: changes of shards become marks, marks become frames, one a `push-window`.
+extension ServerLoop {
+    /// Marks a turn hands on at most, a shard: who is watched by many is told in slices.
+    private static let marksPerSlice = 256
+    private static let slicesPerTurn = 8
+    /// For how long frames may be made before reads have their turn, in microseconds.
+    private static let flushMicroseconds: Int64 = 1_000
+
+    /// Hands the changes of a shard of this loop on to the lists that have them.
+    func pumpWatches(_ shard: Int) {
+        guard server.watches.isActive.load(ordering: .acquiring) else { return }
+        for _ in 0..<ServerLoop.slicesPerTurn {
+            guard store.pumpWatches(shard: shard, limit: ServerLoop.marksPerSlice) else { return }
+        }
+        afterOthers { [self] in
+            beginTurn(isTimed: true)
+            pumpWatches(shard)
+            endTurn()
+        }
+    }
+
+    /// Called by the store on any thread: a list has something to look at.
+    static func wake(_ watch: Watch, _ peers: [ServerLoop], _ server: ServerState) {
+        let home = peers[server.watches.home(of: watch)]
+        if home.eventLoop.inEventLoop {
+            home.willTell(watch)
+        } else {
+            home.eventLoop.execute { home.willTell(watch) }
+        }
+    }
+
+    /// The list gets a frame when the window that is open closes, a window is opened if none is.
+    func willTell(_ watch: Watch) {
+        watchesToTell.append(watch)
+        guard watchesToTell.count == 1 else { return }
+        windowBegan = server.clock.now()
+        guard server.manualClock == nil else { return }
+        let window = Int64(configuration.pushWindowMilliseconds)
+        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(window)) { self.tellWatches() }
+    }
+
+    /// Whether a clock that tests hold has gone past the end of the window.
+    var isWindowOver: Bool {
+        guard !watchesToTell.isEmpty, server.manualClock != nil else { return false }
+        return server.clock.now() >= windowBegan.advanced(byMilliseconds: Int64(configuration.pushWindowMilliseconds))
+    }
+
+    /// The window closes: makes the frames of all lists that wait for one, and sends them.
+    private func tellWatches() {
+        beginTurn(isTimed: true)
+        now = server.clock.now()
+        makeFrames()
+        deliverMessages(current: nil, &reply)
+        finishBatch()
+        endTurn()
+    }
+
+    /// Puts frames on their way, for a millisecond; what is left goes on a little later.
+    func makeFrames() {
+        let end = Stopwatch.microseconds() + ServerLoop.flushMicroseconds
+        let waiting = watchesToTell
+        watchesToTell = []
+        var told = 0
+        while told < waiting.count, Stopwatch.microseconds() < end {
+            tell(waiting[told])
+            told += 1
+        }
+        guard told < waiting.count else { return }
+        watchesToTell = Array(waiting[told...]) + watchesToTell
+        afterOthers { self.tellWatches() }
+    }
+
+    private func tell(_ watch: Watch) {
+        let channel = WatchHub.channelPrefix + watch.viewer
+        let route = server.registry.route(channel)
+        // Its marks stay: whoever subscribes next, or goes on by a cursor, gets what they say.
+        guard route.receivers > 0 else { return }
+        guard server.watches.home(of: watch) == index else {
+            ServerLoop.wake(watch, peers, server)
+            return
+        }
+        guard route.loops != 1 << UInt64(index) || subscriptions.canTake(channel) else {
+            // All who listen are slow: what changes meanwhile is told as one.
+            willTell(watch)
+            return
+        }
+        let (frame, hasMore) = store.takeFrame(of: watch, at: now)
+        if let frame { send(Message(channel: channel, payload: frame.json(at: now)), to: route.loops) }
+        if hasMore { willTell(watch) }
+    }
+
+    // MARK: Subscribers
+
+    /// Somebody subscribed to a channel: if it is that of a list, the list is told here from now on.
+    func beginTelling(_ channel: [UInt8]) {
+        guard let viewer = WatchHub.viewer(of: channel) else { return }
+        server.watches.endIfIdle(viewer, at: now, linger: Int64(configuration.watchLingerMilliseconds))
+        if let watch = server.watches.subscribed(viewer, loop: index) { willTell(watch) }
+    }
+
+    /// Somebody left a channel: if it is that of a list and he was the last, the list lingers.
+    func endTelling(_ channel: [UInt8]) {
+        guard let viewer = WatchHub.viewer(of: channel), server.registry.subscribers(of: channel) == 0 else { return }
+        server.watches.abandoned(viewer, at: server.clock.now())
+    }
+}
+
+extension WatchFrame {
+    /// `{"cursor":"...","rows":[["alice","online","2025-01-19T10:35:22.123Z",null]]}`
+    func json(at now: Timestamp) -> [UInt8] {
+        let rows = rows
+        let maximum = rows.reduce(cursor.utf8.count + 32) { $0 + $1.maximumJSONByteCount + 1 }
+        return [UInt8](capacity: maximum) { out in
+            out.append(contentsOf: "{\"cursor\":\"")
+            out.append(contentsOf: cursor)
+            out.append(contentsOf: "\",\"rows\":[")
+            for index in rows.indices {
+                if index > 0 { out.append(UInt8(ascii: ",")) }
+                rows[index].writeJSON(at: now, into: &out)
+            }
+            out.append(contentsOf: "]}")
+        }
+    }
+}
+
+extension OutputSpan where Element == UInt8 {
+    fileprivate mutating func append(contentsOf text: String) {
+        for byte in text.utf8 { append(byte) }
+    }
+}

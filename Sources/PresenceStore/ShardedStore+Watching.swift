@@ -1,0 +1,308 @@
+import Presence
+
+/// What changed of a list since the frame before.
+public struct WatchFrame: Sendable, Hashable {
+    /// What a client gives back to go on from here.
+    public var cursor: String
+    /// Those who changed, each once, as they are now.
+    public var rows: [ViewRow]
+}
+
+/// The answer to a `watch`.
+public struct WatchReply: Sendable {
+    /// The list.
+    public var watch: Watch
+    /// What a client gives back to go on from here.
+    public var cursor: String
+    /// Whether `rows` are what changed since the cursor that was given; else they are all that were asked for.
+    public var isResumed: Bool
+    /// The users, in the order in which they were asked for.
+    public var rows: [ViewRow]
+}
+
+/// Watching: a viewer's list of users, of whom he is told what he may see, and when that changes.
+///
+/// The changes of shards become marks of watches when `pumpWatches` is called for them, and marks become frames by `takeFrame`: who drives a store calls
+/// the first when a listener is woken, the second when a watch is. Registration and the first look at a user are one hold of his shard's lock, so no
+/// change is lost in between.
+extension ShardedStore {
+    /// Users that are looked at while a watch's lock is held.
+    private static let rowsPerHold = 64
+
+    /// Adds users to the list of a viewer, which is made if he has none, and tells how he sees them.
+    ///
+    /// - Parameters:
+    ///   - viewer: whose list it is.
+    ///   - cursor: what an earlier reply or frame gave; empty for none. If it is of this list, only those come back who changed since, and those who
+    ///     are new on the list.
+    ///   - bytes: what the ranges point into.
+    ///   - users: the users' ids.
+    ///   - wake: of a list that is made: called on any thread when there is something to take a frame of. Must return at once.
+    /// - Throws: `tooManyWatched`, `tooManyWatchLists`, `idTooLong`, before anything has changed; `tooManyWatchers`, `outOfMemory` for one of them:
+    ///   those before him are on the list then.
+    /// - Complexity: O(users), 64 of them a hold of the watch's lock. A user on one list takes at most 64 bytes.
+    public func watch(
+        _ viewer: Span<UInt8>, since cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
+        at now: Timestamp, wake: @escaping @Sendable (Watch) -> Void
+    ) throws(StoreError) -> WatchReply {
+        try checkIDs(viewer, Span())
+        for index in users.indices { try checkIDs(bytes.extracting(users[index].range), Span()) }
+        let limits = watchLimits
+        let hash = userHash(viewer)
+        while true {
+            let found = watches.watch(ofViewer: hash, limit: limits.lists) { number in
+                Watch(
+                    viewer: copy(viewer), viewerHash: hash, number: number, id: UInt64.random(in: 1 ... .max), wake: wake)
+            }
+            guard let found else { throw .tooManyWatchLists(limit: limits.lists) }
+            do throws(StoreError) {
+                if let reply = try fill(found.watch, cursor, bytes, users, limits.users, at: now) { return reply }
+            } catch {
+                if found.isNew { endWatch(found.watch) }
+                throw error
+            }
+        }
+    }
+
+    /// Nil if the list was given up meanwhile.
+    private func fill(
+        _ watch: Watch, _ cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>, _ limit: Int,
+        at now: Timestamp
+    ) throws(StoreError) -> WatchReply? {
+        let begin = try watch.state.withLock { rows throws(StoreError) -> (since: UInt32?, frame: UInt32)? in
+            guard !rows.isEnded else { return nil }
+            try checkRoom(rows, bytes, users, limit)
+            let since = cursor.count == 0 ? nil : watch.frame(cursor, upTo: rows.frame)
+            rows.frame += 1
+            return (since, rows.frame)
+        }
+        guard let begin else { return nil }
+        var found: [ViewRow] = []
+        if begin.since == nil { found.reserveCapacity(users.count) }
+        var start = 0
+        while start < users.count {
+            let end = min(start + ShardedStore.rowsPerHold, users.count)
+            let isAlive = try watch.state.withLock { rows throws(StoreError) -> Bool in
+                guard !rows.isEnded else { return false }
+                for index in start..<end {
+                    let user = bytes.extracting(users[index].range)
+                    let (row, sight) = try look(watch, &rows, user, frame: begin.frame, at: now)
+                    guard begin.since.map({ rows.rows[Int(row)].frame > $0 }) ?? true else { continue }
+                    found.append(
+                        ViewRow(
+                            id: copy(user), status: sight.view.status, lastSeen: sight.view.lastSeen,
+                            activity: sight.activity))
+                }
+                return true
+            }
+            guard isAlive else { return nil }
+            start = end
+        }
+        return WatchReply(
+            watch: watch, cursor: watch.cursor(begin.frame), isResumed: begin.since != nil, rows: found)
+    }
+
+    private func checkRoom(
+        _ rows: borrowing WatchRows, _ bytes: Span<UInt8>, _ users: Span<KeyRange>, _ limit: Int
+    ) throws(StoreError) {
+        guard rows.count + users.count > limit else { return }
+        var new: Set<UInt64> = []
+        for index in users.indices {
+            let hash = userHash(bytes.extracting(users[index].range))
+            if rows.row(of: hash) == nil { new.insert(hash) }
+        }
+        if rows.count + new.count > limit { throw .tooManyWatched(limit: limit) }
+    }
+
+    /// Puts a user on the list if he is not, and looks at him.
+    private func look(
+        _ watch: Watch, _ rows: inout WatchRows, _ user: Span<UInt8>, frame: UInt32, at now: Timestamp
+    ) throws(StoreError) -> (UInt32, ShardState.Sight) {
+        let viewer = watch.viewer
+        let side = viewerSide(of: user, for: viewer.span, at: now)
+        let userHash = userHash(user)
+        if let row = rows.row(of: userHash) {
+            let sight = withShard(shardIndex(userHash)) {
+                $0.sight(ofHash: userHash, for: watch.viewerHash, side, withID: false, at: now)
+            }
+            let seen = shown(sight, side)
+            _ = rows.update(row, seen.view.status, seen.activity, frame: frame)
+            return (row, seen)
+        }
+        let next = rows.nextRow
+        let (node, sight) = try withUser(user) { state, key, hash throws(StoreError) in
+            let node = try state.addWatcher(.init(watch: watch.number, row: next), key, hash, at: now)
+            return (node, state.sight(ofHash: hash, for: watch.viewerHash, side, withID: false, at: now))
+        }
+        let seen = shown(sight, side)
+        let row = rows.add(userHash, node: node)
+        _ = rows.update(row, seen.view.status, seen.activity, frame: frame)
+        rows.setFrame(row, frame)
+        return (row, seen)
+    }
+
+    private func shown(_ sight: ShardState.Sight?, _ side: ShardState.ViewerSide) -> ShardState.Sight {
+        sight ?? ShardState.Sight(
+            view: View(status: .offline, lastSeen: .unknown, showsActivity: false, rule: .everyone), activity: nil,
+            id: nil)
+    }
+
+    /// The list of a viewer, if he has one.
+    public func watch(of viewer: Span<UInt8>) -> Watch? { watches.watch(ofViewer: userHash(viewer)) }
+
+    /// Takes users off a viewer's list.
+    ///
+    /// - Returns: how many were on it.
+    @discardableResult
+    public func unwatch(_ viewer: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>) -> Int {
+        guard let watch = watch(of: viewer) else { return 0 }
+        var count = 0
+        for index in users.indices {
+            let hash = userHash(bytes.extracting(users[index].range))
+            watch.state.withLock { rows in
+                guard let row = rows.row(of: hash) else { return }
+                removeRow(row, &rows)
+                count += 1
+            }
+        }
+        return count
+    }
+
+    private func removeRow(_ row: UInt32, _ rows: inout WatchRows) {
+        let hash = rows.rows[Int(row)].userHash
+        let node = rows.rows[Int(row)].node
+        withShard(shardIndex(hash)) { $0.removeWatcher(node, ofHash: hash) }
+        rows.remove(row)
+    }
+
+    /// Gives a list up. Its cursors are of no use any more.
+    ///
+    /// - Returns: how many users were on it.
+    /// - Complexity: O(users), 64 of them a hold of the watch's lock.
+    @discardableResult
+    public func endWatch(_ watch: Watch) -> Int {
+        guard watches.remove(watch) else { return 0 }
+        var count = 0
+        var start: UInt32 = 0
+        while true {
+            let isDone = watch.state.withLock { rows -> Bool in
+                rows.isEnded = true
+                let end = min(start + UInt32(ShardedStore.rowsPerHold), UInt32(rows.rows.count))
+                for row in start..<end where rows.rows[Int(row)].node != 0 {
+                    removeRow(row, &rows)
+                    count += 1
+                }
+                start = end
+                return end == rows.rows.count
+            }
+            if isDone { return count }
+        }
+    }
+
+    // MARK: Telling
+
+    /// Marks the watches of those who changed in a shard, up to `limit` of them.
+    ///
+    /// - Returns: whether there are more; if not, listeners are woken when there are.
+    public func pumpWatches(shard: Int, limit: Int = 256) -> Bool {
+        var marks: [ShardWatchers.Mark] = []
+        let hasMore = withShard(shard) { state in
+            let hasMore = state.takeMarks(limit, into: &marks)
+            if !hasMore { state.hasIdleReader = true }
+            return hasMore
+        }
+        guard !marks.isEmpty else { return hasMore }
+        for (mark, watch) in zip(marks, watches.watches(of: marks)) { watch?.mark(row: mark.row) }
+        return hasMore
+    }
+
+    /// Looks again at those who are marked on a list, and takes what differs from what was sent last.
+    ///
+    /// One at a time for each watch.
+    ///
+    /// - Parameter limit: how many users to look at, at most.
+    /// - Returns: a frame, nil if nothing differs; and whether there are more marks.
+    public func takeFrame(
+        of watch: Watch, at now: Timestamp, limit: Int = 1_000
+    ) -> (frame: WatchFrame?, hasMore: Bool) {
+        var changed: [ViewRow] = []
+        var left = limit
+        var frame: UInt32?
+        while left > 0 {
+            let hasMore = watch.state.withLock { rows -> Bool in
+                for row in rows.takeMarked(min(left, ShardedStore.rowsPerHold)) {
+                    let hash = rows.rows[Int(row)].userHash
+                    guard let (side, sight) = sight(ofHash: hash, for: watch, at: now), let id = sight.id else {
+                        continue
+                    }
+                    let seen = shown(sight, side)
+                    let number = frame ?? rows.frame + 1
+                    guard rows.update(row, seen.view.status, seen.activity, frame: number) else { continue }
+                    frame = number
+                    rows.frame = number
+                    changed.append(
+                        ViewRow(
+                            id: id, status: seen.view.status, lastSeen: seen.view.lastSeen, activity: seen.activity))
+                }
+                return rows.hasMarks
+            }
+            left -= ShardedStore.rowsPerHold
+            guard hasMore else { break }
+        }
+        let hasMore = watch.state.withLock { $0.hasMarks }
+        return (frame.map { WatchFrame(cursor: watch.cursor($0), rows: changed) }, hasMore)
+    }
+
+    private func sight(
+        ofHash userHash: UInt64, for watch: Watch, at now: Timestamp
+    ) -> (ShardState.ViewerSide, ShardState.Sight)? {
+        var side = ShardState.ViewerSide()
+        if blockHidesBoth || viewFilter != nil {
+            // The rules of others want his id.
+            guard let id = withShard(shardIndex(userHash), { $0.id(ofHash: userHash) }) else { return nil }
+            let viewer = watch.viewer
+            side = viewerSide(of: id.span, for: viewer.span, at: now)
+        }
+        let sight = withShard(shardIndex(userHash)) {
+            $0.sight(ofHash: userHash, for: watch.viewerHash, side, withID: true, at: now)
+        }
+        return sight.map { (side, $0) }
+    }
+
+    /// Tells those who watch a user to look again: what a ``ViewFilter`` says of him has changed.
+    public func viewsChanged(of user: Span<UInt8>) {
+        withUser(user) { state, _, hash in state.noteForWatchers(ofHash: hash) }
+    }
+
+    /// An edge changed: whichever of the two watches the other looks again.
+    func relationChanged(_ user: UInt64, _ other: UInt64) {
+        watches.watch(ofViewer: other)?.mark(userHash: user)
+        if blockHidesBoth { watches.watch(ofViewer: user)?.mark(userHash: other) }
+    }
+
+    // MARK: Limits
+
+    /// The bounds of watching: users on one viewer's list, and lists.
+    struct WatchLimits {
+        var users: Int
+        var lists: Int
+    }
+
+    private var watchLimits: WatchLimits {
+        withShard(0) { WatchLimits(users: $0.settings.maxWatch, lists: $0.settings.maxWatchLists) }
+    }
+
+    /// Other bounds of watching, from now on: users on one viewer's list, viewers of one user, lists.
+    public func setWatchLimits(users: Int, watchersPerUser: Int, lists: Int) {
+        updateSettings {
+            $0.maxWatch = max(users, 0)
+            $0.maxWatchersPerUser = max(watchersPerUser, 0)
+            $0.maxWatchLists = max(lists, 0)
+        }
+    }
+
+    /// Lists there are now.
+    public var watchCount: Int { watches.count }
+
+    private func copy(_ bytes: Span<UInt8>) -> [UInt8] { bytes.withUnsafeBytes { [UInt8]($0) } }
+}

@@ -1,0 +1,200 @@
+import Presence
+
+/// One viewer's list of users, and what he was told of each last.
+///
+/// A watch is a level: its rows hold what was sent, its mailbox which of them must be looked at again. Whoever drains it asks what the viewer may see
+/// now and sends what differs, so order, coalescing and privacy follow, and a slow reader loses nothing but states in between.
+public final class Watch: Sendable {
+    /// The viewer's id.
+    public let viewer: [UInt8]
+    /// Names the list in cursors: another one, made later for the same viewer, has another.
+    let id: UInt64
+    let viewerHash: UInt64
+    /// Its number among all watches.
+    let number: UInt32
+    /// Called on any thread when the first row must be looked at again since the last drain. Must return at once.
+    private let wake: @Sendable (Watch) -> Void
+    let state = Lock(WatchRows())
+
+    init(
+        viewer: [UInt8], viewerHash: UInt64, number: UInt32, id: UInt64, wake: @escaping @Sendable (Watch) -> Void
+    ) {
+        self.viewer = viewer
+        self.viewerHash = viewerHash
+        self.number = number
+        self.id = id
+        self.wake = wake
+    }
+
+    /// How many users it lists.
+    public var count: Int { state.withLock { $0.count } }
+
+    /// The row must be looked at again.
+    func mark(row: UInt32) {
+        if state.withLock({ $0.mark(row) }) { wake(self) }
+    }
+
+    /// The row of a user must be looked at again, if he is listed.
+    func mark(userHash: UInt64) {
+        let isFirst = state.withLock { rows in
+            guard let row = rows.row(of: userHash) else { return false }
+            return rows.mark(row)
+        }
+        if isFirst { wake(self) }
+    }
+
+    /// What a client gives back to go on from here.
+    func cursor(_ frame: UInt32) -> String { String(id, radix: 16) + "-" + String(frame) }
+
+    /// The frame that a cursor of this list names; nil if it is none of this list's.
+    func frame(_ cursor: Span<UInt8>, upTo newest: UInt32) -> UInt32? {
+        let text = cursor.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, UInt64(parts[0], radix: 16) == id, let frame = UInt32(parts[1]), frame <= newest
+        else { return nil }
+        return frame
+    }
+}
+
+/// The rows of a watch. A row keeps its number while it lives, since the lists of watchers name it.
+struct WatchRows: Sendable {
+    /// 24 bytes a user: whom it is about, and what was sent of him last.
+    struct Row: Sendable {
+        var userHash: UInt64
+        /// His watcher's node in the shard; 0 for a row that is free, whose `frame` is the next free one.
+        var node: UInt32
+        /// The frame in which he was sent last.
+        var frame: UInt32
+        /// A fingerprint of the activity text that was sent; 0 for none.
+        var activity: UInt32
+        var status: Status
+        var isMarked = false
+    }
+
+    private static let none = UInt32.max
+
+    private(set) var rows: [Row] = []
+    /// Rows by hash, open addressed, at most three quarters full.
+    private var index: [UInt32] = []
+    private var firstFree = WatchRows.none
+    private(set) var count = 0
+    /// Rows to be looked at.
+    private var marked: [UInt32] = []
+    /// The newest frame that was sent.
+    var frame: UInt32 = 0
+    /// Whether the list is given up: nothing may be added any more.
+    var isEnded = false
+
+    var hasMarks: Bool { !marked.isEmpty }
+
+    /// Marks a row; whether it is the first since all marks were taken.
+    mutating func mark(_ row: UInt32) -> Bool {
+        // A mark may come late, for a row that is gone or is somebody else's now: he is looked at for nothing.
+        guard row < rows.count, rows[Int(row)].node != 0, !rows[Int(row)].isMarked else { return false }
+        rows[Int(row)].isMarked = true
+        marked.append(row)
+        return marked.count == 1
+    }
+
+    /// Takes up to `limit` of the marked rows.
+    mutating func takeMarked(_ limit: Int) -> [UInt32] {
+        let taken = Array(marked.prefix(limit))
+        marked.removeFirst(taken.count)
+        if marked.isEmpty { marked = [] }
+        for row in taken { rows[Int(row)].isMarked = false }
+        return taken.filter { rows[Int($0)].node != 0 }
+    }
+
+    func row(of userHash: UInt64) -> UInt32? {
+        guard !index.isEmpty else { return nil }
+        var place = slot(userHash)
+        while index[place] != WatchRows.none {
+            if rows[Int(index[place])].userHash == userHash { return index[place] }
+            place = (place + 1) & (index.count - 1)
+        }
+        return nil
+    }
+
+    /// The number that the next row will have.
+    var nextRow: UInt32 { firstFree == WatchRows.none ? UInt32(rows.count) : firstFree }
+
+    /// Adds a user whose watcher has that node.
+    mutating func add(_ userHash: UInt64, node: UInt32) -> UInt32 {
+        if (count + 1) * 4 > index.count * 3 { growIndex() }
+        let row = nextRow
+        let fresh = Row(userHash: userHash, node: node, frame: 0, activity: 0, status: .offline)
+        if Int(row) == rows.count {
+            if rows.count == rows.capacity { rows.reserveCapacity(rows.count + max(4, rows.count / 8)) }
+            rows.append(fresh)
+        } else {
+            firstFree = rows[Int(row)].frame
+            rows[Int(row)] = fresh
+        }
+        count += 1
+        insert(row)
+        return row
+    }
+
+    /// Takes a row away. The index is made anew without it.
+    mutating func remove(_ row: UInt32) {
+        removeFromIndex(row)
+        rows[Int(row)].node = 0
+        rows[Int(row)].frame = firstFree
+        rows[Int(row)].isMarked = false
+        firstFree = row
+        count -= 1
+    }
+
+    /// Keeps what is seen of a row's user. Returns whether it differs from what was sent last.
+    mutating func update(_ row: UInt32, _ status: Status, _ activity: [UInt8]?, frame: UInt32) -> Bool {
+        let fingerprint = WatchRows.fingerprint(activity)
+        guard rows[Int(row)].status != status || rows[Int(row)].activity != fingerprint else { return false }
+        rows[Int(row)].status = status
+        rows[Int(row)].activity = fingerprint
+        rows[Int(row)].frame = frame
+        return true
+    }
+
+    /// That the row was sent in that frame.
+    mutating func setFrame(_ row: UInt32, _ frame: UInt32) { rows[Int(row)].frame = frame }
+
+    /// FNV-1a (Fowler, Noll, Vo) in 32 bits, and never 0 for a text.
+    private static func fingerprint(_ text: [UInt8]?) -> UInt32 {
+        guard let text else { return 0 }
+        var hash: UInt32 = 0x811c_9dc5
+        for byte in text { hash = (hash ^ UInt32(byte)) &* 0x0100_0193 }
+        return max(hash, 1)
+    }
+
+    // MARK: Index
+
+    private func slot(_ userHash: UInt64) -> Int { Int(truncatingIfNeeded: userHash &>> 16) & (index.count - 1) }
+
+    private mutating func insert(_ row: UInt32) {
+        var place = slot(rows[Int(row)].userHash)
+        while index[place] != WatchRows.none { place = (place + 1) & (index.count - 1) }
+        index[place] = row
+    }
+
+    private mutating func growIndex() {
+        index = Array(repeating: WatchRows.none, count: max(8, index.count * 2))
+        for row in rows.indices where rows[row].node != 0 { insert(UInt32(row)) }
+    }
+
+    /// Closes the gap: those behind it move up to where they would have been put.
+    private mutating func removeFromIndex(_ row: UInt32) {
+        let mask = index.count - 1
+        var gap = slot(rows[Int(row)].userHash)
+        while index[gap] != row { gap = (gap + 1) & mask }
+        var place = (gap + 1) & mask
+        while index[place] != WatchRows.none {
+            let home = slot(rows[Int(index[place])].userHash)
+            if (place - home) & mask >= (place - gap) & mask {
+                index[gap] = index[place]
+                gap = place
+            }
+            place = (place + 1) & mask
+        }
+        index[gap] = WatchRows.none
+    }
+}
