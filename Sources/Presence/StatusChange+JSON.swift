@@ -57,7 +57,7 @@ extension StatusChange {
 
 extension OutputSpan where Element == UInt8 {
     /// Appends the word of a reason in quotes.
-    fileprivate mutating func appendJSON(reason: Reason) {
+    mutating func appendJSON(reason: Reason) {
         append(UInt8(ascii: "\""))
         for byte in reason.word.description.utf8 { append(byte) }
         append(UInt8(ascii: "\""))

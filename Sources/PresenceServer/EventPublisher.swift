@@ -62,6 +62,8 @@ final class EventPublisher: Sendable {
         switch event {
         case .status(let change):
             publish(change, send)
+        case .activity(let change):
+            publish(change, send)
         case .keyspace(let kind, let key, let name):
             publish(kind, key, name, notifications, send)
         case .missed(let count):
@@ -72,19 +74,31 @@ final class EventPublisher: Sendable {
     }
 
     private func publish(_ change: StatusChange, _ send: (Message, UInt64) -> Void) {
-        let all = registry.route(StatusChannels.all)
-        let own = registry.wantsPerUser ? StatusChannels.userPrefix + change.userID : []
-        let single = own.isEmpty ? (receivers: 0, loops: 0) : registry.route(own)
-        guard all.loops | single.loops != 0 else { return }
-        let payload = json(of: change)
-        if all.loops != 0 { send(Message(channel: StatusChannels.all, payload: payload), all.loops) }
-        if single.loops != 0 { send(Message(channel: own, payload: payload), single.loops) }
+        publish(StatusChannels.all, StatusChannels.userPrefix, change.userID, send) { node in
+            let maximum = change.maximumJSONByteCount(nodeByteCount: node.count)
+            return [UInt8](capacity: maximum) { out in change.writeJSON(node: node.span, into: &out) }
+        }
     }
 
-    private func json(of change: StatusChange) -> [UInt8] {
-        let maximum = change.maximumJSONByteCount(nodeByteCount: nodeName.count)
-        let node = nodeName
-        return [UInt8](capacity: maximum) { out in change.writeJSON(node: node.span, into: &out) }
+    private func publish(_ change: ActivityChange, _ send: (Message, UInt64) -> Void) {
+        publish(StatusChannels.activity, StatusChannels.activityPrefix, change.userID, send) { node in
+            let maximum = change.maximumJSONByteCount(nodeByteCount: node.count)
+            return [UInt8](capacity: maximum) { out in change.writeJSON(node: node.span, into: &out) }
+        }
+    }
+
+    /// Sends what `encode` makes, once, to those who hear of everyone and to those who hear of this user.
+    private func publish(
+        _ channel: [UInt8], _ prefix: [UInt8], _ user: [UInt8], _ send: (Message, UInt64) -> Void,
+        _ encode: ([UInt8]) -> [UInt8]
+    ) {
+        let all = registry.route(channel)
+        let own = registry.wantsPerUser ? prefix + user : []
+        let single = own.isEmpty ? (receivers: 0, loops: 0) : registry.route(own)
+        guard all.loops | single.loops != 0 else { return }
+        let payload = encode(nodeName)
+        if all.loops != 0 { send(Message(channel: channel, payload: payload), all.loops) }
+        if single.loops != 0 { send(Message(channel: own, payload: payload), single.loops) }
     }
 
     private func publish(

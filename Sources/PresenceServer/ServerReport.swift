@@ -166,6 +166,8 @@ struct ServerReport {
             ("memory_slabs_in_use", "\(memory.slabsInUse)"), ("memory_index", "\(memory.index)"),
             ("memory_wheels", "\(memory.wheels)"), ("memory_rings", "\(memory.rings)"),
             ("memory_blocks", "\(memory.blocks)"), ("memory_words", "\(memory.words)"),
+            ("memory_watchers", "\(memory.watchers)"), ("activity_changes", "\(statistics.activityChanges)"),
+            ("watch_lists", "\(loop.store.watchCount)"), ("watched", "\(statistics.watched)"),
         ]
     }
 

@@ -119,13 +119,19 @@ enum StatusChannels {
     static let all = Array("user.status.changed".utf8)
     /// What a user's own channel begins with; his id follows.
     static let userPrefix = Array("user.status.changed:".utf8)
+    /// Every change of every user's activity text.
+    static let activity = Array("user.activity.changed".utf8)
+    /// What the channel of one user's text begins with; his id follows.
+    static let activityPrefix = Array("user.activity.changed:".utf8)
     /// `__keyspace@0__:<key>` tells what happened to a key.
     static let keyspacePrefix = Array("__keyspace@0__:".utf8)
     /// `__keyevent@0__:<event>` tells which key something happened to.
     static let keyeventPrefix = Array("__keyevent@0__:".utf8)
 
-    static func isPerUser(_ channel: [UInt8]) -> Bool { channel.starts(with: userPrefix) }
-    static func isStatus(_ channel: [UInt8]) -> Bool { channel == all || isPerUser(channel) }
+    static func isPerUser(_ channel: [UInt8]) -> Bool {
+        channel.starts(with: userPrefix) || channel.starts(with: activityPrefix)
+    }
+    static func isStatus(_ channel: [UInt8]) -> Bool { channel == all || channel == activity || isPerUser(channel) }
     static func isKeyspace(_ channel: [UInt8]) -> Bool {
         channel.starts(with: keyspacePrefix) || channel.starts(with: keyeventPrefix)
     }

@@ -6,7 +6,8 @@ import PresenceStore
 enum WatchCommands {
     static let table: [Command] = [
         Command(
-            "presence.watch", "viewerkey [SINCE cursor] key [key ...]", arity: -3, [.write, .denyOutOfMemory, .noMulti],
+            "presence.watch", "viewerkey [SINCE cursor] key [key ...]", arity: -3,
+            [.write, .denyOutOfMemory, .noMulti],
             [.presence], keys: .one, keyUse: .readWrite, reach: .everything, since: "0.1.0", group: "presence",
             complexity: "O(N) where N is the number of users",
             "Puts users on a viewer's list, and tells how he sees them, or what changed since a cursor", watch),

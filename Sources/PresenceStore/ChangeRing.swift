@@ -29,6 +29,7 @@ struct ChangeRing: ~Copyable {
         case filler = 0
         case status
         case keyspace
+        case activity
     }
 
     private let base: UnsafeMutableRawPointer
@@ -74,14 +75,20 @@ struct ChangeRing: ~Copyable {
         var isPacked = false
     }
 
+    /// Appends that the activity text changed, to none if it is empty. Returns the entry's number.
+    mutating func append(activityChange entry: StatusEntry, user: Piece, activity: Piece) -> UInt64 {
+        append(entry, .activity, user: user, session: Piece(), device: Piece(), server: Piece(), activity: activity)
+    }
+
     /// Appends a change of status and returns its number.
     mutating func append(
-        _ entry: StatusEntry, user: Piece, session: Piece, device: Piece, server: Piece, activity: Piece
+        _ entry: StatusEntry, _ kind: Kind = .status, user: Piece, session: Piece, device: Piece, server: Piece,
+        activity: Piece
     ) -> UInt64 {
         let count =
             user.bytes.count + session.bytes.count + device.bytes.count + server.bytes.count + activity.bytes.count
         let address = reserve(ChangeRing.fixedBytes + count)
-        address.storeBytes(of: Kind.status.rawValue, toByteOffset: 4, as: UInt8.self)
+        address.storeBytes(of: kind.rawValue, toByteOffset: 4, as: UInt8.self)
         address.storeBytes(of: entry.old.rawValue | entry.new.rawValue << 4, toByteOffset: 5, as: UInt8.self)
         address.storeBytes(of: entry.reason.rawValue, toByteOffset: 6, as: UInt8.self)
         let flags: UInt8 = (user.isPacked ? 1 : 0) | (session.isPacked ? 2 : 0) | (entry.since != nil ? 4 : 0)
@@ -164,6 +171,13 @@ struct ChangeRing: ~Copyable {
             cursor.offset += UInt64(address.load(as: UInt32.self))
             switch Kind(rawValue: address.load(fromByteOffset: 4, as: UInt8.self)) {
             case .status: events.append(.status(ChangeRing.statusChange(at: address)))
+            case .activity:
+                let change = ChangeRing.statusChange(at: address)
+                events.append(
+                    .activity(
+                        ActivityChange(
+                            userID: change.userID, activity: change.activity, status: change.new,
+                            reason: change.reason, timestamp: change.timestamp, version: change.version)))
             case .keyspace: events.append(ChangeRing.keyspaceEvent(at: address))
             default: continue
             }

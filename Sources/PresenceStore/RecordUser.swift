@@ -109,6 +109,15 @@ struct UserRecord {
         }
     }
 
+    /// Whether he is on a list of his own.
+    var watchesHimself: Bool {
+        get { address.load(fromByteOffset: 12, as: UInt8.self) & 32 != 0 }
+        nonmutating set {
+            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~32
+            address.storeBytes(of: rest | (newValue ? 32 : 0), toByteOffset: 12, as: UInt8.self)
+        }
+    }
+
     func lastSeen(near now: Timestamp) -> Timestamp? {
         flags & Flag.hasLastSeen == 0 ? nil : RecordInstant.load(address + 13, near: now)
     }
@@ -222,6 +231,19 @@ struct UserRecord {
             return nil
         }
         return UnsafeRawBufferPointer(start: place + UserRecord.textBytes, count: textCount)
+    }
+
+    /// The end of a text in force whose end was not told yet.
+    func untoldEndOfText(near now: Timestamp) -> Timestamp? {
+        guard hasText, textCount > 0 else { return nil }
+        let place = address + textOffset
+        guard place.load(fromByteOffset: 9, as: UInt8.self) & 0xC0 == 0x80 else { return nil }
+        return RecordInstant.load(place + 10, near: now)
+    }
+
+    /// Remembers that the end of the text was told.
+    func noteEndOfText() {
+        address.storeBytes(of: 0xC0, toByteOffset: textOffset + 9, as: UInt8.self)
     }
 
     /// The record must have the room: see `ShardState.resize`.

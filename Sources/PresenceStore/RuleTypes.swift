@@ -30,3 +30,5 @@ public typealias CoarseLastSeen = Presence.CoarseLastSeen
 public typealias ViewRule = Presence.ViewRule
 /// One user as one viewer sees him.
 public typealias ViewRow = Presence.ViewRow
+/// One change of a user's activity text.
+public typealias ActivityChange = Presence.ActivityChange

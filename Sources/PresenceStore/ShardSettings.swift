@@ -53,6 +53,7 @@ struct ShardCounters: Sendable {
     var unknownBeats: UInt64 = 0
     var connects: UInt64 = 0
     var statusChanges: UInt64 = 0
+    var activityChanges: UInt64 = 0
     var expiredSessions: UInt64 = 0
     var expiredStrings: UInt64 = 0
     var evictedUsers: UInt64 = 0

@@ -30,6 +30,7 @@ extension ShardState {
     @inline(__always)
     mutating func settle(_ number: UInt32, at now: Timestamp, firedTick: UInt32? = nil) -> Evidence {
         let record = record(number)
+        if record.hasText { endText(number, at: now) }
         let evidence = evidence(of: record, at: now, near: now)
         let verdict = evidence.verdict(at: now)
         if verdict.publicStatus == record.announced && verdict.isPresent == record.isPresent {
@@ -144,7 +145,7 @@ extension ShardState {
         var connection = ChangeRing.Piece()
         if let session { connection = .init(bytes: session.id, isPacked: session.isPacked) }
         var activity = ChangeRing.Piece()
-        if let text = record.text(at: now) { activity.bytes = text }
+        if let text = record.text(at: entry.timestamp) { activity.bytes = text }
         let device = devices.bytes(session?.device ?? WordTable.none) ?? []
         let server = servers.bytes(session?.server ?? WordTable.none) ?? []
         let change = device.withUnsafeBytes { device in
@@ -155,6 +156,32 @@ extension ShardState {
             }
         }
         record.header.changeNumber = UInt32(truncatingIfNeeded: change)
+    }
+
+    // MARK: Activity
+
+    /// Tells that the activity text is another, or none.
+    mutating func announceActivity(_ number: UInt32, _ text: UnsafeRawBufferPointer?, _ cause: Cause) {
+        let record = record(number)
+        let entry = ChangeRing.StatusEntry(
+            record: number, old: record.announced, new: record.announced, reason: cause.reason, version: cause.stamp,
+            timestamp: cause.at, since: nil)
+        var activity = ChangeRing.Piece()
+        if let text { activity.bytes = text }
+        let change = ring.append(
+            activityChange: entry, user: .init(bytes: record.id, isPacked: record.isPacked), activity: activity)
+        record.header.changeNumber = UInt32(truncatingIfNeeded: change)
+        counters.activityChanges += 1
+        noteForWatchers(record)
+    }
+
+    /// Tells that a text has come to its end, if it has.
+    @inline(never)
+    private mutating func endText(_ number: UInt32, at now: Timestamp) {
+        let record = record(number)
+        guard let end = record.untoldEndOfText(near: now), end <= now else { return }
+        record.noteEndOfText()
+        announceActivity(number, nil, Cause(reason: .manualEnded, stamp: Stamp(end), at: end, isTime: true))
     }
 
     // MARK: Timers
@@ -168,6 +195,8 @@ extension ShardState {
                 if session.isClosed { next = min(next, session.keptUntil(near: now, settings.policy)) }
             }
         }
+        if record.hasText, let end = record.untoldEndOfText(near: now) { next = min(next, end) }
+        noteForHimself(record)
         arm(number, record.header, by: next)
     }
 

@@ -85,10 +85,13 @@ extension ShardState {
         }
         if let text {
             let start = record.textOffset
+            let isSame = (record.text(at: now).map { [UInt8]($0) } ?? []) == text
             shift(record, from: start + oldText, by: newText - oldText, end: oldSize + manualGrowth)
-            noteForWatchers(record)
             text.withUnsafeBytes {
                 record.storeText($0, stamp: stamp, until: $0.count == 0 ? nil : until)
+            }
+            if !isSame {
+                announceActivity(number, record.text(at: now), Cause(reason: .manual, stamp: stamp, at: now))
             }
         }
         let evidence = evidence(of: record, at: now, near: now)

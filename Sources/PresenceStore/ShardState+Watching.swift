@@ -12,7 +12,7 @@ extension ShardState {
 
     /// Hangs a watcher on the record of a user, who becomes known by it. Returns the watcher's node.
     mutating func addWatcher(
-        _ mark: ShardWatchers.Mark, _ user: BytesKey, _ userHash: UInt64, at now: Timestamp
+        _ mark: ShardWatchers.Mark, _ user: BytesKey, _ userHash: UInt64, isHimself: Bool, at now: Timestamp
     ) throws(StoreError) -> UInt32 {
         var number = try known(user, userHash, at: now)
         if watchers.length(of: record(number).firstWatcher) >= settings.maxWatchersPerUser {
@@ -27,6 +27,7 @@ extension ShardState {
         let record = record(number)
         let node = watchers.add(mark, to: record.firstWatcher)
         record.firstWatcher = node
+        if isHimself { record.watchesHimself = true }
         account()
         return node
     }
@@ -45,6 +46,7 @@ extension ShardState {
             from: record.address + offset + UserRecord.watchersBytes,
             byteCount: end - offset - UserRecord.watchersBytes)
         record.clearWatchers()
+        record.watchesHimself = false
         account()
     }
 
@@ -67,6 +69,13 @@ extension ShardState {
         guard record.hasWatchers, !record.isToBeTold else { return }
         record.isToBeTold = true
         watchers.enqueue(record.hash(hash))
+        account()
+    }
+
+    /// Of one who is, or was until now, invisible, only he himself can see what changes: nothing is announced then.
+    @inline(__always)
+    mutating func noteForHimself(_ record: UserRecord) {
+        if record.watchesHimself, record.hasManual { noteForWatchers(record) }
     }
 
     /// The same by the hash of his name.
@@ -80,6 +89,7 @@ extension ShardState {
         while marks.count < limit {
             if watchers.next == 0 {
                 guard let hash = watchers.dequeue() else { break }
+                account()
                 let number = find(userHash: hash)
                 guard number != 0 else { continue }
                 // What changes from here on is told once more.

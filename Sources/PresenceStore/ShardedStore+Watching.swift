@@ -52,7 +52,8 @@ extension ShardedStore {
         while true {
             let found = watches.watch(ofViewer: hash, limit: limits.lists) { number in
                 Watch(
-                    viewer: copy(viewer), viewerHash: hash, number: number, id: UInt64.random(in: 1 ... .max), wake: wake)
+                    viewer: copy(viewer), viewerHash: hash, number: number, id: UInt64.random(in: 1 ... .max),
+                    wake: wake)
             }
             guard let found else { throw .tooManyWatchLists(limit: limits.lists) }
             do throws(StoreError) {
@@ -131,7 +132,8 @@ extension ShardedStore {
         }
         let next = rows.nextRow
         let (node, sight) = try withUser(user) { state, key, hash throws(StoreError) in
-            let node = try state.addWatcher(.init(watch: watch.number, row: next), key, hash, at: now)
+            let node = try state.addWatcher(
+                .init(watch: watch.number, row: next), key, hash, isHimself: hash == watch.viewerHash, at: now)
             return (node, state.sight(ofHash: hash, for: watch.viewerHash, side, withID: false, at: now))
         }
         let seen = shown(sight, side)
@@ -142,9 +144,10 @@ extension ShardedStore {
     }
 
     private func shown(_ sight: ShardState.Sight?, _ side: ShardState.ViewerSide) -> ShardState.Sight {
-        sight ?? ShardState.Sight(
-            view: View(status: .offline, lastSeen: .unknown, showsActivity: false, rule: .everyone), activity: nil,
-            id: nil)
+        sight
+            ?? ShardState.Sight(
+                view: View(status: .offline, lastSeen: .unknown, showsActivity: false, rule: .everyone), activity: nil,
+                id: nil)
     }
 
     /// The list of a viewer, if he has one.

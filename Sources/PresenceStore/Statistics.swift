@@ -12,6 +12,8 @@ public struct Statistics: Sendable {
     public var strings = 0
     /// Those of them that end by themselves.
     public var stringsWithEnd = 0
+    /// Users on viewers' lists, each as often as he is on one.
+    public var watched = 0
     /// Since the start: sessions opened.
     public var connects: UInt64 = 0
     /// Since the start: heartbeats taken.
@@ -20,6 +22,8 @@ public struct Statistics: Sendable {
     public var unknownBeats: UInt64 = 0
     /// Since the start: changes of a public status.
     public var statusChanges: UInt64 = 0
+    /// Since the start: changes of activity texts.
+    public var activityChanges: UInt64 = 0
     /// Since the start: sessions that ran out.
     public var expiredSessions: UInt64 = 0
     /// Since the start: strings that ran out.
@@ -67,11 +71,13 @@ public struct Statistics: Sendable {
         public var blocks = 0
         /// Devices, platforms, servers.
         public var words = 0
+        /// Who watches whom.
+        public var watchers = 0
         /// The limit, 0 for none.
         public var limit = 0
 
         /// All of them.
-        public var total: Int { slabs + index + wheels + rings + blocks + words }
+        public var total: Int { slabs + index + wheels + rings + blocks + words + watchers }
     }
 }
 
@@ -111,6 +117,7 @@ extension ShardState {
         all.beats += counters.beats
         all.unknownBeats += counters.unknownBeats
         all.statusChanges += counters.statusChanges
+        all.activityChanges += counters.activityChanges
         all.expiredSessions += counters.expiredSessions
         all.expiredStrings += counters.expiredStrings
         all.evictedUsers += counters.evictedUsers
@@ -131,6 +138,8 @@ extension ShardState {
         all.memory.wheels += wheel.capacityBytes
         all.memory.rings += ring.capacity
         all.memory.blocks += blockBytes
+        all.memory.watchers += watchers.capacityBytes
+        all.watched += watchers.count
         all.memory.words += devices.capacityBytes + platforms.capacityBytes + servers.capacityBytes
     }
 }

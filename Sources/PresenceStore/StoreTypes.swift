@@ -43,6 +43,8 @@ public struct KeyPlace: Sendable, Hashable {
 public enum StoreEvent: Sendable, Hashable {
     /// A user's public status changed.
     case status(StatusChange)
+    /// A user's activity text changed, or came to its end.
+    case activity(ActivityChange)
     /// Something happened to a key; only classes set by `ShardedStore.setKeyspaceInterest` appear.
     case keyspace(KeyEvent, KeyKind, key: [UInt8])
     /// The reader was too slow, and that many entries of one shard were overwritten before it read them.

@@ -29,6 +29,9 @@ public final class Watch: Sendable {
     /// How many users it lists.
     public var count: Int { state.withLock { $0.count } }
 
+    /// The bytes of its rows and of what finds them.
+    public var byteCount: Int { state.withLock { $0.byteCount } }
+
     /// The row must be looked at again.
     func mark(row: UInt32) {
         if state.withLock({ $0.mark(row) }) { wake(self) }
@@ -48,9 +51,12 @@ public final class Watch: Sendable {
 
     /// The frame that a cursor of this list names; nil if it is none of this list's.
     func frame(_ cursor: Span<UInt8>, upTo newest: UInt32) -> UInt32? {
-        let text = cursor.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        // No frame has more digits than the newest.
+        guard cursor.count <= self.cursor(newest).utf8.count else { return nil }
+        var text = ""
+        for index in cursor.indices { text.unicodeScalars.append(Unicode.Scalar(cursor[index])) }
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, UInt64(parts[0], radix: 16) == id, let frame = UInt32(parts[1]), frame <= newest
+        guard parts.count == 2, let frame = UInt32(parts[1]), frame <= newest, self.cursor(frame) == text
         else { return nil }
         return frame
     }
@@ -84,6 +90,8 @@ struct WatchRows: Sendable {
     var frame: UInt32 = 0
     /// Whether the list is given up: nothing may be added any more.
     var isEnded = false
+
+    var byteCount: Int { rows.capacity * MemoryLayout<Row>.stride + index.capacity * 4 + marked.capacity * 4 }
 
     var hasMarks: Bool { !marked.isEmpty }
 

@@ -86,6 +86,7 @@ struct ModelUser: Sendable {
     func breakpoints(_ policy: Policy) -> Set<Timestamp> {
         var instants = Set(ends(policy))
         instants.insert(manualUntil)
+        if text != nil { instants.insert(textUntil) }
         for activity in sessions.values.compactMap(\.activity) {
             instants.insert(activity.advanced(byMilliseconds: policy.idleAfter))
             instants.insert(activity.advanced(byMilliseconds: policy.awayAfter))
@@ -121,6 +122,10 @@ extension SlowModel {
         while case let next = nextChange, next <= instant {
             now = next
             for user in users.keys.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) {
+                if users[user]?.text != nil, users[user]?.textUntil == now {
+                    activityEvents.append(
+                        ActivityEvent(user: user, activity: nil, reason: .manualEnded, timestamp: now))
+                }
                 guard let reason = users[user]?.reasonOfTime(at: now, policy) else { continue }
                 announce(user, reason)
             }

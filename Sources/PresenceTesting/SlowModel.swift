@@ -54,6 +54,26 @@ public struct SlowModel: Sendable {
         public var description: String { "\(timestamp) \(user): \(old.word) -> \(new.word) (\(reason.word))" }
     }
 
+    /// One change of a user's activity text.
+    public struct ActivityEvent: Hashable, Sendable {
+        /// Whose text changed.
+        public var user: Name
+        /// The text from then on; nil for none.
+        public var activity: Name?
+        /// `manual` or `manualEnded`.
+        public var reason: Reason
+        /// When.
+        public var timestamp: Timestamp
+
+        /// An event from its parts.
+        public init(user: Name, activity: Name?, reason: Reason, timestamp: Timestamp) {
+            self.user = user
+            self.activity = activity
+            self.reason = reason
+            self.timestamp = timestamp
+        }
+    }
+
     /// The settings in force.
     public let policy: Policy
 
@@ -72,6 +92,7 @@ public struct SlowModel: Sendable {
     /// Whether who blocks another does not see him either.
     let blockHidesBoth: Bool
     var events: [Event] = []
+    var activityEvents: [ActivityEvent] = []
 
     /// An empty model.
     ///
@@ -96,6 +117,12 @@ public struct SlowModel: Sendable {
     public mutating func takeEvents() -> [Event] {
         defer { events = [] }
         return events
+    }
+
+    /// The changes of activity texts since the last call, in order.
+    public mutating func takeActivityEvents() -> [ActivityEvent] {
+        defer { activityEvents = [] }
+        return activityEvents
     }
 
     // MARK: Reading
@@ -260,6 +287,13 @@ public struct SlowModel: Sendable {
 
     /// Sets or clears the activity text.
     public mutating func setActivity(_ user: Name, _ text: Name?, until: Timestamp? = nil) {
+        let before = activity(of: user)
+        defer {
+            if activity(of: user) != before {
+                activityEvents.append(
+                    ActivityEvent(user: user, activity: activity(of: user), reason: .manual, timestamp: now))
+            }
+        }
         users[user, default: ModelUser()].text = text
         users[user]?.textUntil = until ?? .distantFuture
     }

@@ -24,7 +24,8 @@ import Testing
             "presence.connect", "presence.beat", "presence.active", "presence.mbeat", "presence.mactive",
             "presence.disconnect", "presence.get", "presence.mget", "presence.sessions", "presence.set",
             "presence.count", "presence.help", "presence.advance", "presence.view", "presence.block",
-            "presence.unblock", "presence.friend", "presence.unfriend", "presence.relations",
+            "presence.unblock", "presence.friend", "presence.unfriend", "presence.relations", "presence.watch",
+            "presence.unwatch",
             // strings
             "get", "set", "setex", "psetex", "setnx", "getex", "getdel", "getset", "mget", "mset", "strlen", "append",
             "incr", "decr", "incrby", "decrby",

@@ -64,7 +64,7 @@ struct EventTests {
         while !wasLast, let event = await iterator.next() {
             switch event {
             case .missed(let count): missed += count
-            case .keyspace: break
+            case .keyspace, .activity: break
             case .status(let change):
                 seen += 1
                 wasLast = change.userID == Array("last".utf8)

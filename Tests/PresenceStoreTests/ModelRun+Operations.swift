@@ -9,7 +9,7 @@ extension ModelRun {
         told = []
         let user = random.pick(users)
         let session = random.pick(sessions)
-        switch Int.random(in: 0..<50, using: &random) {
+        switch Int.random(in: 0..<56, using: &random) {
         case 0..<7: try connect(user, session)
         case 7..<15: try beat(user, session)
         case 15..<17: try beatMany()
@@ -34,6 +34,8 @@ extension ModelRun {
         case 42: try removeAll()
         case 43..<47: try relate(user)
         case 47..<49: try setPrivacy(user)
+        case 49..<53: try watch(user)
+        case 53: try unwatch(user)
         default: break
         }
         note(before, isFlush ? nil : .deleted)

@@ -55,7 +55,12 @@ struct ModelRun {
     var touched: Set<Key> = []
     var looks: [Key: Look] = [:]
 
+    /// What viewers were told.
+    var viewers: [Name: ModelViewer] = [:]
+
     private var expected: [Name: [SlowModel.Event]] = [:]
+    private var expectedTexts: [Name: [SlowModel.ActivityEvent]] = [:]
+    private var heardTexts: [Name: [SlowModel.ActivityEvent]] = [:]
     private var heard: [Name: [SlowModel.Event]] = [:]
     private var lastVersion: [Name: Stamp] = [:]
     private var expectedKeyEvents: [Key: [KeyEvent]] = [:]
@@ -89,6 +94,7 @@ struct ModelRun {
         configuration.maxSessionsPerUser = most
         configuration.blockHidesBoth = hidesBoth
         configuration.changeRingBytes = 16_384
+        configuration.hashSecret = (random.next(), random.next())
         configuration.clock = TestClock(plan.start)
         store = ShardedStore(configuration)
         store.setKeyspaceInterest([.expired, .new, .generic, .string, .evicted])
@@ -115,12 +121,14 @@ struct ModelRun {
             if plan.isLate {
                 if random.chance(oneIn: 2) { try compareOne(random.pick(users)) }
                 if random.chance(oneIn: 3) { try lookAgain(randomKey()) }
+                if random.chance(oneIn: 10) { try takeFrames() }
                 if random.chance(oneIn: 60) { store.advance(to: now, budget: random.pick([1, 8, .max])) }
             } else {
                 for user in users { try compare(user) }
                 for key in keys { try compare(string: key) }
                 for _ in 0..<3 { try lookAgain(randomKey()) }
                 try compareSights(random.pick(users))
+                if random.chance(oneIn: 3) { try takeFrames() }
             }
             try hear()
             try passTime()
@@ -159,12 +167,19 @@ struct ModelRun {
         for user in Set(expected.keys).union(heard.keys) {
             try agree(heard[user] ?? [], expected[user] ?? [], "events of \(user)")
         }
+        for user in Set(expectedTexts.keys).union(heardTexts.keys) {
+            try agree(heardTexts[user] ?? [], expectedTexts[user] ?? [], "events of the text of \(user)")
+        }
+        try takeFrames()
+        try compareViewers()
         let keys = Set(expectedKeyEvents.keys).union(heardKeyEvents.keys)
         for key in keys {
             try agree(heardKeyEvents[key] ?? [], expectedKeyEvents[key] ?? [], "key events of \(key)")
         }
         expected = [:]
         heard = [:]
+        expectedTexts = [:]
+        heardTexts = [:]
         expectedKeyEvents = [:]
         heardKeyEvents = [:]
         for user in users { try compare(user) }
@@ -334,6 +349,7 @@ struct ModelRun {
 
     private mutating func hear() throws(Difference) {
         for event in model.takeEvents() { expected[event.user, default: []].append(event) }
+        for event in model.takeActivityEvents() { expectedTexts[event.user, default: []].append(event) }
         var events: [StoreEvent] = []
         for shard in 0..<plan.shards {
             while !reader.read(shard: shard, into: &events) {}
@@ -341,6 +357,12 @@ struct ModelRun {
         for event in events {
             switch event {
             case .missed(let count): throw difference("missed \(count) events")
+            case .activity(let change):
+                let user = Name(change.userID)
+                heardTexts[user, default: []].append(
+                    SlowModel.ActivityEvent(
+                        user: user, activity: change.activity.map { Name($0) }, reason: change.reason,
+                        timestamp: change.timestamp))
             case .keyspace(let event, let kind, let key):
                 heardKeyEvents[Key(kind: kind, name: Name(key)), default: []].append(event)
             case .status(let change):

@@ -125,6 +125,8 @@ private struct Interference {
     let target = Array("target".utf8)
     let other = Array("other".utf8)
 
+    enum Unexpected: Error { case listIsGone }
+
     init(_ random: SeededRandom, hidesBoth: Bool) {
         self.random = random
         var configuration = ShardedStore.Configuration()
@@ -143,6 +145,11 @@ private struct Interference {
             try act(busy, &same, isHidden: false)
             pass()
         }
+        // The viewer has the target on his list, and is told.
+        let range = [KeyRange(offset: 0, length: target.count)]
+        for store in [quiet, busy] {
+            _ = try store.watch(viewer.span, since: Span(), target.span, range.span, at: now) { _ in }
+        }
         let isBlock = random.chance(oneIn: 2)
         for store in [quiet, busy] {
             if isBlock {
@@ -151,10 +158,12 @@ private struct Interference {
                 try store.set(target.span, UserSettings(visibility: .nobody), at: now)
             }
         }
+        #expect(try frames(busy) == frames(quiet), "\(random)")
         for _ in 0..<60 {
             try act(busy, &random, isHidden: true)
             pass()
             try compare()
+            #expect(try frames(busy) == frames(quiet), "\(random)")
         }
     }
 
@@ -182,6 +191,14 @@ private struct Interference {
         case 7: try relate(store, random.pick(RelationChange.allCases), other)
         default: try relate(store, isHidden ? .friend : random.pick([.friend, .unfriend]), viewer)
         }
+    }
+
+    /// What the viewer is told, cursors aside: they name the list.
+    private func frames(_ store: ShardedStore) throws -> [[ViewRow]] {
+        for shard in 0..<store.shardCount { while store.pumpWatches(shard: shard) {} }
+        guard let watch = store.watch(of: viewer.span) else { throw Unexpected.listIsGone }
+        let frame = store.takeFrame(of: watch, at: now).frame
+        return frame.map { [$0.rows] } ?? []
     }
 
     private func compare() throws {

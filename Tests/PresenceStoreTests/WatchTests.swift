@@ -1,0 +1,153 @@
+import Presence
+import PresenceStore
+import PresenceTesting
+import Synchronization
+import Testing
+
+/// Lists of viewers: bounds, memory, cursors, and telling in slices.
+@Suite("Watching in the store")
+struct WatchTests {
+    private let start = Timestamp(milliseconds: 1_767_225_600_000)
+
+    private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
+        var configuration = ShardedStore.Configuration()
+        configuration.clock = TestClock(start)
+        configuration.shards = 1
+        change(&configuration)
+        return ShardedStore(configuration)
+    }
+
+    private func watch(
+        _ store: ShardedStore, _ viewer: String, _ users: [String], since cursor: String = "", at now: Timestamp? = nil
+    ) throws(StoreError) -> WatchReply {
+        let (bytes, ranges) = ModelRun.joined(users.map { SlowModel.Name(stringLiteral: $0) })
+        return try store.watch(
+            Array(viewer.utf8).span, since: Array(cursor.utf8).span, bytes.span, ranges.span, at: now ?? start
+        ) { _ in }
+    }
+
+    private func frame(_ store: ShardedStore, _ watch: Watch) -> WatchFrame? {
+        for shard in 0..<store.shardCount { while store.pumpWatches(shard: shard) {} }
+        return store.takeFrame(of: watch, at: start).frame
+    }
+
+    private func names(_ rows: [ViewRow]) -> [String] { rows.map { String(decoding: $0.id, as: UTF8.self) } }
+
+    @Test(
+        "Three changes among a thousand friends are three rows after a cursor, and a block made meanwhile one offline")
+    func resume() throws {
+        let store = store()
+        let friends = (0..<1_000).map { "friend-\($0)" }
+        for friend in friends { try store.connect(SlowModel.Name(stringLiteral: friend), session: "s", at: start) }
+        let first = try watch(store, "me", friends)
+        #expect(!first.isResumed)
+        #expect(first.rows.count == 1_000)
+        for friend in ["friend-7", "friend-500"] {
+            store.disconnect(SlowModel.Name(stringLiteral: friend), session: "s", at: start)
+        }
+        let me = [KeyRange(offset: 0, length: 2)]
+        try store.relate(Array("friend-9".utf8).span, .block, to: Array("me".utf8).span, me.span, at: start)
+        let second = try watch(store, "me", friends, since: first.cursor)
+        #expect(second.isResumed)
+        #expect(names(second.rows) == ["friend-7", "friend-9", "friend-500"])
+        #expect(second.rows.allSatisfy { $0.status == .offline })
+        #expect(frame(store, second.watch) == nil)
+        // The older cursor still tells all three, the newer one nothing.
+        #expect(try watch(store, "me", friends, since: first.cursor).rows.count == 3)
+        #expect(try watch(store, "me", friends, since: second.cursor).rows.isEmpty)
+    }
+
+    @Test("A cursor of a list that was given up, and one of nobody's, give a snapshot")
+    func oldCursors() throws {
+        let store = store()
+        let first = try watch(store, "me", ["anna"])
+        #expect(store.endWatch(first.watch) == 1)
+        for cursor in [first.cursor, "", "1-1", "\(first.cursor)0", "x"] where cursor != "" {
+            #expect(try !watch(store, "me", ["anna"], since: cursor).isResumed)
+        }
+        #expect(store.statistics().watched == 1)
+    }
+
+    @Test("A watch of a thousand friends takes at most 64 bytes a watched user")
+    func memory() throws {
+        let store = store()
+        let friends = (0..<1_000).map { "00000000-0000-4000-8000-\(100_000_000_000 + $0)" }
+        for friend in friends {
+            try store.connect(SlowModel.Name(stringLiteral: friend), session: "ws-conn-abc123def456", at: start)
+        }
+        let before = store.statistics().memory
+        let reply = try watch(store, "me", friends)
+        let after = store.statistics().memory
+        // The lists of watchers, what records grew by, and the rows with their index.
+        let shard = after.watchers - before.watchers + after.slabsInUse - before.slabsInUse
+        let perUser = Double(shard + reply.watch.byteCount) / 1_000
+        #expect(perUser <= 64, "\(perUser) bytes")
+    }
+
+    @Test("Bounds: users on a list, viewers of a user, lists; each refused with its setting, nothing half done")
+    func bounds() throws {
+        let store = store {
+            $0.maxWatch = 3
+            $0.maxWatchersPerUser = 2
+            $0.maxWatchLists = 4
+        }
+        #expect(throws: StoreError.tooManyWatched(limit: 3)) { try watch(store, "a", ["1", "2", "3", "4"]) }
+        #expect(store.watchCount == 0)
+        _ = try watch(store, "a", ["1", "2", "3"])
+        _ = try watch(store, "a", ["1", "2", "3"])
+        #expect(throws: StoreError.tooManyWatched(limit: 3)) { try watch(store, "a", ["4"]) }
+        #expect(store.statistics().watched == 3)
+        _ = try watch(store, "b", ["1"])
+        #expect(throws: StoreError.tooManyWatchers(limit: 2)) { try watch(store, "c", ["1"]) }
+        #expect(store.watchCount == 2)
+        _ = try watch(store, "c", ["2"])
+        _ = try watch(store, "d", ["3"])
+        #expect(throws: StoreError.tooManyWatchLists(limit: 4)) { try watch(store, "e", ["9"]) }
+    }
+
+    @Test("Who is watched by many is told in slices: no hold takes more than its limit, and all hear it once")
+    func slices() throws {
+        let store = store { $0.maxWatchersPerUser = 20_000 }
+        var watches: [Watch] = []
+        for viewer in 0..<10_000 { watches.append(try watch(store, "viewer-\(viewer)", ["star"]).watch) }
+        try store.connect("star", session: "s", at: start)
+        var steps = 1
+        while store.pumpWatches(shard: 0, limit: 256) { steps += 1 }
+        #expect(steps >= 40)
+        for watch in watches {
+            let frame = store.takeFrame(of: watch, at: start).frame
+            #expect(frame?.rows.map(\.status) == [.online])
+            #expect(store.takeFrame(of: watch, at: start).frame == nil)
+        }
+        // Leaving while a list is told leaves nobody out.
+        store.disconnect("star", session: "s", at: start)
+        _ = store.pumpWatches(shard: 0, limit: 100)
+        for watch in watches[..<5_000] { store.endWatch(watch) }
+        while store.pumpWatches(shard: 0, limit: 256) {}
+        for watch in watches[5_000...] {
+            #expect(store.takeFrame(of: watch, at: start).frame?.rows.map(\.status) == [.offline])
+        }
+        #expect(store.statistics().watched == 5_000)
+    }
+
+    @Test("A list is woken once, and again after its frame was taken")
+    func waking() throws {
+        let store = store()
+        let count = Atomic<Int>(0)
+        let (bytes, ranges) = ModelRun.joined(["anna", "bert"])
+        let reply = try store.watch("me".utf8Bytes.span, since: Span(), bytes.span, ranges.span, at: start) { _ in
+            count.wrappingAdd(1, ordering: .relaxed)
+        }
+        for user: SlowModel.Name in ["anna", "bert"] { try store.connect(user, session: "s", at: start) }
+        _ = store.pumpWatches(shard: 0)
+        #expect(count.load(ordering: .relaxed) == 1)
+        #expect(store.takeFrame(of: reply.watch, at: start).frame?.rows.count == 2)
+        store.disconnect("anna", session: "s", at: start)
+        _ = store.pumpWatches(shard: 0)
+        #expect(count.load(ordering: .relaxed) == 2)
+    }
+}
+
+extension String {
+    fileprivate var utf8Bytes: [UInt8] { Array(utf8) }
+}

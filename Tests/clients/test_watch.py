@@ -1,0 +1,131 @@
+"""A viewer's list through real clients: redis-py subscribes on one connection and watches on another, in RESP2 and RESP3."""
+
+import json
+import time
+
+import pytest
+import redis
+
+from harness import Ear, eventually
+
+SETTINGS = ("--push-window", "20ms", "--watch-linger", "2s", "--event-loops", "2")
+
+
+def key(name):
+    return "presence:user:" + name
+
+
+def frames(subscriber, seconds):
+    """The frames that come within that time."""
+    seen = len(subscriber.messages)
+    return [json.loads(data) for _, data, _ in subscriber.listen(seconds)[seen:]]
+
+
+def rows(found):
+    return [(row[0], row[1]) for frame in found for row in frame["rows"]]
+
+
+def watch(client, viewer, *users, since=None):
+    words = ["SINCE", since] if since else []
+    return client.execute_command("PRESENCE.WATCH", key(viewer), *words, *map(key, users))
+
+
+def test_changes_are_frames(either, server, connect):
+    viewer = f"viewer-{either.connection_pool.connection_kwargs['protocol']}"
+    subscriber = Ear(connect(server, protocol=either.connection_pool.connection_kwargs["protocol"]), f"presence.watch:{viewer}")
+    cursor, kind, found = watch(either, viewer, "anna", "bert")
+    assert kind == "snapshot"
+    assert [row[:2] for row in found] == [["anna", "offline"], ["bert", "offline"]]
+    either.execute_command("PRESENCE.CONNECT", key("anna"), "phone")
+    assert rows(frames(subscriber, 0.5)) == [("anna", "online")]
+    # What goes and comes within a window is told once, as it ends.
+    with either.pipeline(transaction=False) as pipe:
+        for _ in range(20):
+            pipe.execute_command("PRESENCE.SET", key("anna"), "STATUS", "dnd")
+            pipe.execute_command("PRESENCE.SET", key("anna"), "STATUS", "away")
+        pipe.execute()
+    assert rows(frames(subscriber, 0.5))[-1] == ("anna", "away")
+    either.execute_command("PRESENCE.BLOCK", key("anna"), key(viewer))
+    either.execute_command("PRESENCE.SET", key("anna"), "STATUS", "auto")
+    assert rows(frames(subscriber, 0.5)) == [("anna", "offline")]
+    either.execute_command("PRESENCE.UNBLOCK", key("anna"), key(viewer))
+    last = frames(subscriber, 0.5)
+    assert rows(last) == [("anna", "online")]
+    # Gone on from an earlier cursor: who changed since, once; from the newest: nobody.
+    cursor, kind, found = watch(either, viewer, "anna", "bert", since=cursor)
+    assert kind == "resumed" and [row[0] for row in found] == ["anna"]
+    cursor, kind, found = watch(either, viewer, "anna", "bert", since=cursor)
+    assert kind == "resumed" and found == []
+    subscriber.close()
+    assert either.execute_command("PRESENCE.UNWATCH", key(viewer)) == 2
+    either.execute_command("PRESENCE.SET", key("anna"), "STATUS", "auto")
+    either.execute_command("PRESENCE.DISCONNECT", key("anna"), "phone")
+
+
+def test_a_list_lingers_and_then_is_gone(client, server, connect):
+    cursor, _, _ = watch(client, "lingerer", "anna")
+    assert int(client.info("presence")["watch_lists"]) >= 1
+    time.sleep(1)
+    cursor, kind, _ = watch(client, "lingerer", "anna", since=cursor)
+    assert kind == "resumed"
+    subscriber = Ear(connect(server), "presence.watch:lingerer")
+    time.sleep(3)
+    cursor, kind, _ = watch(client, "lingerer", "anna", since=cursor)
+    assert kind == "resumed"
+    subscriber.close()
+    assert eventually(lambda: int(client.info("presence")["watch_lists"]) == 0, 8)
+    assert watch(client, "lingerer", "anna", since=cursor)[1] == "snapshot"
+    client.execute_command("PRESENCE.UNWATCH", key("lingerer"))
+
+
+def test_many_viewers_on_both_loops_hear_of_one(client, server, connect):
+    subscribers = [Ear(connect(server), f"presence.watch:fan-{number}") for number in range(40)]
+    for number in range(40):
+        watch(client, f"fan-{number}", "star")
+    client.execute_command("PRESENCE.CONNECT", key("star"), "phone")
+    for subscriber in subscribers:
+        assert rows(frames(subscriber, 0.3)) == [("star", "online")]
+    for number, subscriber in enumerate(subscribers):
+        subscriber.close()
+        client.execute_command("PRESENCE.UNWATCH", key(f"fan-{number}"))
+
+
+def test_a_slow_viewer_loses_only_what_was_in_between(client, server):
+    """It reads nothing while its users change ten thousand times, and then finds all of them as they are."""
+    users = [f"busy-{number}" for number in range(200)]
+    with server.raw() as slow:
+        slow.send(b"SUBSCRIBE presence.watch:slow\r\n")
+        slow.reply()
+        watch(client, "slow", *users)
+        for round in range(50):
+            with client.pipeline(transaction=False) as pipe:
+                for user in users:
+                    pipe.execute_command("PRESENCE.SET", key(user), "ACTIVITY", f"{round} " + "x" * 100)
+                    pipe.execute_command("PRESENCE.CONNECT", key(user), "s")
+                pipe.execute()
+            time.sleep(0.03)
+        with client.pipeline(transaction=False) as pipe:
+            for user in users:
+                pipe.execute_command("PRESENCE.SET", key(user), "ACTIVITY", "done")
+            pipe.execute()
+        known = {}
+        deadline = time.time() + 10
+        while time.time() < deadline and set(known.values()) != {"done"}:
+            message = slow.reply()
+            for row in json.loads(message[2])["rows"]:
+                known[row[0]] = row[3]
+        assert set(known) == set(users) and set(known.values()) == {"done"}
+    client.execute_command("PRESENCE.UNWATCH", key("slow"))
+
+
+def test_bounds_name_their_settings(client):
+    client.config_set("max-watch", 2)
+    try:
+        with pytest.raises(redis.ResponseError, match="max-watch"):
+            watch(client, "greedy", "a", "b", "c")
+    finally:
+        client.config_set("max-watch", 5000)
+    with pytest.raises(redis.ResponseError, match="not allowed|MULTI"):
+        with client.pipeline(transaction=True) as pipe:
+            pipe.execute_command("PRESENCE.WATCH", key("x"), key("y"))
+            pipe.execute()
