@@ -8,8 +8,34 @@ enum ViewCommands {
         Command(
             "presence.view", "viewerkey key [key ...]", arity: -3, [.readOnly, .fast], [.presence], keys: .one,
             reach: .arguments, since: "0.1.0", group: "presence", complexity: "O(N) where N is the number of users",
-            "The statuses of several users as a viewer may see them", view)
+            "The statuses of several users as a viewer may see them", view),
+        Command(
+            "presence.explain", "key [AS viewerkey]", arity: -2, [.readOnly], [.presence], keys: .one,
+            reach: .arguments, since: "0.1.0", group: "presence",
+            complexity: "O(N) where N is the number of sessions, friends and blocked users",
+            "Why a user is shown as he is, what comes next, and what a viewer sees", explain),
     ]
+
+    @Sendable private static func explain(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        guard let user = loop.user(bytes, request.argument(1), &reply) else { return }
+        let explanation: Explanation
+        if request.argumentCount == 2 {
+            explanation = loop.store.explain(bytes.extracting(user), for: nil, at: loop.now)
+        } else {
+            guard request.argumentCount == 4, Word(bytes, request.argument(2)) == "AS" else {
+                reply.error("ERR syntax error")
+                return
+            }
+            guard let viewer = loop.user(bytes, request.argument(3), &reply) else { return }
+            explanation = loop.store.explain(bytes.extracting(user), for: bytes.extracting(viewer), at: loop.now)
+        }
+        let lines = explanation.lines
+        reply.array(lines.count)
+        for line in lines { reply.bulk(Array(line.utf8)) }
+    }
 
     @Sendable private static func view(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,

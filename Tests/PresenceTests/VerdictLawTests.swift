@@ -29,6 +29,23 @@ struct VerdictLawTests {
         }
     }
 
+    @Test("Of the rules that an explanation names one decides, the verdict's, and none that does not apply could have")
+    func consideredRules() {
+        for var random in SeededRandom.cases(2_000) {
+            let now = random.instant()
+            let evidence = random.facts().evidence(
+                at: now, policy: random.policy(), announced: random.pick(Status.allCases))
+            let rules = evidence.consideredRules(at: now)
+            #expect(rules.map(\.rule) == Rule.allCases, "\(random)")
+            let deciding = rules.filter { $0.outcome == .decides }
+            #expect(deciding.map(\.rule) == [evidence.verdict(at: now).rule], "\(random)")
+            // What is asked before the one that decides does not apply, but for two that describe what is not there to decide.
+            for considered in rules.prefix(while: { $0.outcome != .decides }) where considered.outcome == .givesWay {
+                #expect([.noSession, .passiveOnly].contains(considered.rule), "\(random)")
+            }
+        }
+    }
+
     @Test("Stepping from transition to transition meets every change")
     func transitionsMeetEveryChange() {
         for var random in SeededRandom.cases(2_000) {

@@ -1,0 +1,197 @@
+import Presence
+
+/// The explanation as people read it, line by line.
+extension Explanation {
+    /// The text: what he is and why first, then the facts, the rules, what comes next, and the viewer's part.
+    public var lines: [String] {
+        guard isKnown else {
+            var lines = [
+                "\(Explanation.text(id)) is offline: nothing is known of this user, neither sessions nor settings"
+            ]
+            if viewer != nil { lines += viewerLines }
+            return lines
+        }
+        return headLines + factLines + ruleLines + nextLines + viewerLines
+    }
+
+    private var headLines: [String] {
+        let since = version == .zero ? "" : ", since \(instant(version.timestamp))"
+        var lines = ["\(Explanation.text(id)) is \(verdict.publicStatus.word)\(since): \(reason)"]
+        if verdict.status != verdict.publicStatus {
+            lines.append("  the user's own status is \(verdict.status.word); others see \(verdict.publicStatus.word)")
+        }
+        lines.append(
+            "  version \(version.rawValue); to Redis's commands his key \(verdict.isPresent ? "exists" : "does not exist")"
+        )
+        return lines
+    }
+
+    private var reason: String {
+        switch verdict.rule {
+        case .noSession: "no session is live"
+        case .passiveOnly: "only passive sessions are live, and they make nobody online"
+        case .grace: "no session is live, but the end of the last is not announced yet"
+        case .manual: "set by hand"
+        case .invisible: "invisible, set by hand"
+        case .sessionStatus: "a session brings that status"
+        case .noActivityReport: "a session is live that never reported activity"
+        case .activity: "by the time of the last activity"
+        }
+    }
+
+    // MARK: Facts
+
+    private var factLines: [String] {
+        var lines = ["facts"]
+        if let value = manual.value {
+            lines.append(
+                "  set by hand: \(value.word), \(write(manual.stamp)), "
+                    + end(manual.until, ended: manual.value(at: now) == nil))
+        } else {
+            lines.append(
+                "  set by hand: nothing" + (manual.stamp == .zero ? "" : ", taken back \(write(manual.stamp))"))
+        }
+        if let text {
+            lines.append(
+                "  activity text: \"\(Explanation.text(text.value))\", \(write(text.stamp)), \(end(text.until, ended: false))"
+            )
+        } else {
+            lines.append("  activity text: none")
+        }
+        lines.append("  last seen: " + (lastSeen.map { instant($0) } ?? "never, as far as others could see"))
+        lines.append(
+            "  privacy: visible to \(privacy.visibility.word), last seen to \(privacy.lastSeen.word); "
+                + "\(relationCount) friends and blocked users, on \(watcherCount) lists of viewers")
+        if sessions.isEmpty { lines.append("  sessions: none") }
+        for session in sessions { lines += self.lines(of: session) }
+        return lines
+    }
+
+    private func lines(of session: SessionFacts) -> [String] {
+        let facts = session.facts
+        var traits: [String] = []
+        if let device = session.device { traits.append("device \(Explanation.text(device))") }
+        if let platform = session.platform { traits.append("platform \(Explanation.text(platform))") }
+        if let server = session.server { traits.append("server \(Explanation.text(server))") }
+        if let brought = facts.brought { traits.append("brings \(brought.word)") }
+        if facts.isPassive { traits.append("passive") }
+        let detail = traits.isEmpty ? "" : " (" + traits.joined(separator: ", ") + ")"
+        var lines: [String] = []
+        if let closed = facts.closed {
+            let how = !closed.leavesGrace ? "deleted" : closed.isLoss ? "lost" : "said goodbye"
+            lines.append("  session \(Explanation.text(session.id))\(detail): \(how) \(instant(closed.at))")
+            if now < session.graceEnd {
+                lines.append("    its end is held back for \(span(session.graceEnd.milliseconds(since: now)))")
+            }
+        } else if now < session.deadline {
+            lines.append("  session \(Explanation.text(session.id))\(detail): live, says \(session.status.word)")
+        } else {
+            lines.append("  session \(Explanation.text(session.id))\(detail): ran out \(instant(session.deadline))")
+        }
+        let limit = facts.ttlMilliseconds > policy.heartbeatHardLimit ? ", heartbeat-hard-limit rules" : ""
+        lines.append(
+            "    opened \(instant(facts.incarnation.timestamp)) at node \(facts.incarnation.node); "
+                + "heartbeat \(instant(facts.heartbeat)), TTL \(span(facts.ttlMilliseconds))\(limit)")
+        if facts.closed == nil {
+            lines.append(
+                "    activity: " + (facts.activity.map { instant($0) } ?? "never reported, which is not inactivity"))
+        }
+        return lines
+    }
+
+    // MARK: Rules and time
+
+    private var ruleLines: [String] {
+        ["rules, in the order in which they are asked"]
+            + rules.map { considered in
+                let outcome =
+                    switch considered.outcome {
+                    case .decides: "decides"
+                    case .givesWay: "would hold, gives way"
+                    case .doesNotApply: "does not apply"
+                    }
+                return "  \(considered.rule.word): \(outcome)"
+            }
+    }
+
+    private var nextLines: [String] {
+        var lines = [
+            "clocks: now \(Explanation.iso(now)); idle after \(span(policy.idleAfter)), away after \(span(policy.awayAfter)), "
+                + "hard limit \(span(policy.heartbeatHardLimit)), grace \(span(policy.disconnectGrace)) after a goodbye, "
+                + "\(span(policy.lostGrace)) after a loss"
+        ]
+        guard let next else { return lines + ["next: nothing changes by itself"] }
+        let wait = span(next.at.milliseconds(since: now))
+        let what =
+            next.verdict.publicStatus == verdict.publicStatus
+            ? "looked at again, \(next.verdict.publicStatus.word) as now"
+            : "\(next.verdict.publicStatus.word) (\(next.verdict.rule.word))"
+        lines.append("next: in \(wait), at \(Explanation.iso(next.at)), if nothing comes: \(what)")
+        let held = sessions.contains { $0.facts.closed != nil && now < $0.graceEnd } && verdict.rule == .grace
+        lines.append("held back: " + (held ? "offline, until the grace is over" : "nothing"))
+        return lines
+    }
+
+    private var viewerLines: [String] {
+        guard let viewer else { return [] }
+        let lastSeen: String =
+            switch viewer.view.lastSeen {
+            case .unknown: "no last seen"
+            case .exact(let seen): "last seen \(instant(seen))"
+            case .coarse: "last seen " + (viewer.view.lastSeen.span(at: now) ?? .longAgo).word.description
+            }
+        var lines = [
+            "viewer \(Explanation.text(viewer.id)) sees \(viewer.view.status.word), \(lastSeen): \(viewer.rule.word)"
+        ]
+        if let since = viewer.blockedSince { lines.append("  blocked \(instant(since))") }
+        if let since = viewer.friendSince { lines.append("  a friend, named so \(instant(since))") }
+        if viewer.rule.hides, viewer.rule != .refused {
+            lines.append("  hidden: he goes on reading what he could when that began, and nothing newer")
+        }
+        lines.append("  " + (viewer.isWatching ? "on his list: changes are pushed to him" : "not on a list of his"))
+        return lines
+    }
+
+    // MARK: Words
+
+    private func write(_ stamp: Stamp) -> String { "written \(instant(stamp.timestamp)) at node \(stamp.node)" }
+
+    private func end(_ until: Timestamp?, ended: Bool) -> String {
+        guard let until else { return "without end" }
+        return ended ? "ended \(instant(until))" : "ends in \(span(until.milliseconds(since: now)))"
+    }
+
+    /// `2026-01-01T00:00:00.000Z (5 s ago)`
+    private func instant(_ instant: Timestamp) -> String {
+        let age = now.milliseconds(since: instant)
+        return "\(Explanation.iso(instant)) (\(age < 0 ? "in \(span(-age))" : "\(span(age)) ago"))"
+    }
+
+    /// A duration in the two largest units that it has: `4 min 3 s`.
+    private func span(_ milliseconds: Int64) -> String {
+        let units: [(Int64, String)] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")]
+        guard let first = units.firstIndex(where: { milliseconds >= $0.0 }) else { return "0 ms" }
+        let (size, name) = units[first]
+        let whole = "\(milliseconds / size) \(name)"
+        guard first + 1 < units.count else { return whole }
+        let rest = milliseconds % size / units[first + 1].0
+        return rest == 0 ? whole : "\(whole) \(rest) \(units[first + 1].1)"
+    }
+
+    private static func iso(_ instant: Timestamp) -> String {
+        let bytes = [UInt8](capacity: 32) { out in instant.writeISO8601(into: &out) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The bytes of a name in print: control bytes as `\x0a`.
+    private static func text(_ bytes: [UInt8]) -> String {
+        String(decoding: bytes, as: UTF8.self).unicodeScalars.reduce(into: "") { text, scalar in
+            if scalar.value < 0x20 || scalar.value == 0x7F {
+                let digits = String(scalar.value, radix: 16)
+                text += "\\x" + String(repeating: "0", count: 2 - digits.count) + digits
+            } else {
+                text.unicodeScalars.append(scalar)
+            }
+        }
+    }
+}

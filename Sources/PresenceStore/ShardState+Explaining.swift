@@ -1,0 +1,81 @@
+import Presence
+
+extension ShardState {
+    mutating func explain(_ user: BytesKey, _ userHash: UInt64, into explanation: inout Explanation) {
+        let now = explanation.now
+        let number = find(user, userHash)
+        guard number != 0 else { return }
+        let evidence = settle(number, at: now)
+        let record = record(number)
+        let policy = settings.policy
+        explanation.isKnown = true
+        explanation.verdict = evidence.verdict(at: now)
+        explanation.rules = evidence.consideredRules(at: now)
+        explanation.version = record.version
+        explanation.lastSeen = record.lastSeen(near: now)
+        explanation.manual = record.manual(near: now)
+        if let text = record.text(at: now) {
+            explanation.text = ([UInt8](text), record.textStamp, record.untoldEndOfText(near: now))
+        }
+        record.forEachSession { session in
+            let facts = session.facts(near: now)
+            explanation.sessions.append(
+                Explanation.SessionFacts(
+                    id: BytesText.expand(session.id, isPacked: session.isPacked), facts: facts,
+                    device: devices.bytes(session.device), platform: platforms.bytes(session.platform),
+                    server: servers.bytes(session.server), deadline: facts.deadline(policy),
+                    graceEnd: facts.graceEnd(policy), status: facts.status(at: now, policy)))
+        }
+        if let relations = record.relations {
+            explanation.privacy = relations.privacy(near: now)
+            explanation.relationCount = relations.edgeCounts.holding
+        }
+        explanation.watcherCount = watchers.length(of: record.firstWatcher)
+        let next = evidence.nextTransition(after: now)
+        if next < .distantFuture {
+            explanation.next = (next, self.evidence(of: record, at: next, near: now).verdict(at: next))
+        }
+    }
+}
+
+extension ShardedStore {
+    /// Why a user is shown as he is, and what one viewer sees of him.
+    ///
+    /// - Parameter viewer: the id of a viewer, or nil.
+    /// - Complexity: O(sessions), and O(edges) for their number.
+    public func explain(_ user: Span<UInt8>, for viewer: Span<UInt8>?, at now: Timestamp) -> Explanation {
+        var explanation = Explanation(
+            id: user.withUnsafeBytes { [UInt8]($0) }, now: now, policy: withShard(0) { $0.settings.policy })
+        withUser(user) { state, key, hash in state.explain(key, hash, into: &explanation) }
+        if let viewer { explanation.viewer = explain(user, to: viewer, at: now) }
+        return explanation
+    }
+
+    private func explain(
+        _ user: Span<UInt8>, to viewer: Span<UInt8>, at now: Timestamp
+    ) -> Explanation.ViewerFacts {
+        let viewerHash = userHash(viewer)
+        let side = viewerSide(of: user, for: viewer, at: now)
+        var rule = ViewRule.everyone
+        var relation: Relation?
+        withUser(user) { state, key, hash in
+            let number = state.find(key, hash)
+            guard number != 0 else { return }
+            rule = state.view(number, for: viewerHash, isSelf: hash == viewerHash, side, at: now).rule
+            relation = state.relation(number, to: viewerHash, at: now)
+        }
+        let hash = userHash(user)
+        let isWatching = watches.watch(ofViewer: viewerHash)?.state.withLock { $0.row(of: hash) != nil } ?? false
+        return Explanation.ViewerFacts(
+            id: viewer.withUnsafeBytes { [UInt8]($0) }, view: view(of: user, for: viewer, at: now), rule: rule,
+            friendSince: relation?.isFriend == true ? relation?.friendStamp.at : nil,
+            blockedSince: relation?.isBlocked == true ? relation?.blockStamp.at : nil, isWatching: isWatching)
+    }
+
+    /// The same in texts, and now.
+    public func explain(_ user: String, for viewer: String? = nil) -> Explanation {
+        let now = clock.now()
+        guard let viewer else { return explain(user.utf8.span, for: nil, at: now) }
+        return explain(user.utf8.span, for: viewer.utf8.span, at: now)
+    }
+}
