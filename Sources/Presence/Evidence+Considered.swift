@@ -39,7 +39,8 @@ extension Evidence {
         switch rule {
         case .noSession: return liveSessions == 0
         case .passiveOnly: return liveSessions > 0 && !hasPresentSession
-        case .grace: return now < graceUntil
+        // With a session there is no end to hold back.
+        case .grace: return now < graceUntil && !hasPresentSession
         case .manual: return manual(at: now)?.status != nil
         case .invisible: return manual(at: now) == .invisible
         case .sessionStatus: return strongestBrought != nil
