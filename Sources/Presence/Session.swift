@@ -51,6 +51,9 @@ public struct Session: Sendable, Hashable {
     /// Whether it makes nobody online by itself (a calendar, a bot).
     public var isPassive: Bool
 
+    /// The deadline that its gateway's lease gives it in place of its own, or nil. Whoever takes the facts fills it in; it is not merged.
+    public var leasedUntil: Timestamp?
+
     /// How it was ended, or nil while it is open. An open session may still have run out of time.
     public var closed: Closure?
 
@@ -72,7 +75,8 @@ public struct Session: Sendable, Hashable {
     /// The first instant at which it is not live if no heartbeat comes.
     @inlinable
     public func deadline(_ policy: Policy) -> Timestamp {
-        heartbeat.advanced(byMilliseconds: min(ttlMilliseconds, policy.heartbeatHardLimit))
+        if let leasedUntil { return min(leasedUntil, heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit)) }
+        return heartbeat.advanced(byMilliseconds: min(ttlMilliseconds, policy.heartbeatHardLimit))
     }
 
     /// Whether it is open and its last sign of life still lasts.

@@ -149,6 +149,8 @@ struct ServerReport {
             ("strings", "\(statistics.strings)"), ("connects", "\(statistics.connects)"),
             ("beats", "\(statistics.beats)"), ("unknown_beats", "\(statistics.unknownBeats)"),
             ("status_changes", "\(statistics.statusChanges)"), ("expired_sessions", "\(statistics.expiredSessions)"),
+            ("leases", "\(statistics.leases)"), ("leases_lost", "\(statistics.leasesLost)"),
+            ("leases_dropped", "\(statistics.leasesDropped)"), ("lease_sweeps", "\(statistics.leaseSweeps)"),
             ("refused_for_memory", "\(statistics.refusedForMemory)"),
             ("heartbeat_interval_ms", "\(loop.configuration.heartbeatIntervalMilliseconds)"),
             ("expiry_lateness_p50_ms", "\(statistics.lateness.percentile(0.5))"),

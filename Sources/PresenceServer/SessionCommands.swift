@@ -32,6 +32,13 @@ enum SessionCommands {
         Command(
             "presence.disconnect", "key session [REASON reason]", arity: -3, [.write, .fast], [.presence], keys: .one,
             keyUse: .readWrite, since: "0.1.0", group: "presence", "Closes a session", disconnect),
+        Command(
+            "presence.lease", "server <EX seconds | PX milliseconds>", arity: 4, [.write, .denyOutOfMemory],
+            [.presence], since: "0.1.0", group: "presence", complexity: "O(shards)",
+            "All sessions of a gateway are alive, until the lease ends", lease),
+        Command(
+            "presence.drop", "server", arity: 2, [.write], [.presence], since: "0.1.0", group: "presence",
+            complexity: "O(shards), and the sessions in slices", "All sessions of a gateway are lost", drop),
     ]
 
     // MARK: - CONNECT
@@ -127,6 +134,40 @@ enum SessionCommands {
                 unknown += 1
             }
             return unknown
+        }
+    }
+
+    // MARK: - Gateways
+
+    @Sendable private static func lease(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        let unit = Word(bytes, request.argument(2))
+        guard unit == "EX" || unit == "PX" else {
+            reply.error("ERR syntax error")
+            return
+        }
+        guard
+            let lifetime = Lifetimes.milliseconds(
+                bytes, request.argument(3), isSeconds: unit == "EX", command: "presence.lease", &reply)
+        else { return }
+        do throws(StoreError) {
+            let server = bytes.extracting(request.argument(1))
+            reply.integer(try loop.store.lease(server, forMilliseconds: lifetime, at: loop.now))
+        } catch {
+            reply.error(error.message)
+        }
+    }
+
+    @Sendable private static func drop(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        do throws(StoreError) {
+            reply.integer(try loop.store.drop(bytes.extracting(request.argument(1)), at: loop.now))
+        } catch {
+            reply.error(error.message)
         }
     }
 

@@ -57,11 +57,12 @@ extension ShardState {
         let policy = settings.policy
         var part = Fingerprint()
         record.forEachSession { session in
-            let facts = session.facts(near: now)
+            let facts = self.facts(of: session, near: now)
             guard facts.isLive(at: now, policy) else { return }
             part.add(facts.incarnation.rawValue)
             part.add(facts.heartbeat)
             part.add(UInt64(bitPattern: facts.ttlMilliseconds))
+            if let leasedUntil = facts.leasedUntil { part.add(leasedUntil) }
             part.add(facts.activity)
             part.add(UInt64(facts.brought?.rawValue ?? 0) << 1 | (facts.isPassive ? 1 : 0))
             part.add(UInt64(facts.status(at: now, policy).rawValue))

@@ -55,6 +55,8 @@ struct ShardCounters: Sendable {
     var statusChanges: UInt64 = 0
     var activityChanges: UInt64 = 0
     var expiredSessions: UInt64 = 0
+    var leasesLost: UInt64 = 0
+    var leasesDropped: UInt64 = 0
     var expiredStrings: UInt64 = 0
     var evictedUsers: UInt64 = 0
     var refusedForMemory: UInt64 = 0

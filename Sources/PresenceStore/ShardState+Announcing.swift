@@ -18,7 +18,7 @@ extension ShardState {
         var evidence = Evidence(
             at: instant, policy: settings.policy, announced: record.announced, manual: manual.value,
             manualUntil: manual.until)
-        record.forEachSession { evidence.add($0.facts(near: now)) }
+        record.forEachSession { evidence.add(facts(of: $0, near: now)) }
         return evidence
     }
 
@@ -30,6 +30,11 @@ extension ShardState {
     @inline(__always)
     mutating func settle(_ number: UInt32, at now: Timestamp, firedTick: UInt32? = nil) -> Evidence {
         let record = record(number)
+        if hasLeases, let end = endLeased(number, at: now, firedTick: firedTick) {
+            announceWhatTimeChanged(number, from: end, until: now, firedTick: firedTick)
+            // A look of a reader, too: the timer was armed for another end.
+            arm(number, self.evidence(of: record, at: now, near: now), at: now)
+        }
         if record.hasText { endText(number, at: now) }
         let evidence = evidence(of: record, at: now, near: now)
         let verdict = evidence.verdict(at: now)
@@ -43,16 +48,14 @@ extension ShardState {
     }
 
     /// Goes from change to change. What lies before the newest stamp, or before the armed tick, was settled then, by facts that may be gone now.
-    private mutating func announceWhatTimeChanged(_ number: UInt32, until now: Timestamp, firedTick: UInt32?) {
+    ///
+    /// - Parameter begin: where to begin, if that is known better.
+    mutating func announceWhatTimeChanged(
+        _ number: UInt32, from begin: Timestamp? = nil, until now: Timestamp, firedTick: UInt32?
+    ) {
         let record = record(number)
         let isTimer = firedTick != nil
-        var instant = max(record.version, record.manual(near: now).stamp).timestamp
-        instant = max(instant, wheel.settledUntil(firedTick ?? record.header.armedTick))
-        record.forEachSession { session in
-            let facts = session.facts(near: now)
-            instant = max(instant, facts.incarnation.timestamp, facts.closed?.at ?? .distantPast)
-        }
-        instant = min(instant, now)
+        var instant = min(begin ?? settledUntil(record, firedTick: firedTick, near: now), now)
         // Every step passes a deadline, an activity limit, an end of a grace or of a manual status.
         for _ in 0..<(4 * record.sessionCount + 4) {
             let next = evidence(of: record, at: instant, near: now).nextTransition(after: instant)
@@ -61,6 +64,17 @@ extension ShardState {
             announceIfChanged(number, at: instant, until: now, isTimer: isTimer)
         }
         announceIfChanged(number, at: now, until: now, isTimer: isTimer)
+    }
+
+    /// Up to when everything was announced, as far as the record and its timer tell.
+    private func settledUntil(_ record: UserRecord, firedTick: UInt32?, near now: Timestamp) -> Timestamp {
+        var instant = max(record.version, record.manual(near: now).stamp).timestamp
+        instant = max(instant, wheel.settledUntil(firedTick ?? record.header.armedTick))
+        record.forEachSession { session in
+            let facts = self.facts(of: session, near: now)
+            instant = max(instant, facts.incarnation.timestamp, facts.closed?.at ?? .distantPast)
+        }
+        return instant
     }
 
     private mutating func announceIfChanged(
@@ -82,7 +96,7 @@ extension ShardState {
         let policy = settings.policy
         var found: (Reason, SessionRecord?)?
         record.forEachSession { session in
-            let facts = session.facts(near: now)
+            let facts = self.facts(of: session, near: now)
             if facts.closed == nil && facts.deadline(policy) == instant {
                 let isHard = facts.ttlMilliseconds > policy.heartbeatHardLimit
                 found = (isHard ? .hardLimit : .heartbeatTimeout, session)
@@ -192,7 +206,7 @@ extension ShardState {
         var next = evidence.nextTransition(after: now)
         if evidence.liveCount < record.sessionCount {
             record.forEachSession { session in
-                if session.isClosed { next = min(next, session.keptUntil(near: now, settings.policy)) }
+                if session.isClosed { next = min(next, keptUntil(session, near: now)) }
             }
         }
         if record.hasText, let end = record.untoldEndOfText(near: now) { next = min(next, end) }

@@ -18,7 +18,7 @@ extension ShardState {
             explanation.text = ([UInt8](text), record.textStamp, record.untoldEndOfText(near: now))
         }
         record.forEachSession { session in
-            let facts = session.facts(near: now)
+            let facts = self.facts(of: session, near: now)
             explanation.sessions.append(
                 Explanation.SessionFacts(
                     id: BytesText.expand(session.id, isPacked: session.isPacked), facts: facts,

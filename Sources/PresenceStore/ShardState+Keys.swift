@@ -50,7 +50,7 @@ extension ShardState {
             let evidence = settle(number, at: now)
             guard evidence.liveCount > 0 else { return false }
             record(number).forEachSession { session in
-                var facts = session.facts(near: now)
+                var facts = self.facts(of: session, near: now)
                 if facts.beat(at: now, isActive: false, ttlMilliseconds: ttl, settings.policy) { session.store(facts) }
             }
             counters.beats += UInt64(evidence.liveCount)

@@ -6,7 +6,7 @@ extension ShardState {
     private func mostPresent(_ record: UserRecord, at now: Timestamp) -> (SessionRecord, Session)? {
         var best: (SessionRecord, Session)?
         record.forEachSession { session in
-            let facts = session.facts(near: now)
+            let facts = self.facts(of: session, near: now)
             guard let known = best else {
                 best = (session, facts)
                 return
@@ -112,7 +112,7 @@ extension ShardState {
         if number != 0 {
             _ = settle(number, at: now)
             if let session = record(number).session(key) {
-                var facts = session.facts(near: now)
+                var facts = self.facts(of: session, near: now)
                 if facts.isLive(at: now, policy) {
                     if write.keepsTTL { ttl = facts.ttlMilliseconds }
                     kept = WordNumbers(of: session)

@@ -29,6 +29,7 @@ extension ShardState {
         _ user: BytesKey, _ userHash: UInt64, _ key: BytesKey, _ words: Words, _ facts: Session, reason: Reason,
         keeping kept: WordNumbers = WordNumbers(), at now: Timestamp
     ) throws(StoreError) -> Int {
+        if hasLeases { endLeasesThatAreOver(at: now) }
         var facts = facts
         let known = find(user, userHash)
         var broughtBefore: SessionStatus?
@@ -63,7 +64,9 @@ extension ShardState {
         _ number: UInt32, for key: BytesKey, at now: Timestamp
     ) throws(StoreError) -> SessionStatus? {
         let evidence = settle(number, at: now)
-        if let existing = record(number).session(key)?.facts(near: now), existing.isLive(at: now, settings.policy) {
+        if let existing = record(number).session(key).map({ facts(of: $0, near: now) }),
+            existing.isLive(at: now, settings.policy)
+        {
             return existing.brought
         }
         if evidence.liveCount >= settings.maxSessionsPerUser {
@@ -119,6 +122,7 @@ extension ShardState {
             counters.unknownBeats += 1
             return false
         }
+        if hasLeases, leases[session.server] != nil { return beatLeased(number, session, isActive: isActive, at: now) }
         guard now < session.deadline(near: now, settings.policy) else {
             // The wheel is a little late: this is the look that announces it.
             arm(number, settle(number, at: now), at: now)
@@ -131,6 +135,22 @@ extension ShardState {
         } else {
             session.beat(at: now)
         }
+        return true
+    }
+
+    /// A beat of a session whose server has a lease.
+    @inline(never)
+    private mutating func beatLeased(
+        _ number: UInt32, _ session: SessionRecord, isActive: Bool, at now: Timestamp
+    ) -> Bool {
+        _ = settle(number, at: now)
+        guard facts(of: session, near: now).isLive(at: now, settings.policy) else {
+            arm(number, settle(number, at: now), at: now)
+            counters.unknownBeats += 1
+            return false
+        }
+        counters.beats += 1
+        if isActive { act(number, session, at: now, reason: .activity) } else { session.beat(at: now) }
         return true
     }
 
@@ -188,14 +208,14 @@ extension ShardState {
         let record = record(number)
         var last: SessionRecord?
         record.forEachSession { session in
-            if let limit, session.facts(near: now).incarnation > limit { return }
+            if let limit, self.facts(of: session, near: now).incarnation > limit { return }
             let closure = Closure(at: now, isLoss: reason.isLoss, leavesGrace: leavesGrace)
             if close(session, closure, at: now) {
                 last = session
                 if isClean { noteActivity(record, session, now, at: now) }
             } else if !leavesGrace && session.isClosed {
                 // A grace that still runs ends with the key.
-                var facts = session.facts(near: now)
+                var facts = self.facts(of: session, near: now)
                 facts.closed?.leavesGrace = false
                 session.store(facts)
             }
@@ -205,7 +225,7 @@ extension ShardState {
     }
 
     private mutating func close(_ session: SessionRecord, _ closure: Closure, at now: Timestamp) -> Bool {
-        var facts = session.facts(near: now)
+        var facts = self.facts(of: session, near: now)
         guard facts.close(closure, settings.policy) else { return false }
         session.store(facts)
         counters.sessions -= 1
@@ -227,7 +247,7 @@ extension ShardState {
         var lastGrace = now
         if !keepsTombstones {
             record.forEachSession { session in
-                if session.isClosed { lastGrace = max(lastGrace, session.facts(near: now).graceEnd(policy)) }
+                if session.isClosed { lastGrace = max(lastGrace, self.facts(of: session, near: now).graceEnd(policy)) }
             }
         }
         var source = record.sessionsOffset
@@ -236,9 +256,9 @@ extension ShardState {
         for _ in 0..<record.sessionCount {
             let session = SessionRecord(record.address + source)
             let size = session.byteCount
-            var isOver = session.keptUntil(near: now, policy) <= now
+            var isOver = keptUntil(session, near: now) <= now
             if session.isClosed && !keepsTombstones {
-                isOver = lastGrace <= now || session.facts(near: now).graceEnd(policy) < lastGrace
+                isOver = lastGrace <= now || self.facts(of: session, near: now).graceEnd(policy) < lastGrace
             }
             if isOver {
                 if !session.isClosed {

@@ -27,7 +27,15 @@ extension ShardState {
                 break
             }
         }
-        result.hasTimers = wheel.entryCount > 0
+        while leases.hasSweep || leases.nextEnd <= now {
+            if start == nil { start = holds.start() }
+            result.lookedAt += max(sweepLeases(at: now), 1)
+            if result.lookedAt >= budget {
+                result.isBehind = result.isBehind || leases.hasSweep
+                break
+            }
+        }
+        result.hasTimers = wheel.entryCount > 0 || hasLeases
         guard let start else { return result }
         defer { holds.end(start) }
         counters.timersLookedAt += UInt64(result.lookedAt)

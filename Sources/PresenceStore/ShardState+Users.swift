@@ -29,7 +29,7 @@ extension ShardState {
         let policy = settings.policy
         var list: [SessionDescription] = []
         record(number).forEachSession { session in
-            let facts = session.facts(near: now)
+            let facts = self.facts(of: session, near: now)
             guard facts.isLive(at: now, policy) else { return }
             list.append(
                 SessionDescription(

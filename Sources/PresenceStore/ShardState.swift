@@ -17,6 +17,9 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var devices = WordTable()
     var platforms = WordTable()
     var servers = WordTable()
+    /// Leases of gateways, and whether there are any.
+    var leases = LeaseTable()
+    var hasLeases = false
     /// Who watches whom.
     var watchers = ShardWatchers()
     let hash: BytesHash

@@ -26,6 +26,14 @@ public struct Statistics: Sendable {
     public var activityChanges: UInt64 = 0
     /// Since the start: sessions that ran out.
     public var expiredSessions: UInt64 = 0
+    /// Servers whose leases hold.
+    public var leases = 0
+    /// Since the start: leases that were not renewed in time.
+    public var leasesLost: UInt64 = 0
+    /// Since the start: leases of servers that were dropped.
+    public var leasesDropped: UInt64 = 0
+    /// Shards in which a change of leases is being carried through.
+    public var leaseSweeps = 0
     /// Since the start: strings that ran out.
     public var expiredStrings: UInt64 = 0
     /// Since the start: offline users forgotten for room.
@@ -119,6 +127,11 @@ extension ShardState {
         all.statusChanges += counters.statusChanges
         all.activityChanges += counters.activityChanges
         all.expiredSessions += counters.expiredSessions
+        // Every shard has all leases.
+        all.leases = max(all.leases, leases.count)
+        all.leasesLost = max(all.leasesLost, counters.leasesLost)
+        all.leasesDropped = max(all.leasesDropped, counters.leasesDropped)
+        all.leaseSweeps += leases.hasSweep ? 1 : 0
         all.expiredStrings += counters.expiredStrings
         all.evictedUsers += counters.evictedUsers
         all.refusedForMemory += counters.refusedForMemory

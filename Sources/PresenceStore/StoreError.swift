@@ -8,6 +8,8 @@ public enum StoreError: Error, Sendable, Hashable {
     case idTooLong(limit: Int)
     /// A device, platform or server is longer than 128 bytes.
     case wordTooLong(limit: Int)
+    /// A lease of a server without a name.
+    case serverMissing
     /// The table of devices, platforms or servers is full: `max-words`.
     case tooManyWords(limit: Int)
     /// A TTL below 5 s, or above the hard limit; both in milliseconds.
@@ -42,6 +44,8 @@ public enum StoreError: Error, Sendable, Hashable {
             "ERR a user id or session id may have at most \(limit) bytes"
         case .wordTooLong(let limit):
             "ERR DEVICE, PLATFORM and SERVER may have at most \(limit) bytes each"
+        case .serverMissing:
+            "ERR a lease is of a server with a name, as CONNECT gives it with SERVER"
         case .tooManyWords(let limit):
             "ERR more than \(limit) different words for DEVICE, PLATFORM or SERVER are in use, the limit of max-words"
         case .ttlOutOfBounds(let minimum, let maximum):

@@ -49,6 +49,26 @@ struct WordTable: ~Copyable {
         return number
     }
 
+    /// One use more of a word, by something that is no session; nil if the table is full.
+    mutating func hold(_ bytes: Span<UInt8>, hash: UInt64, limit: Int) -> UInt16? {
+        guard let number = intern(bytes, hash: hash, limit: limit) else { return nil }
+        words[Int(number)].sessions -= 1
+        return number
+    }
+
+    /// The number of a word in use.
+    func number(of bytes: Span<UInt8>, hash: UInt64) -> UInt16? {
+        var key = hash
+        while let known = byHash[key] {
+            if matches(known, bytes) { return known }
+            key &+= 1
+        }
+        return nil
+    }
+
+    /// Sessions that use a word and were not ended.
+    func sessionCount(_ number: UInt16) -> Int { words[Int(number)].sessions }
+
     /// One use more of a word in use.
     mutating func retain(_ number: UInt16) {
         guard number != WordTable.none else { return }

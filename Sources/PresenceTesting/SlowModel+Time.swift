@@ -9,9 +9,14 @@ struct ModelSession: Sendable {
     var isPassive = false
     var closed: Timestamp?
     var isLoss = false
+    var server: SlowModel.Name = ""
+    /// The end of its server's lease, while that holds.
+    var leasedUntil: Timestamp?
 
     func deadline(_ policy: Policy) -> Timestamp {
-        heartbeat.advanced(byMilliseconds: min(ttl, policy.heartbeatHardLimit))
+        let hardLimit = heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit)
+        if let leasedUntil { return min(leasedUntil, hardLimit) }
+        return heartbeat.advanced(byMilliseconds: min(ttl, policy.heartbeatHardLimit))
     }
 
     /// The end of the grace after its end; nil if it was not ended, or leaves none.
@@ -110,8 +115,8 @@ extension SlowModel {
     /// The first instant after `now` at which time alone may change something, events or not; `distantFuture` if none.
     public var nextChange: Timestamp {
         let ofUsers = users.values.flatMap { $0.breakpoints(policy) }
-        let ofStrings = strings.values.compactMap(\.until)
-        return (ofUsers + ofStrings).filter { $0 > now }.min() ?? .distantFuture
+        let others = strings.values.compactMap(\.until) + leases.values
+        return (ofUsers + others).filter { $0 > now }.min() ?? .distantFuture
     }
 
     /// Lets time go by up to an instant and announces every change at its own instant, of one instant in the order of
@@ -121,6 +126,7 @@ extension SlowModel {
     public mutating func advance(to instant: Timestamp) {
         while case let next = nextChange, next <= instant {
             now = next
+            endLeases()
             for user in users.keys.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) {
                 if users[user]?.text != nil, users[user]?.textUntil == now {
                     activityEvents.append(

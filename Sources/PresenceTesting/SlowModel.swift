@@ -89,6 +89,8 @@ public struct SlowModel: Sendable {
     var users: [Name: ModelUser] = [:]
     var strings: [Name: ModelString] = [:]
     var privacy: [Name: ModelPrivacy] = [:]
+    /// The ends of leases that hold.
+    var leases: [Name: Timestamp] = [:]
     /// Whether who blocks another does not see him either.
     let blockHidesBoth: Bool
     var events: [Event] = []
@@ -173,13 +175,15 @@ public struct SlowModel: Sendable {
     /// - Returns: the user's live sessions; nil, and nothing happens, if he has the most allowed.
     @discardableResult
     public mutating func connect(
-        _ user: Name, session: Name, ttlMilliseconds: Int64? = nil, brings brought: SessionStatus? = nil,
-        isPassive: Bool = false
+        _ user: Name, session: Name, server: Name = "", ttlMilliseconds: Int64? = nil,
+        brings brought: SessionStatus? = nil, isPassive: Bool = false
     ) -> Int? {
         let live = liveSessions(of: user)
         guard live.contains(session) || live.count < maxSessionsPerUser else { return nil }
-        let opened = ModelSession(
+        var opened = ModelSession(
             heartbeat: now, ttl: ttlMilliseconds ?? sessionTTLMilliseconds, brought: brought, isPassive: isPassive)
+        opened.server = server
+        opened.leasedUntil = leases[server]
         let before = live.contains(session) ? users[user]?.sessions[session] : nil
         users[user, default: ModelUser()].sessions[session] = opened
         announce(user, reasonOfOpening(user, before, opened))
@@ -217,7 +221,7 @@ public struct SlowModel: Sendable {
     /// - Returns: false, and nothing happens, if the user has the most sessions allowed.
     @discardableResult
     public mutating func setRecord(
-        _ user: Name, session: Name = "default", status: Status, lastSeen: Timestamp? = nil,
+        _ user: Name, session: Name = "default", server: Name = "", status: Status, lastSeen: Timestamp? = nil,
         ttlMilliseconds: Int64? = nil, keepsTTL: Bool = false
     ) -> Bool {
         let live = liveSessions(of: user)
@@ -228,9 +232,11 @@ public struct SlowModel: Sendable {
         if status == .away { activity = min(activity, now.advanced(byMilliseconds: -policy.awayAfter)) }
         var ttl = ttlMilliseconds ?? sessionTTLMilliseconds
         if keepsTTL, let before { ttl = before.ttl }
-        let written = ModelSession(
+        var written = ModelSession(
             heartbeat: now, ttl: ttl, activity: activity, brought: status == .dnd ? .dnd : nil,
             isPassive: before?.isPassive ?? false)
+        written.server = server == "" ? before?.server ?? "" : server
+        written.leasedUntil = leases[written.server]
         users[user, default: ModelUser()].sessions[session] = written
         see(user, session, at: activity)
         if before == nil || before?.brought != written.brought {
@@ -316,6 +322,7 @@ public struct SlowModel: Sendable {
 
     private mutating func close(_ user: Name, _ session: Name, isLoss: Bool) {
         users[user]?.sessions[session]?.closed = now
+        users[user]?.sessions[session]?.leasedUntil = nil
         users[user]?.sessions[session]?.isLoss = isLoss
         if !isLoss { see(user, session, at: now) }
     }

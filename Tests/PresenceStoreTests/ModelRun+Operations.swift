@@ -9,7 +9,7 @@ extension ModelRun {
         told = []
         let user = random.pick(users)
         let session = random.pick(sessions)
-        switch Int.random(in: 0..<56, using: &random) {
+        switch Int.random(in: 0..<60, using: &random) {
         case 0..<7: try connect(user, session)
         case 7..<15: try beat(user, session)
         case 15..<17: try beatMany()
@@ -36,6 +36,8 @@ extension ModelRun {
         case 47..<49: try setPrivacy(user)
         case 49..<53: try watch(user)
         case 53: try unwatch(user)
+        case 54..<57: try lease()
+        case 57: try drop()
         default: break
         }
         note(before, isFlush ? nil : .deleted)
@@ -50,7 +52,7 @@ extension ModelRun {
     private mutating func randomWords() -> Words {
         Words(
             device: random.pick(["", "", "mobile", "web"]), platform: random.pick(["", "ios"]),
-            server: random.pick(["", "server-\(Int.random(in: 0...9, using: &random))"].map { Name($0) }))
+            server: random.pick(["", "server-\(Int.random(in: 0...3, using: &random))"].map { Name($0) }))
     }
 
     private mutating func connect(_ user: Name, _ session: Name) throws(Difference) {
@@ -60,7 +62,8 @@ extension ModelRun {
         let given = randomWords()
         note("connect \(user) \(session) ttl \(ttl as Any) brings \(brought as Any) passive \(isPassive)")
         let expected = model.connect(
-            user, session: session, ttlMilliseconds: ttl, brings: brought, isPassive: isPassive)
+            user, session: session, server: given.server, ttlMilliseconds: ttl, brings: brought,
+            isPassive: isPassive)
         var found: Int?
         do {
             found = try store.connect(
@@ -146,7 +149,8 @@ extension ModelRun {
         let expected =
             isMet
             && model.setRecord(
-                user, session: session, status: status, lastSeen: activity, ttlMilliseconds: ttl, keepsTTL: keepsTTL)
+                user, session: session, server: given.server, status: status, lastSeen: activity, ttlMilliseconds: ttl,
+                keepsTTL: keepsTTL)
         let record = RecordWrite(
             status: status, activity: activity, ttlMilliseconds: ttl, keepsTTL: keepsTTL, condition: condition)
         let asksPrevious = random.chance(oneIn: 3)

@@ -1,0 +1,305 @@
+import Presence
+
+/// A gateway's lease in one shard: until when its sessions live, and which of its ends have not been carried through yet.
+struct Lease {
+    /// One end: of a lease that was not renewed, or of a gateway that was dropped.
+    struct End {
+        /// When.
+        var at: Timestamp
+        /// Sessions of older incarnations ended then.
+        var stamp: Stamp
+        /// `leaseLost` or `dropped`.
+        var reason: Reason
+        /// When the lease that held then began, if one did, and its last renewal.
+        var begin: Timestamp?
+        var renewedAt: Timestamp
+
+        /// The first instant at which the sessions are not live. A drop is a write: what time changes in its millisecond came before it.
+        var deadline: Timestamp { reason == .dropped ? at.advanced(byMilliseconds: 1) : at }
+        /// The last instant up to which time alone changed what is announced.
+        var last: Timestamp { deadline.advanced(byMilliseconds: -1) }
+    }
+
+    /// Ends that are kept apart. If more come before they are carried through, the newest stands for those behind the first.
+    static let mostEnds = 8
+
+    /// The first instant of the lease that holds; nil if none does.
+    var begin: Timestamp?
+    /// The renewal that holds.
+    var renewedAt = Timestamp.distantPast
+    /// The first instant at which it does not hold any more.
+    var until = Timestamp.distantPast
+    /// Ends that have not been carried through, oldest first.
+    var ends: [End] = []
+    /// How many of them the sweep under way carries through.
+    var endsInSweep = 0
+
+    /// What the lease makes of the facts of an open session: the end that comes first after its incarnation is its deadline, else that of the lease that
+    /// holds; and the last renewal that it saw is a heartbeat.
+    ///
+    /// One that ran out before the lease began, though nobody looked, did not live to be covered.
+    func apply(to session: inout Session, _ policy: Policy) {
+        if let end = ends.first(where: { session.incarnation < $0.stamp }) {
+            cover(&session, from: end.begin, renewedAt: end.renewedAt, until: end.deadline, policy)
+            if end.deadline <= session.deadline(policy) { session.leasedUntil = end.deadline }
+        } else {
+            cover(&session, from: begin, renewedAt: renewedAt, until: until, policy)
+        }
+    }
+
+    private func cover(
+        _ session: inout Session, from begin: Timestamp?, renewedAt: Timestamp, until: Timestamp, _ policy: Policy
+    ) {
+        guard let begin, session.incarnation.timestamp >= begin || session.deadline(policy) > begin else { return }
+        if session.incarnation.timestamp <= renewedAt { session.heartbeat = max(session.heartbeat, renewedAt) }
+        session.leasedUntil = until
+    }
+
+    /// The lease that holds, if one does, ends, and with it the sessions that are open.
+    mutating func end(at: Timestamp, _ stamp: Stamp, _ reason: Reason) {
+        if ends.count == Lease.mostEnds { ends.removeLast() }
+        ends.append(End(at: at, stamp: stamp, reason: reason, begin: begin, renewedAt: renewedAt))
+        begin = nil
+    }
+}
+
+/// The leases of one shard, by the number of the server's word, and the sweep that carries changes of deadlines through.
+struct LeaseTable {
+    private(set) var leases: [UInt16: Lease] = [:]
+    /// No lease that holds ends before.
+    private(set) var nextEnd = Timestamp.distantFuture
+    /// The chunk that the sweep looked at last; nil if none is under way.
+    var sweepHand: (sizeClass: Int, chunk: Int)?
+    /// Whether something changed that the sweep under way has not seen from its beginning.
+    var needsSweep = false
+
+    var isEmpty: Bool { leases.isEmpty }
+    var hasSweep: Bool { needsSweep || sweepHand != nil }
+    var count: Int { leases.values.count { $0.begin != nil } }
+
+    subscript(server: UInt16) -> Lease? { leases[server] }
+
+    mutating func update<Result>(_ server: UInt16, _ body: (inout Lease) -> Result) -> Result {
+        defer { nextEnd = leases.values.reduce(.distantFuture) { $1.begin == nil ? $0 : min($0, $1.until) } }
+        return body(&leases[server, default: Lease()])
+    }
+
+    /// Leases that hold and whose time is over.
+    func over(at now: Timestamp) -> [UInt16] {
+        guard nextEnd <= now else { return [] }
+        return leases.filter { $0.value.begin != nil && $0.value.until <= now }.map(\.key).sorted()
+    }
+
+    /// The sweep has gone from its beginning to its end: what it saw at its beginning is carried through.
+    mutating func finishSweep() {
+        sweepHand = nil
+        leases = leases.mapValues { lease in
+            var rest = lease
+            rest.ends.removeFirst(lease.endsInSweep)
+            rest.endsInSweep = 0
+            return rest
+        }
+    }
+
+    /// Forgets the servers of whose leases nothing is left, and names them.
+    mutating func takeDone() -> [UInt16] {
+        let done = leases.filter { $0.value.begin == nil && $0.value.ends.isEmpty }.map(\.key).sorted()
+        for server in done { leases[server] = nil }
+        return done
+    }
+
+    mutating func beginSweep() {
+        needsSweep = false
+        sweepHand = (0, -1)
+        leases = leases.mapValues { lease in
+            var swept = lease
+            swept.endsInSweep = lease.ends.count
+            return swept
+        }
+    }
+}
+
+/// Leases: one command of a gateway is the heartbeat of all its sessions, and its silence is their end.
+///
+/// Nothing is written to the sessions when a lease is renewed. A look takes it into account (`facts`), and a look after its end carries that through
+/// first (`endLeased`). Only where deadlines come earlier than timers are armed for, a sweep looks at all records in slices.
+extension ShardState {
+    /// The facts of a session, with what its server's lease makes of them.
+    @inline(__always)
+    func facts(of session: SessionRecord, near now: Timestamp) -> Session {
+        var facts = session.facts(near: now)
+        if hasLeases { applyLease(to: &facts, ofServer: session.server) }
+        return facts
+    }
+
+    @inline(never)
+    private func applyLease(to facts: inout Session, ofServer server: UInt16) {
+        guard facts.closed == nil, let lease = leases[server] else { return }
+        lease.apply(to: &facts, settings.policy)
+    }
+
+    /// When the record may forget a session.
+    func keptUntil(_ session: SessionRecord, near now: Timestamp) -> Timestamp {
+        guard hasLeases, !session.isClosed else { return session.keptUntil(near: now, settings.policy) }
+        return facts(of: session, near: now).deadline(settings.policy)
+    }
+
+    /// A renewal. Returns how many sessions the server has here.
+    mutating func lease(
+        _ server: Span<UInt8>, until: Timestamp, at now: Timestamp
+    ) throws(StoreError) -> Int {
+        endLeasesThatAreOver(at: now)
+        let wordHash = server.withUnsafeBytes { hash.bytes($0, .free) }
+        let known = servers.number(of: server, hash: wordHash)
+        let number: UInt16
+        if let known, leases[known] != nil {
+            number = known
+        } else {
+            guard let held = servers.hold(server, hash: wordHash, limit: settings.maxWords) else {
+                throw .tooManyWords(limit: settings.maxWords)
+            }
+            number = held
+        }
+        let isEarlier = leases.update(number) { lease in
+            // Sessions may be armed for their own deadlines, or for a later end of this lease.
+            let isEarlier = lease.begin == nil || until < lease.until
+            if lease.begin == nil { lease.begin = now }
+            lease.renewedAt = now
+            lease.until = until
+            return isEarlier
+        }
+        hasLeases = true
+        let count = servers.sessionCount(number)
+        if isEarlier, count > 0 { leases.needsSweep = true }
+        account()
+        return count
+    }
+
+    /// The end of all sessions of a server. Returns how many it has here.
+    mutating func drop(_ server: Span<UInt8>, at now: Timestamp) -> Int {
+        endLeasesThatAreOver(at: now)
+        let wordHash = server.withUnsafeBytes { hash.bytes($0, .free) }
+        guard let number = servers.number(of: server, hash: wordHash) else { return 0 }
+        let count = servers.sessionCount(number)
+        if leases[number]?.begin != nil { counters.leasesDropped += 1 }
+        if leases[number] == nil {
+            guard count > 0 else { return 0 }
+            _ = servers.hold(server, hash: wordHash, limit: settings.maxWords)
+        }
+        end(number, at: now, stamps.next(at: now), .dropped)
+        return count
+    }
+
+    /// Ends what a server has; if it has no session, there is nothing to be carried through.
+    private mutating func end(_ server: UInt16, at instant: Timestamp, _ stamp: Stamp, _ reason: Reason) {
+        hasLeases = true
+        if servers.sessionCount(server) > 0 {
+            leases.update(server) { $0.end(at: instant, stamp, reason) }
+            leases.needsSweep = true
+        } else {
+            leases.update(server) { $0.begin = nil }
+            forgetLeases(leases.takeDone())
+        }
+    }
+
+    private mutating func forgetLeases(_ servers: [UInt16]) {
+        for server in servers { self.servers.release(server, isSession: false) }
+        hasLeases = !leases.isEmpty
+        account()
+    }
+
+    /// Turns leases that were not renewed in time into ends.
+    mutating func endLeasesThatAreOver(at now: Timestamp) {
+        for server in leases.over(at: now) {
+            guard let until = leases[server]?.until else { continue }
+            counters.leasesLost += 1
+            end(server, at: until, Stamp(until), .leaseLost)
+        }
+    }
+
+    /// Carries through, for one record, the ends of leases that have come by `now`: each at its own instant, after what time changed before it.
+    ///
+    /// - Returns: the instant of the last of them, nil if there was none.
+    @inline(never)
+    mutating func endLeased(_ number: UInt32, at now: Timestamp, firedTick: UInt32?) -> Timestamp? {
+        endLeasesThatAreOver(at: now)
+        var carried: Timestamp?
+        // Every end closes a session at least, and a session is closed once.
+        for _ in 0..<record(number).sessionCount {
+            guard let end = nextEnd(of: record(number), at: now) else { break }
+            announceWhatTimeChanged(
+                number, from: carried, until: end.last, firedTick: firedTick)
+            carried = end.at
+            let record = record(number)
+            var last: SessionRecord?
+            record.forEachSession { session in
+                guard self.end(of: session, near: now, by: now)?.at == end.at else { return }
+                var facts = facts(of: session, near: now)
+                facts.leasedUntil = nil
+                facts.closed = Closure(at: end.at, isLoss: true)
+                session.store(facts)
+                counters.sessions -= 1
+                devices.endSession(session.device)
+                platforms.endSession(session.platform)
+                servers.endSession(session.server)
+                last = session
+            }
+            let verdict = evidence(of: record, at: end.at, near: now).verdict(at: end.at)
+            if firedTick != nil { counters.lateness.record(now.milliseconds(since: end.at)) }
+            let cause = Cause(reason: end.reason, stamp: Stamp(end.at), at: end.at, isTime: end.reason == .leaseLost)
+            announce(number, verdict, cause, last, near: now)
+        }
+        return carried
+    }
+
+    /// The earliest end of a lease that a session of the record has before it.
+    private func nextEnd(of record: UserRecord, at now: Timestamp) -> Lease.End? {
+        var next: Lease.End?
+        record.forEachSession { session in
+            if let end = end(of: session, near: now, by: now), end.at < next?.at ?? .distantFuture { next = end }
+        }
+        return next
+    }
+
+    /// The end that a session has behind it and nobody carried through: the first after its incarnation, if it lived until then.
+    private func end(of session: SessionRecord, near now: Timestamp, by limit: Timestamp) -> Lease.End? {
+        guard !session.isClosed, let lease = leases[session.server], !lease.ends.isEmpty else { return nil }
+        let facts = facts(of: session, near: now)
+        guard let end = lease.ends.first(where: { facts.incarnation < $0.stamp }), end.at <= limit else { return nil }
+        return facts.deadline(settings.policy) == end.deadline && facts.leasedUntil != nil ? end : nil
+    }
+
+    // MARK: Sweeping
+
+    /// Looks at the records of one chunk. Returns how many slots that were.
+    mutating func sweepLeases(at now: Timestamp) -> Int {
+        endLeasesThatAreOver(at: now)
+        if leases.sweepHand == nil {
+            guard leases.needsSweep else { return 0 }
+            leases.beginSweep()
+        }
+        guard let hand = leases.sweepHand, let next = slabs.chunk(after: hand.sizeClass, hand.chunk),
+            next.sizeClass > hand.sizeClass || next.sizeClass == hand.sizeClass && next.chunk > hand.chunk
+        else {
+            leases.finishSweep()
+            forgetLeases(leases.takeDone())
+            return 0
+        }
+        leases.sweepHand = next
+        let numbers = slabs.numbers(inClass: next.sizeClass, chunk: next.chunk)
+        for number in numbers {
+            guard let address = slabs.addressIfPresent(number), RecordHeader(address).kind == .user else { continue }
+            guard isLeased(UserRecord(address)) else { continue }
+            arm(number, settle(number, at: now), at: now)
+        }
+        return numbers.count
+    }
+
+    private func isLeased(_ record: UserRecord) -> Bool {
+        var isLeased = false
+        record.forEachSession { session in
+            if !session.isClosed, leases[session.server] != nil { isLeased = true }
+        }
+        return isLeased
+    }
+}

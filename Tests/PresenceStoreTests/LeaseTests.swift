@@ -1,0 +1,139 @@
+import Presence
+import PresenceStore
+import PresenceTesting
+import Testing
+
+/// Leases of gateways in the store: sweeps, slices, late wheels, words.
+@Suite("Leases in the store")
+struct LeaseTests {
+    private let start = Timestamp(milliseconds: 1_767_225_600_000)
+    private func later(_ milliseconds: Int64) -> Timestamp { start.advanced(byMilliseconds: milliseconds) }
+
+    private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
+        var configuration = ShardedStore.Configuration()
+        configuration.clock = TestClock(start)
+        configuration.shards = 2
+        configuration.policy.lostGrace = 0
+        configuration.changeRingBytes = 4 << 20
+        change(&configuration)
+        return ShardedStore(configuration)
+    }
+
+    private func fill(_ store: ShardedStore, _ count: Int, server: SlowModel.Name = "gw") throws {
+        for index in 0..<count {
+            try store.connect(SlowModel.Name(stringLiteral: "user-\(index)"), session: "s", server: server, at: start)
+        }
+    }
+
+    private func changes(_ reader: EventReader, _ store: ShardedStore) -> [StatusChange] {
+        var events: [StoreEvent] = []
+        for shard in 0..<store.shardCount { while !reader.read(shard: shard, into: &events) {} }
+        return events.compactMap { if case .status(let change) = $0 { change } else { nil } }
+    }
+
+    @Test("A first lease that ends before the sessions' own time ends them on time, in slices")
+    func earlier() throws {
+        let store = store()
+        try fill(store, 3_000)
+        let reader = store.makeReader { _ in }
+        #expect(try store.lease("gw".utf8Bytes.span, forMilliseconds: 1_000, at: start) == 3_000)
+        // The sweep arms the timers anew, a chunk at a time.
+        var steps = 0
+        while store.advance(to: start, budget: 256).isBehind { steps += 1 }
+        #expect(steps >= 5)
+        store.advance(to: later(990))
+        #expect(changes(reader, store).isEmpty)
+        store.advance(to: later(1_010))
+        let ends = changes(reader, store)
+        #expect(ends.count == 3_000)
+        #expect(ends.allSatisfy { $0.reason == .leaseLost && $0.timestamp == later(1_000) && $0.new == .offline })
+        let statistics = store.statistics()
+        #expect(statistics.leases == 0)
+        #expect(statistics.leasesLost == 1)
+        #expect(statistics.sessions == 0)
+        #expect(statistics.lateness.maximum <= 10)
+        store.advance(to: later(2_000))
+        #expect(store.statistics().leaseSweeps == 0)
+        reader.cancel()
+    }
+
+    @Test("A renewal after the end brings nobody back, also if nobody has looked yet")
+    func lateRenewal() throws {
+        let store = store()
+        try fill(store, 10)
+        try store.lease("gw".utf8Bytes.span, forMilliseconds: 1_000, at: start)
+        // No wheel turned since.
+        try store.lease("gw".utf8Bytes.span, forMilliseconds: 1_000, at: later(1_500))
+        try store.connect("late", session: "s", server: "gw", at: later(1_600))
+        for index in 0..<10 {
+            let user = SlowModel.Name(stringLiteral: "user-\(index)")
+            #expect(!store.beat(user, session: "s", at: later(1_700)))
+            #expect(store.status(of: user, at: later(1_700)) == .offline)
+        }
+        #expect(store.status(of: "late", at: later(2_400)) == .online)
+        #expect(store.status(of: "late", at: later(2_500)) == .offline)
+    }
+
+    @Test("Who ran out before the first lease is not brought back by it")
+    func ranOut() throws {
+        let store = store()
+        try store.connect("short", session: "s", server: "gw", ConnectOptions(ttlMilliseconds: 5_000), at: start)
+        try store.connect("long", session: "s", server: "gw", at: start)
+        try store.lease("gw".utf8Bytes.span, forMilliseconds: 60_000, at: later(6_000))
+        #expect(store.status(of: "short", at: later(7_000)) == .offline)
+        #expect(store.status(of: "long", at: later(65_999)) == .online)
+        #expect(store.status(of: "long", at: later(66_000)) == .offline)
+    }
+
+    @Test("Nobody outlives the hard limit by a lease")
+    func hardLimit() throws {
+        let store = store()
+        #expect(throws: StoreError.ttlOutOfBounds(minimum: 1, maximum: 300_000)) {
+            try store.lease("gw".utf8Bytes.span, forMilliseconds: 300_001, at: start)
+        }
+        try fill(store, 1)
+        try store.lease("gw".utf8Bytes.span, forMilliseconds: 300_000, at: start)
+        #expect(store.status(of: "user-0", at: later(299_999)) == .online)
+        #expect(store.status(of: "user-0", at: later(300_000)) == .offline)
+    }
+
+    @Test("A drop while a grace runs leaves that grace, and one during another drop ends who came since")
+    func drops() throws {
+        let store = store { $0.policy.lostGrace = 10_000 }
+        let reader = store.makeReader { _ in }
+        try store.connect("a", session: "s", server: "gw", at: start)
+        #expect(try store.drop("gw".utf8Bytes.span, at: later(1_000)) == 1)
+        #expect(store.status(of: "a", at: later(2_000)) == .online)
+        try store.connect("b", session: "s", server: "gw", at: later(3_000))
+        #expect(try store.drop("gw".utf8Bytes.span, at: later(4_000)) >= 1)
+        store.advance(to: later(11_010))
+        #expect(store.status(of: "a", at: later(11_010)) == .offline)
+        #expect(store.status(of: "b", at: later(11_010)) == .online)
+        store.advance(to: later(14_010))
+        #expect(store.status(of: "b", at: later(14_010)) == .offline)
+        #expect(changes(reader, store).filter { $0.new == .offline }.allSatisfy { $0.reason == .graceEnded })
+        reader.cancel()
+    }
+
+    @Test("Leases of servers that have nothing leave nothing, and their number is bounded by max-words")
+    func bound() throws {
+        let store = store { $0.maxWords = 50 }
+        for index in 0..<50 {
+            try store.lease(Array("gw-\(index)".utf8).span, forMilliseconds: 1_000, at: start)
+        }
+        #expect(store.statistics().leases == 50)
+        #expect(throws: StoreError.tooManyWords(limit: 50)) {
+            try store.lease("gw-50".utf8Bytes.span, forMilliseconds: 1_000, at: start)
+        }
+        store.advance(to: later(1_500))
+        #expect(store.statistics().leases == 0)
+        #expect(store.statistics().words == 0)
+        try store.lease("gw-50".utf8Bytes.span, forMilliseconds: 1_000, at: later(1_500))
+        #expect(try store.drop("gw-50".utf8Bytes.span, at: later(1_600)) == 0)
+        #expect(store.statistics().words == 0)
+    }
+}
+
+extension String {
+    fileprivate var utf8Bytes: [UInt8] { Array(utf8) }
+}
