@@ -126,6 +126,23 @@ extension Span where Element == UInt8 {
         return marks & 0x80 == 0
     }
 
+    /// Whether these bytes are UTF-8 without control characters (below U+0020, U+007F to U+009F).
+    public var isText: Bool {
+        var position = 0
+        while position < count {
+            let byte = self[position]
+            if byte < 0x80 {
+                guard byte >= 0x20, byte != 0x7F else { return false }
+                position += 1
+                continue
+            }
+            let piece = utf8Piece(at: position)
+            guard piece.isValid, !(byte == 0xC2 && self[position + 1] < 0xA0) else { return false }
+            position += piece.count
+        }
+        return true
+    }
+
     /// The UTF-8 sequence that begins at `start` with a byte of 0x80 or more; or how many bytes from there are wrong
     /// together (the longest beginning of a sequence, at least one byte), as the Unicode standard advises in section
     /// 3.9.

@@ -152,6 +152,7 @@ struct ServerReport {
             ("leases", "\(statistics.leases)"), ("leases_lost", "\(statistics.leasesLost)"),
             ("leases_dropped", "\(statistics.leasesDropped)"), ("lease_sweeps", "\(statistics.leaseSweeps)"),
             ("refused_for_memory", "\(statistics.refusedForMemory)"),
+            ("refused_changes", "\(statistics.refusedChanges)"),
             ("heartbeat_interval_ms", "\(loop.configuration.heartbeatIntervalMilliseconds)"),
             ("expiry_lateness_p50_ms", "\(statistics.lateness.percentile(0.5))"),
             ("expiry_lateness_p99_ms", "\(statistics.lateness.percentile(0.99))"),

@@ -11,6 +11,8 @@ struct ShardSettings: Sendable {
     var maxActivityLength: Int
     var maxWords: Int
     var maxRelations: Int
+    var statusChangesPerMinute: Int
+    var allowsInvisible: Bool
     var maxWatch: Int
     var maxWatchersPerUser: Int
     var maxWatchLists: Int
@@ -23,6 +25,8 @@ struct ShardSettings: Sendable {
         maxActivityLength = configuration.maxActivityLength
         maxWords = configuration.maxWords
         maxRelations = configuration.maxRelations
+        statusChangesPerMinute = configuration.statusChangesPerMinute
+        allowsInvisible = configuration.allowsInvisible
         maxWatch = configuration.maxWatch
         maxWatchersPerUser = configuration.maxWatchersPerUser
         maxWatchLists = configuration.maxWatchLists

@@ -3,6 +3,7 @@ import Presence
 extension ShardState {
     mutating func explain(_ user: BytesKey, _ userHash: UInt64, into explanation: inout Explanation) {
         let now = explanation.now
+        explanation.policy = settings.policy
         let number = find(user, userHash)
         guard number != 0 else { return }
         let evidence = settle(number, at: now)
@@ -44,8 +45,7 @@ extension ShardedStore {
     /// - Parameter viewer: the id of a viewer, or nil.
     /// - Complexity: O(sessions), and O(edges) for their number.
     public func explain(_ user: Span<UInt8>, for viewer: Span<UInt8>?, at now: Timestamp) -> Explanation {
-        var explanation = Explanation(
-            id: user.withUnsafeBytes { [UInt8]($0) }, now: now, policy: withShard(0) { $0.settings.policy })
+        var explanation = Explanation(id: user.withUnsafeBytes { [UInt8]($0) }, now: now, policy: Policy())
         withUser(user) { state, key, hash in state.explain(key, hash, into: &explanation) }
         if let viewer { explanation.viewer = explain(user, to: viewer, at: now) }
         return explanation

@@ -17,6 +17,8 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var devices = WordTable()
     var platforms = WordTable()
     var servers = WordTable()
+    /// How often users changed what they set by hand.
+    var changeRate = ChangeRate()
     /// Leases of gateways, and whether there are any.
     var leases = LeaseTable()
     var hasLeases = false

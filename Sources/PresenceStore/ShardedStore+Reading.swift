@@ -21,12 +21,19 @@ extension ShardedStore {
 
     /// Sets or clears a manual status and an activity text.
     ///
-    /// - Throws: when an id or the text is too long, or memory is out; then nothing has changed.
+    /// - Throws: when an id or the text is too long, the text is no text, he may not be invisible, has changed too often within this minute, or memory is
+    ///   out; then nothing has changed.
     public func set(_ user: Span<UInt8>, _ change: UserSettings, at now: Timestamp) throws(StoreError) {
         try checkIDs(user, Span())
         try withUser(user) { state, user, hash throws(StoreError) in
             let limit = state.settings.maxActivityLength
-            if let text = change.activity, let text, text.count > limit { throw .activityTooLong(limit: limit) }
+            if let text = change.activity, let text {
+                if text.count > limit { throw .activityTooLong(limit: limit) }
+                if !text.span.isText { throw .activityNotText }
+            }
+            if change.status == .some(.invisible), !state.settings.allowsInvisible { throw .invisibleNotAllowed }
+            let most = state.settings.statusChangesPerMinute
+            guard state.changeRate.allows(hash, limit: most, at: now) else { throw .tooManyChanges(limit: most) }
             try state.set(user, hash, change, at: now)
         }
     }

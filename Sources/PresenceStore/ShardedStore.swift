@@ -39,6 +39,10 @@ public final class ShardedStore: Sendable {
         public var maxWords = 16_384
         /// Friends and blocked users that a user may have, 0 to 1 000 000.
         public var maxRelations = 5_000
+        /// How often a user may change within a minute what he sets by hand; 0 is no limit. Sessions and beats are not counted.
+        public var statusChangesPerMinute = 60
+        /// Whether a user may be invisible.
+        public var allowsInvisible = true
         /// Users that one viewer may watch.
         public var maxWatch = 5_000
         /// Viewers that one user may have.
@@ -246,6 +250,14 @@ public final class ShardedStore: Sendable {
 
     /// Another bound of devices, platforms and servers a shard.
     public func setMaxWords(_ limit: Int) { updateSettings { $0.maxWords = min(max(limit, 1), 65_535) } }
+
+    /// Another bound of changes by hand, a user and minute; 0 is no limit.
+    public func setStatusChangesPerMinute(_ limit: Int) {
+        updateSettings { $0.statusChangesPerMinute = max(limit, 0) }
+    }
+
+    /// Whether a user may set himself invisible from now on. Who is invisible stays so until his next change.
+    public func setAllowsInvisible(_ isAllowed: Bool) { updateSettings { $0.allowsInvisible = isAllowed } }
 
     /// Another bound of friends and blocked users a user, 0 to 1 000 000.
     public func setMaxRelations(_ limit: Int) {

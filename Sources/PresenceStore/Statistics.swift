@@ -22,6 +22,8 @@ public struct Statistics: Sendable {
     public var unknownBeats: UInt64 = 0
     /// Since the start: changes of a public status.
     public var statusChanges: UInt64 = 0
+    /// Since the start: changes by hand that were refused, since the user had too many within a minute.
+    public var refusedChanges: UInt64 = 0
     /// Since the start: changes of activity texts.
     public var activityChanges: UInt64 = 0
     /// Since the start: sessions that ran out.
@@ -125,6 +127,7 @@ extension ShardState {
         all.beats += counters.beats
         all.unknownBeats += counters.unknownBeats
         all.statusChanges += counters.statusChanges
+        all.refusedChanges += changeRate.refused
         all.activityChanges += counters.activityChanges
         all.expiredSessions += counters.expiredSessions
         // Every shard has all leases.

@@ -26,6 +26,12 @@ public enum StoreError: Error, Sendable, Hashable {
     case tooManyWatchLists(limit: Int)
     /// A user was to be his own friend, or to be blocked by himself.
     case selfRelation
+    /// An activity text has control characters, or is not UTF-8.
+    case activityNotText
+    /// A user was to be invisible, which `allow-invisible` forbids.
+    case invisibleNotAllowed
+    /// The user changed what he sets by hand more often within this minute than `status-changes-per-minute` allows.
+    case tooManyChanges(limit: Int)
     /// The value of the string is no decimal number of 64 bits.
     case notAnInteger
     /// The sum does not fit 64 bits.
@@ -63,6 +69,12 @@ public enum StoreError: Error, Sendable, Hashable {
             "ERR there are \(limit) lists of viewers already, the limit of max-watch-lists"
         case .selfRelation:
             "ERR a user can neither block nor befriend himself"
+        case .activityNotText:
+            "ERR the activity text must be UTF-8 without control characters"
+        case .invisibleNotAllowed:
+            "ERR nobody may be invisible here (allow-invisible no)"
+        case .tooManyChanges(let limit):
+            "ERR the user changed more than \(limit) times within this minute, the limit of status-changes-per-minute"
         case .notAnInteger:
             "ERR value is not an integer or out of range"
         case .overflow:

@@ -14,18 +14,38 @@ public protocol PresenceClock: Sendable {
     func now() -> Timestamp
 }
 
-/// The machine's time: wall time when the clock was made, and from then on what the monotonic clock says.
+/// The machine's time: it never goes back, a step of the wall clock does not move it at once, and a suspend counts (``SlewedTime``).
 ///
-/// Lives are decided by time that never goes back: a step of the wall clock moves nothing here. Cost: one `clock_gettime`, about 20 ns.
+/// Lives are decided by it, and it labels events. Cost: one `clock_gettime` and a lock, about 30 ns; a second one every 100 ms.
 public struct SystemClock: PresenceClock {
-    private let offsetNanoseconds: Int64
+    private final class Shared: Sendable {
+        let time: Lock<SlewedTime>
+        init(_ time: SlewedTime) { self.time = Lock(time) }
+    }
+
+    private let shared: Shared
 
     /// A clock that agrees with the wall clock now.
-    public init() { offsetNanoseconds = SystemClock.read(CLOCK_REALTIME) - SystemClock.read(CLOCK_MONOTONIC) }
+    public init() {
+        shared = Shared(SlewedTime(boot: SystemClock.read(SystemClock.boot), wall: SystemClock.read(CLOCK_REALTIME)))
+    }
 
-    /// Now, by the monotonic clock.
+    /// Now.
     public func now() -> Timestamp {
-        Timestamp(milliseconds: (SystemClock.read(CLOCK_MONOTONIC) + offsetNanoseconds) / 1_000_000)
+        shared.time.withLock { time in
+            let boot = SystemClock.read(SystemClock.boot)
+            if time.wantsWall(boot: boot) { time.correct(boot: boot, wall: SystemClock.read(CLOCK_REALTIME)) }
+            return time.now(boot: boot)
+        }
+    }
+
+    /// What goes on while the machine is suspended, too.
+    private static var boot: clockid_t {
+        #if os(Linux)
+            CLOCK_BOOTTIME
+        #else
+            CLOCK_MONOTONIC
+        #endif
     }
 
     private static func read(_ clock: clockid_t) -> Int64 {

@@ -27,6 +27,8 @@ extension Settings {
         configuration.changeRingBytes = changeRingSize
         configuration.maxWords = maxWords
         configuration.maxRelations = maxRelations
+        configuration.allowsInvisible = allowInvisible
+        configuration.statusChangesPerMinute = statusChangesPerMinute
         configuration.maxWatch = maxWatch
         configuration.maxWatchersPerUser = maxWatchersPerUser
         configuration.maxWatchLists = maxWatchLists
@@ -42,6 +44,8 @@ extension Settings {
         store.setMaxSessionsPerUser(maxSessionsPerUser)
         store.setMaxActivityLength(maxActivityLength)
         store.setMaxWords(maxWords)
+        store.setAllowsInvisible(allowInvisible)
+        store.setStatusChangesPerMinute(statusChangesPerMinute)
         store.setMaxRelations(maxRelations)
         store.setWatchLimits(users: maxWatch, watchersPerUser: maxWatchersPerUser, lists: maxWatchLists)
         store.setMaxMemory(maxmemory)

@@ -118,6 +118,15 @@ extension Settings {
             The same after a connection that was lost without a goodbye. A TTL that runs out has no grace: it is one.
             """),
         Setting(
+            "allow-invisible", .presence, \.allowInvisible, .yesOrNo, isLive: true,
+            "Whether `PRESENCE.SET ... STATUS invisible` is allowed. Who is invisible stays so until his next change."),
+        Setting(
+            "status-changes-per-minute", .presence, \.statusChangesPerMinute, .integer(0...1_000_000), isLive: true,
+            """
+            How often `PRESENCE.SET` may change one user within a minute; 0 is no limit. Sessions and heartbeats are
+            not counted.
+            """),
+        Setting(
             "push-window", .presence, \.pushWindow, .duration(1...10_000), isLive: true,
             """
             For how long changes of those on a viewer's list are gathered before he is told: one frame a window, with

@@ -40,6 +40,8 @@ struct Settings: Equatable, Sendable {
     var disconnectGrace = 0
     var lostGrace = 15_000
     var blockHides = "target"
+    var allowInvisible = true
+    var statusChangesPerMinute = 60
     var pushWindow = 50
     var watchLinger = 60_000
 

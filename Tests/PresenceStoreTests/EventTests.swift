@@ -33,12 +33,14 @@ struct EventTests {
         try store.connect("u", session: "phone", device: "mobile", platform: "ios", server: "s-1", at: now)
         let later = now.advanced(byMilliseconds: 120_000)
         store.advance(to: later.advanced(byMilliseconds: 10))
-        guard case .status(let online) = await iterator.next(), case .status(let first) = await iterator.next(),
-            case .status(let second) = await iterator.next()
+        guard case .activity(let text) = await iterator.next(), case .status(let online) = await iterator.next(),
+            case .status(let first) = await iterator.next(), case .status(let second) = await iterator.next()
         else {
-            Issue.record("three changes of status were announced")
+            Issue.record("a change of text and three of status were announced")
             return
         }
+        #expect(text.userID == Array("u".utf8) && text.activity == Array("IN_GAME".utf8) && text.status == .offline)
+        #expect(text.reason == .manual && text.timestamp == now)
         let offline = first.userID == Array("u".utf8) ? first : second
         #expect(online.userID == Array("u".utf8) && online.old == .offline && online.new == .online)
         #expect(online.reason == .connect && online.timestamp == now && online.since == nil)

@@ -274,7 +274,7 @@ extension ModelRun {
     }
 
     private mutating func setActivity(_ user: Name) throws(Difference) {
-        let text = random.chance(oneIn: 3) ? nil : Name(random.bytes(1...128))
+        let text = random.chance(oneIn: 3) ? nil : Name(random.bytes(1...128).map { 32 + $0 % 95 })
         let until = random.chance(oneIn: 2) ? nil : now.advanced(byMilliseconds: .random(in: 0...9_000, using: &random))
         note("activity \(user) of \(text?.bytes.count ?? 0) until \(until as Any)")
         model.setActivity(user, text, until: until)

@@ -94,6 +94,7 @@ struct ModelRun {
         configuration.maxSessionsPerUser = most
         configuration.blockHidesBoth = hidesBoth
         configuration.changeRingBytes = 16_384
+        configuration.statusChangesPerMinute = 0
         configuration.hashSecret = (random.next(), random.next())
         configuration.clock = TestClock(plan.start)
         store = ShardedStore(configuration)

@@ -133,6 +133,7 @@ private struct Interference {
         configuration.shards = 2
         configuration.clock = TestClock(now)
         configuration.blockHidesBoth = hidesBoth
+        configuration.statusChangesPerMinute = 0
         quiet = ShardedStore(configuration)
         busy = ShardedStore(configuration)
     }
@@ -186,7 +187,9 @@ private struct Interference {
         case 2: store.disconnect(SlowModel.Name(target), session: "a", at: now)
         case 3: try store.set(target.span, UserSettings(status: .some(random.pick(ManualStatus.allCases))), at: now)
         case 4: try store.set(target.span, UserSettings(status: .some(nil)), at: now)
-        case 5: try store.set(target.span, UserSettings(activity: .some(random.bytes(1...20))), at: now)
+        case 5:
+            try store.set(
+                target.span, UserSettings(activity: .some(random.bytes(1...20).map { 65 + $0 % 26 })), at: now)
         case 6: try store.set(target.span, UserSettings(lastSeen: random.pick(LastSeenVisibility.allCases)), at: now)
         case 7: try relate(store, random.pick(RelationChange.allCases), other)
         default: try relate(store, isHidden ? .friend : random.pick([.friend, .unfriend]), viewer)

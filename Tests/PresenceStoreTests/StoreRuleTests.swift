@@ -71,7 +71,7 @@ struct StoreRuleTests {
         let before = numbers(store)
         let longest = SlowModel.Name([UInt8](repeating: 1, count: 255))
         let tooLong = SlowModel.Name([UInt8](repeating: 1, count: 256))
-        let word = SlowModel.Name([UInt8](repeating: 2, count: 129))
+        let word = SlowModel.Name([UInt8](repeating: 66, count: 129))
         #expect(throws: StoreError.idTooLong(limit: 255)) { try store.connect(tooLong, session: "s", at: now) }
         #expect(throws: StoreError.idTooLong(limit: 255)) { try store.connect("u", session: tooLong, at: now) }
         #expect(throws: StoreError.idTooLong(limit: 255)) {
@@ -131,7 +131,7 @@ struct StoreRuleTests {
     func farEnd() throws {
         let store = store()
         try store.connect("u", session: "s", at: now)
-        let settings = UserSettings(status: .some(.dnd), activity: .some([1]), until: .distantFuture)
+        let settings = UserSettings(status: .some(.dnd), activity: .some([65]), until: .distantFuture)
         try store.set(SlowModel.Name("u").bytes.span, settings, at: now)
         #expect(store.status(of: "u", at: now) == .dnd)
         #expect(store.describe(SlowModel.Name("u").bytes.span, at: now)?.activity == [1])
@@ -142,7 +142,7 @@ struct StoreRuleTests {
         let store = store()
         try store.connect("u", session: "1", at: now)
         try store.connect("u", session: "2", at: now)
-        try store.set(SlowModel.Name("u").bytes.span, UserSettings(status: .some(.dnd), activity: .some([5])), at: now)
+        try store.set(SlowModel.Name("u").bytes.span, UserSettings(status: .some(.dnd), activity: .some([65])), at: now)
         #expect(store.remove(.presence, "u", at: now))
         #expect(!store.remove(.presence, "u", at: now))
         #expect(!store.exists(.presence, "u", at: now))
@@ -164,7 +164,7 @@ struct StoreRuleTests {
             try store.connect(name, session: "s", at: now)
             try store.setString(name, "value", at: now)
         }
-        try store.set(SlowModel.Name("n7").bytes.span, UserSettings(activity: .some([5])), at: now)
+        try store.set(SlowModel.Name("n7").bytes.span, UserSettings(activity: .some([65])), at: now)
         #expect(store.keyCount() == 4_000)
         store.removeAll(at: now)
         #expect(store.keyCount() == 0)

@@ -8,7 +8,7 @@ import redis
 
 from harness import Ear, eventually
 
-SETTINGS = ("--push-window", "20ms", "--watch-linger", "2s", "--event-loops", "2")
+SETTINGS = ("--push-window", "20ms", "--watch-linger", "2s", "--status-changes-per-minute", "0", "--event-loops", "2")
 
 
 def key(name):
