@@ -101,6 +101,9 @@ final class ClientHandler: ChannelInboundHandler {
             run(&bytes)
             if bytes.readableBytes > 0, !isClosing { keep(&bytes) }
         }
+        if client?.isSuspended == true, let pending, pending.readableBytes > ClientHandler.bytesAhead {
+            try? context.channel.syncOptions?.setOption(.autoRead, value: false)
+        }
         loop.giveBack(bytes)
     }
 
@@ -281,6 +284,13 @@ final class ClientHandler: ChannelInboundHandler {
         client.isSuspended = true
         try? context.channel.syncOptions?.setOption(.autoRead, value: false)
     }
+
+    /// As ``suspend()``, for a wait that may be long: it is read on, so that a client that leaves is noticed. What it sends meanwhile is kept, up to
+    /// ``bytesAhead``; then it is not read any more.
+    func wait() { client?.isSuspended = true }
+
+    /// Bytes of commands that a client may send ahead while one of its commands waits.
+    private static let bytesAhead = 65_536
 
     /// Ends the pause with the reply that `write` writes.
     func resume(_ write: (inout ReplyBuffer) -> Void) {

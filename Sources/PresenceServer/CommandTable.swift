@@ -5,7 +5,7 @@ final class CommandTable: Sendable {
     /// The one table.
     static let shared = CommandTable(
         ConnectionCommands.table + SessionCommands.table + PresenceQueryCommands.table + ViewCommands.table
-            + RelationCommands.table + WatchCommands.table + StringCommands.table
+            + RelationCommands.table + WatchCommands.table + ChangeCommands.table + StringCommands.table
             + KeyCommands.table + HashCommands.table + PubSubCommands.table + TransactionCommands.table
             + ServerCommands.table + SlowLogCommands.table
             + MemoryCommands.table + DebugCommands.table + CommandCommands.table

@@ -111,6 +111,7 @@ final class ServerLoop: @unchecked Sendable {
         clients[client.id] = nil
         heldClients[client.id] = nil
         slowClients[client.id] = nil
+        client.wait?.cancel()
         removeMonitor(client)
         unsubscribeAll(client)
     }

@@ -50,7 +50,7 @@ struct ServerReport {
     private func clientFields() -> [(String, String)] {
         [
             ("connected_clients", "\(server.clientCount.load(ordering: .relaxed))"),
-            ("maxclients", "\(loop.configuration.maximumClients)"), ("blocked_clients", "0"),
+            ("maxclients", "\(loop.configuration.maximumClients)"), ("blocked_clients", "\(server.blockedClients.load(ordering: .relaxed))"),
             ("tracking_clients", "0"), ("pubsub_subscriptions", "\(server.registry.total)"),
         ]
     }

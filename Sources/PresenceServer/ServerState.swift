@@ -28,6 +28,8 @@ final class ServerState: Sendable {
     let restingLoops = Atomic<Int>(0)
     /// Connections open now.
     let clientCount = Atomic<Int>(0)
+    /// Clients that wait for something to happen.
+    let blockedClients = Atomic<Int>(0)
     /// How often a connection could not be accepted.
     let acceptErrors = Atomic<Int>(0)
     /// The port listened on, once it is known.

@@ -54,6 +54,40 @@ struct ChangeRing: ~Copyable {
     /// The place behind the newest entry.
     var end: Cursor { Cursor(offset: head, number: nextNumber) }
 
+    /// The place of the oldest entry.
+    var begin: Cursor { Cursor(offset: tail, number: oldestNumber) }
+
+    /// The place of a reader who stood at an offset that the ring gave out; nil if what lay there was overwritten.
+    func cursor(atOffset offset: UInt64) -> Cursor? {
+        guard offset >= tail, offset <= head else { return nil }
+        var offset = offset
+        while offset < head {
+            let address = base + Int(offset & UInt64(capacity - 1))
+            if address.load(fromByteOffset: 4, as: UInt8.self) != Kind.filler.rawValue {
+                return Cursor(offset: offset, number: address.load(fromByteOffset: 8, as: UInt64.self))
+            }
+            offset += UInt64(address.load(as: UInt32.self))
+        }
+        return end
+    }
+
+    /// The numbers and users of up to `limit` entries about users from a cursor on; nil if entries were overwritten since.
+    func changedUsers(from cursor: inout Cursor, limit: Int) -> [(number: UInt64, user: [UInt8])]? {
+        guard cursor.offset >= tail else { return nil }
+        var found: [(number: UInt64, user: [UInt8])] = []
+        while found.count < limit, cursor.number < nextNumber {
+            let address = base + Int(cursor.offset & UInt64(capacity - 1))
+            cursor.offset += UInt64(address.load(as: UInt32.self))
+            let kind = Kind(rawValue: address.load(fromByteOffset: 4, as: UInt8.self))
+            guard kind != .filler else { continue }
+            if kind == .status || kind == .activity {
+                found.append((cursor.number, ChangeRing.statusChange(at: address).userID))
+            }
+            cursor.number += 1
+        }
+        return found
+    }
+
     func hasEntries(after cursor: Cursor) -> Bool { cursor.number < nextNumber }
 
     // MARK: Appending

@@ -76,6 +76,7 @@ public final class ShardedStore: Sendable {
     let budget: MemoryBudget
     let readers: ListenerList
     let watches: WatchTable
+    let changeCursors: ChangeCursors
     let blockHidesBoth: Bool
     let viewFilter: ViewFilter?
     /// Of a store that `atomically` hands out: whose shards it works on.
@@ -116,6 +117,7 @@ public final class ShardedStore: Sendable {
         shardShift = UInt64(64 - configuration.shards.trailingZeroBitCount)
         readers = ListenerList()
         watches = WatchTable()
+        changeCursors = ChangeCursors(hash)
         blockHidesBoth = configuration.blockHidesBoth
         viewFilter = configuration.viewFilter
         hold = nil
@@ -139,6 +141,7 @@ public final class ShardedStore: Sendable {
         shardShift = owner.shardShift
         readers = owner.readers
         watches = owner.watches
+        changeCursors = owner.changeCursors
         blockHidesBoth = owner.blockHidesBoth
         viewFilter = owner.viewFilter
         hold = Hold(owner)

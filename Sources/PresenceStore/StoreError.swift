@@ -32,6 +32,10 @@ public enum StoreError: Error, Sendable, Hashable {
     case invisibleNotAllowed
     /// The user changed what he sets by hand more often within this minute than `status-changes-per-minute` allows.
     case tooManyChanges(limit: Int)
+    /// A cursor of changes that this store did not give.
+    case cursorInvalid
+    /// The change rings have gone on too far since a cursor was given.
+    case cursorLost
     /// The value of the string is no decimal number of 64 bits.
     case notAnInteger
     /// The sum does not fit 64 bits.
@@ -75,6 +79,12 @@ public enum StoreError: Error, Sendable, Hashable {
             "ERR nobody may be invisible here (allow-invisible no)"
         case .tooManyChanges(let limit):
             "ERR the user changed more than \(limit) times within this minute, the limit of status-changes-per-minute"
+        case .cursorInvalid:
+            "ERR this is no cursor of this node's present run: begin with 0 for the oldest kept, or $ from now on, and read again "
+                + "what you keep"
+        case .cursorLost:
+            "ERR changes were lost: the rings have gone on too far since this cursor was given; read again what you keep, go on "
+                + "from $, and ask more often or raise change-ring-size"
         case .notAnInteger:
             "ERR value is not an integer or out of range"
         case .overflow:

@@ -25,7 +25,7 @@ import Testing
             "presence.disconnect", "presence.get", "presence.mget", "presence.sessions", "presence.set",
             "presence.count", "presence.help", "presence.advance", "presence.view", "presence.block",
             "presence.unblock", "presence.friend", "presence.unfriend", "presence.relations", "presence.watch",
-            "presence.lease", "presence.drop", "presence.unwatch", "presence.explain",
+            "presence.lease", "presence.drop", "presence.unwatch", "presence.changes", "presence.explain",
             // strings
             "get", "set", "setex", "psetex", "setnx", "getex", "getdel", "getset", "mget", "mset", "strlen", "append",
             "incr", "decr", "incrby", "decrby",

@@ -55,6 +55,9 @@ struct ModelRun {
     var touched: Set<Key> = []
     var looks: [Key: Look] = [:]
 
+    /// What a service knows that asks for changes, and where it stands.
+    var changed: [Name: ModelViewer.Known] = [:]
+    var changeCursor = ShardedStore.ChangeCursor.oldest
     /// What viewers were told.
     var viewers: [Name: ModelViewer] = [:]
 
@@ -173,6 +176,7 @@ struct ModelRun {
         }
         try takeFrames()
         try compareViewers()
+        try askForChanges()
         let keys = Set(expectedKeyEvents.keys).union(heardKeyEvents.keys)
         for key in keys {
             try agree(heardKeyEvents[key] ?? [], expectedKeyEvents[key] ?? [], "key events of \(key)")

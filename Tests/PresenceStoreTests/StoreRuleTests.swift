@@ -134,7 +134,7 @@ struct StoreRuleTests {
         let settings = UserSettings(status: .some(.dnd), activity: .some([65]), until: .distantFuture)
         try store.set(SlowModel.Name("u").bytes.span, settings, at: now)
         #expect(store.status(of: "u", at: now) == .dnd)
-        #expect(store.describe(SlowModel.Name("u").bytes.span, at: now)?.activity == [1])
+        #expect(store.describe(SlowModel.Name("u").bytes.span, at: now)?.activity == [65])
     }
 
     @Test("Removing a presence ends its sessions and graces and keeps what else is known")
@@ -147,7 +147,7 @@ struct StoreRuleTests {
         #expect(!store.remove(.presence, "u", at: now))
         #expect(!store.exists(.presence, "u", at: now))
         #expect(!store.beat("u", session: "1", at: now), "a late heartbeat never resurrects")
-        #expect(store.describe(SlowModel.Name("u").bytes.span, at: now)?.activity == [5])
+        #expect(store.describe(SlowModel.Name("u").bytes.span, at: now)?.activity == [65])
         try store.connect("u", session: "1", at: now)
         #expect(store.status(of: "u", at: now) == .dnd)
         store.disconnect("u", session: "1", reason: .leaseLost, at: now)
@@ -170,7 +170,7 @@ struct StoreRuleTests {
         #expect(store.keyCount() == 0)
         #expect(store.allKeys(at: now).isEmpty)
         #expect(store.statistics().sessions == 0)
-        #expect(store.describe(SlowModel.Name("n7").bytes.span, at: now)?.activity == [5])
+        #expect(store.describe(SlowModel.Name("n7").bytes.span, at: now)?.activity == [65])
         #expect(store.statistics().users == 2_000)
     }
 
