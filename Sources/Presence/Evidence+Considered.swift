@@ -40,7 +40,7 @@ extension Evidence {
         case .noSession: return liveSessions == 0
         case .passiveOnly: return liveSessions > 0 && !hasPresentSession
         // With a session there is no end to hold back.
-        case .grace: return now < graceUntil && !hasPresentSession
+        case .grace: return now < heldUntil && !hasPresentSession
         case .manual: return manual(at: now)?.status != nil
         case .invisible: return manual(at: now) == .invisible
         case .sessionStatus: return strongestBrought != nil

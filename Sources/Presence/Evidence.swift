@@ -43,6 +43,12 @@ public struct Evidence: Sendable {
     /// The end of the last grace.
     @usableFromInline var graceUntil = Timestamp.distantPast
 
+    /// Until when a storm holds back that sessions were lost.
+    @usableFromInline var stormUntil = Timestamp.distantPast
+
+    /// The user's place among those whom a storm holds.
+    public let pacing: UInt16
+
     /// The latest activity of live sessions that are not passive.
     @usableFromInline var latestActivity = Timestamp.distantPast
 
@@ -57,10 +63,13 @@ public struct Evidence: Sendable {
     ///   - announced: the public status that was last announced.
     ///   - manual: what the user set by hand, or nil.
     ///   - manualUntil: the end of that, or nil if it has none. It may lie in the past.
+    ///   - pacing: the user's place among those whom a storm holds.
     @inlinable
     public init(
-        at now: Timestamp, policy: Policy, announced: Status, manual: ManualStatus?, manualUntil: Timestamp?
+        at now: Timestamp, policy: Policy, announced: Status, manual: ManualStatus?, manualUntil: Timestamp?,
+        pacing: UInt16 = 0
     ) {
+        self.pacing = pacing
         takenAt = now
         self.policy = policy
         self.announced = announced
@@ -73,10 +82,14 @@ public struct Evidence: Sendable {
     public mutating func add(_ session: Session) {
         guard session.closed == nil else {
             graceUntil = max(graceUntil, session.graceEnd(policy))
+            if policy.storm != nil { hold(session) }
             return
         }
         let deadline = session.deadline(policy)
-        guard takenAt < deadline else { return }
+        guard takenAt < deadline else {
+            if policy.storm != nil { hold(session) }
+            return
+        }
         liveSessions += 1
         earliestDeadline = min(earliestDeadline, deadline)
         latestLiveDeadline = max(latestLiveDeadline, deadline)
@@ -96,6 +109,21 @@ public struct Evidence: Sendable {
         }
     }
 
+    /// Of one who is offline to others already there is nothing to be held back.
+    @inlinable
+    mutating func hold(_ session: Session) {
+        guard announced != .offline else { return }
+        stormUntil = max(stormUntil, session.stormRelease(policy, pacing: pacing))
+    }
+
+    /// Until when what was announced is held though no session is live: by a grace, or by a storm.
+    @inlinable
+    public var heldUntil: Timestamp { max(graceUntil, stormUntil) }
+
+    /// Whether it is a storm that holds it.
+    @inlinable
+    public var isHeldByStorm: Bool { stormUntil > graceUntil }
+
     /// Sessions live when the evidence was taken, passive ones too.
     @inlinable
     public var liveCount: Int { liveSessions }
@@ -103,13 +131,13 @@ public struct Evidence: Sendable {
     /// When the user turns offline if no heartbeat comes, graces included; `distantPast` if he is not present.
     @inlinable
     public var latestDeadline: Timestamp {
-        isPresent ? max(latestLiveDeadline, graceUntil) : .distantPast
+        isPresent ? max(latestLiveDeadline, heldUntil) : .distantPast
     }
 
     /// Whether a session was live, or a grace ran, when the evidence was taken.
     @inlinable
     public var isPresent: Bool {
-        liveSessions > 0 || takenAt < graceUntil
+        liveSessions > 0 || takenAt < heldUntil
     }
 
     /// What the user set by hand, if that holds at an instant.
@@ -123,10 +151,10 @@ public struct Evidence: Sendable {
     /// Past that it is worthless but for one thing: nobody is shown live after all deadlines and graces.
     @inlinable
     public func verdict(at now: Timestamp) -> Verdict {
-        let isPresent = now < latestLiveDeadline || now < graceUntil
+        let isPresent = now < latestLiveDeadline || now < heldUntil
         let manual = manual(at: now)
         guard now < latestPresentDeadline else {
-            if now < graceUntil {
+            if now < heldUntil {
                 let shown = manual == .invisible ? Status.offline : announced
                 return Verdict(status: announced, publicStatus: shown, rule: .grace, isPresent: isPresent)
             }
@@ -159,9 +187,9 @@ public struct Evidence: Sendable {
     public func nextTransition(after now: Timestamp) -> Timestamp {
         var next = liveSessions > 0 ? earliestDeadline : .distantFuture
         guard now < latestPresentDeadline else {
-            guard now < graceUntil else { return next }
+            guard now < heldUntil else { return next }
             if manual(at: now) == .invisible { next = min(next, manualUntil) }
-            return min(next, graceUntil)
+            return min(next, heldUntil)
         }
         let manual = manual(at: now)
         if manual != nil { next = min(next, manualUntil) }

@@ -16,6 +16,9 @@ public struct Policy: Sendable, Hashable {
     /// So long is a loss that was noticed not announced (`lost-grace`).
     public var lostGrace: Int64 = 15_000
 
+    /// The storm that is on, nil in fair weather. It comes and goes by what is seen of all sessions, not by a setting.
+    public var storm: Storm?
+
     /// The defaults.
     @inlinable
     public init() {}

@@ -107,7 +107,8 @@ final class ChangeWait: @unchecked Sendable {
     }
 
     /// Lets the client wait for something to come after the question's cursor, so many milliseconds at most, 0 for ever.
-    static func begin(_ question: ChangeCommands.Question, for client: Client, milliseconds: Int64, _ loop: ServerLoop) {
+    static func begin(_ question: ChangeCommands.Question, for client: Client, milliseconds: Int64, _ loop: ServerLoop)
+    {
         let wait = ChangeWait(question, client, loop)
         client.wait = wait
         client.handler.wait()
@@ -116,7 +117,9 @@ final class ChangeWait: @unchecked Sendable {
         if milliseconds > 0 {
             // An hour at most at a time would do as well: nobody waits for years.
             let bounded = min(milliseconds, 86_400_000 * 365)
-            loop.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(bounded)) { [weak wait] in wait?.look(isLast: true) }
+            loop.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(bounded)) { [weak wait] in
+                wait?.look(isLast: true)
+            }
         }
         // What came since the first look.
         wait.wake()

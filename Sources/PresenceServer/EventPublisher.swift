@@ -64,6 +64,11 @@ final class EventPublisher: Sendable {
             publish(change, send)
         case .activity(let change):
             publish(change, send)
+        case .storm(let report):
+            let route = registry.route(StatusChannels.storm)
+            if route.loops != 0 {
+                send(Message(channel: StatusChannels.storm, payload: json(of: report)), route.loops)
+            }
         case .keyspace(let kind, let key, let name):
             publish(kind, key, name, notifications, send)
         case .missed(let count):
@@ -99,6 +104,20 @@ final class EventPublisher: Sendable {
         let payload = encode(nodeName)
         if all.loops != 0 { send(Message(channel: channel, payload: payload), all.loops) }
         if single.loops != 0 { send(Message(channel: own, payload: payload), single.loops) }
+    }
+
+    /// `{"event":"began","began":"...","heldUntil":"...","lost":1200,"sessions":5000,"node":"a"}`
+    private func json(of report: StormReport) -> [UInt8] {
+        func text(_ instant: Timestamp) -> String {
+            String(decoding: [UInt8](capacity: 32) { out in instant.writeISO8601(into: &out) }, as: UTF8.self)
+        }
+        // A node's name has no character that JSON would escape.
+        let node = String(decoding: nodeName, as: UTF8.self)
+        return Array(
+            """
+            {"event":"\(report.isOver ? "over" : "began")","began":"\(text(report.began))",\
+            "heldUntil":"\(text(report.heldUntil))","lost":\(report.lost),"sessions":\(report.sessions),"node":"\(node)"}
+            """.utf8)
     }
 
     private func publish(

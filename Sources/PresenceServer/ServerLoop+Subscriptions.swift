@@ -7,7 +7,7 @@ extension ServerLoop {
         subscriptions.add(client, channel: channel)
         server.registry.add(channel: channel, loop: index)
         updatePublisher()
-        beginTelling(channel)
+        changeTelling(channel, begins: true)
     }
 
     func unsubscribe(_ client: Client, channel: [UInt8]) {
@@ -15,7 +15,7 @@ extension ServerLoop {
         subscriptions.remove(client, channel: channel)
         server.registry.remove(channel: channel, loop: index)
         updatePublisher()
-        endTelling(channel)
+        changeTelling(channel, begins: false)
     }
 
     func subscribe(_ client: Client, pattern: [UInt8]) {

@@ -94,15 +94,27 @@ extension ServerLoop {
 
     // MARK: Subscribers
 
+    /// Somebody subscribed to a channel, or left it: if that is one of a list, it is told here from now on, or lingers.
+    func changeTelling(_ channel: [UInt8], begins: Bool) {
+        guard channel.starts(with: WatchHub.channelPrefix) else { return }
+        if isExecuting {
+            tellingToChange.append((channel, begins))
+        } else if begins {
+            beginTelling(channel)
+        } else {
+            endTelling(channel)
+        }
+    }
+
     /// Somebody subscribed to a channel: if it is that of a list, the list is told here from now on.
-    func beginTelling(_ channel: [UInt8]) {
+    private func beginTelling(_ channel: [UInt8]) {
         guard let viewer = WatchHub.viewer(of: channel) else { return }
         server.watches.endIfIdle(viewer, at: now, linger: Int64(configuration.watchLingerMilliseconds))
         if let watch = server.watches.subscribed(viewer, loop: index) { willTell(watch) }
     }
 
     /// Somebody left a channel: if it is that of a list and he was the last, the list lingers.
-    func endTelling(_ channel: [UInt8]) {
+    private func endTelling(_ channel: [UInt8]) {
         guard let viewer = WatchHub.viewer(of: channel), server.registry.subscribers(of: channel) == 0 else { return }
         server.watches.abandoned(viewer, at: server.clock.now())
     }

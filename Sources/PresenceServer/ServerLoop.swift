@@ -18,6 +18,8 @@ final class ServerLoop: @unchecked Sendable {
     private(set) var isExecuting = false
     /// Whether a command within EXEC changed who listens: the store is told once its locks are free.
     var mustUpdatePublisher = false
+    /// Channels to which a command within EXEC subscribed, or from which it took the last subscription: lists are told once its locks are free.
+    var tellingToChange: [(channel: [UInt8], begins: Bool)] = []
     /// Why every command is looked at closely.
     var scrutiny: Scrutiny = []
     /// What `CLIENT PAUSE` asked for.
@@ -154,6 +156,9 @@ final class ServerLoop: @unchecked Sendable {
             mustUpdatePublisher = false
             updatePublisher()
         }
+        let changes = tellingToChange
+        tellingToChange = []
+        for (channel, begins) in changes { changeTelling(channel, begins: begins) }
     }
 
     // MARK: - Time

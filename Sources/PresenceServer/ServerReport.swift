@@ -50,7 +50,8 @@ struct ServerReport {
     private func clientFields() -> [(String, String)] {
         [
             ("connected_clients", "\(server.clientCount.load(ordering: .relaxed))"),
-            ("maxclients", "\(loop.configuration.maximumClients)"), ("blocked_clients", "\(server.blockedClients.load(ordering: .relaxed))"),
+            ("maxclients", "\(loop.configuration.maximumClients)"),
+            ("blocked_clients", "\(server.blockedClients.load(ordering: .relaxed))"),
             ("tracking_clients", "0"), ("pubsub_subscriptions", "\(server.registry.total)"),
         ]
     }
@@ -149,7 +150,9 @@ struct ServerReport {
             ("strings", "\(statistics.strings)"), ("connects", "\(statistics.connects)"),
             ("beats", "\(statistics.beats)"), ("unknown_beats", "\(statistics.unknownBeats)"),
             ("status_changes", "\(statistics.statusChanges)"), ("expired_sessions", "\(statistics.expiredSessions)"),
-            ("leases", "\(statistics.leases)"), ("leases_lost", "\(statistics.leasesLost)"),
+            ("storms", "\(loop.store.stormNumbers.count)"), ("storm_active", loop.store.stormNumbers.isOn ? "1" : "0"),
+            ("losses", "\(statistics.losses)"), ("leases", "\(statistics.leases)"),
+            ("leases_lost", "\(statistics.leasesLost)"),
             ("leases_dropped", "\(statistics.leasesDropped)"), ("lease_sweeps", "\(statistics.leaseSweeps)"),
             ("refused_for_memory", "\(statistics.refusedForMemory)"),
             ("refused_changes", "\(statistics.refusedChanges)"),

@@ -123,6 +123,8 @@ enum StatusChannels {
     static let activity = Array("user.activity.changed".utf8)
     /// What the channel of one user's text begins with; his id follows.
     static let activityPrefix = Array("user.activity.changed:".utf8)
+    /// That many sessions were lost at once, and that it is over.
+    static let storm = Array("user.status.storm".utf8)
     /// `__keyspace@0__:<key>` tells what happened to a key.
     static let keyspacePrefix = Array("__keyspace@0__:".utf8)
     /// `__keyevent@0__:<event>` tells which key something happened to.
@@ -131,7 +133,9 @@ enum StatusChannels {
     static func isPerUser(_ channel: [UInt8]) -> Bool {
         channel.starts(with: userPrefix) || channel.starts(with: activityPrefix)
     }
-    static func isStatus(_ channel: [UInt8]) -> Bool { channel == all || channel == activity || isPerUser(channel) }
+    static func isStatus(_ channel: [UInt8]) -> Bool {
+        channel == all || channel == activity || channel == storm || isPerUser(channel)
+    }
     static func isKeyspace(_ channel: [UInt8]) -> Bool {
         channel.starts(with: keyspacePrefix) || channel.starts(with: keyeventPrefix)
     }

@@ -30,6 +30,7 @@ struct ChangeRing: ~Copyable {
         case status
         case keyspace
         case activity
+        case storm
     }
 
     private let base: UnsafeMutableRawPointer
@@ -162,6 +163,26 @@ struct ChangeRing: ~Copyable {
         }
     }
 
+    /// Appends that a storm began or is over.
+    mutating func append(_ report: StormReport) {
+        let address = reserve(ChangeRing.fixedBytes)
+        address.storeBytes(of: Kind.storm.rawValue, toByteOffset: 4, as: UInt8.self)
+        address.storeBytes(of: report.isOver ? 1 : 0, toByteOffset: 5, as: UInt8.self)
+        address.storeBytes(of: UInt64(report.lost), toByteOffset: 16, as: UInt64.self)
+        address.storeBytes(of: report.began.milliseconds, toByteOffset: 24, as: Int64.self)
+        address.storeBytes(of: report.heldUntil.milliseconds, toByteOffset: 32, as: Int64.self)
+        address.storeBytes(of: UInt64(report.sessions), toByteOffset: 40, as: UInt64.self)
+    }
+
+    private static func stormReport(at address: UnsafeMutableRawPointer) -> StormReport {
+        StormReport(
+            isOver: address.load(fromByteOffset: 5, as: UInt8.self) == 1,
+            began: Timestamp(milliseconds: address.load(fromByteOffset: 24, as: Int64.self)),
+            heldUntil: Timestamp(milliseconds: address.load(fromByteOffset: 32, as: Int64.self)),
+            lost: Int(address.load(fromByteOffset: 16, as: UInt64.self)),
+            sessions: Int(address.load(fromByteOffset: 40, as: UInt64.self)))
+    }
+
     /// Makes room at the head, over the oldest entries.
     private mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
         let length = (count + ChangeRing.alignment - 1) & ~(ChangeRing.alignment - 1)
@@ -212,6 +233,7 @@ struct ChangeRing: ~Copyable {
                         ActivityChange(
                             userID: change.userID, activity: change.activity, status: change.new,
                             reason: change.reason, timestamp: change.timestamp, version: change.version)))
+            case .storm: events.append(.storm(ChangeRing.stormReport(at: address)))
             case .keyspace: events.append(ChangeRing.keyspaceEvent(at: address))
             default: continue
             }

@@ -127,9 +127,14 @@ extension Explanation {
             ? "looked at again, \(next.verdict.publicStatus.word) as now"
             : "\(next.verdict.publicStatus.word) (\(next.verdict.rule.word))"
         lines.append("next: in \(wait), at \(Explanation.iso(next.at)), if nothing comes: \(what)")
-        let held = sessions.contains { $0.facts.closed != nil && now < $0.graceEnd } && verdict.rule == .grace
-        lines.append("held back: " + (held ? "offline, until the grace is over" : "nothing"))
+        lines.append("held back: " + (held.map { heldText($0.until, byStorm: $0.byStorm) } ?? "nothing"))
         return lines
+    }
+
+    private func heldText(_ until: Timestamp, byStorm: Bool) -> String {
+        let left = span(until.milliseconds(since: now))
+        guard byStorm, let storm = policy.storm else { return "offline, for \(left), until the grace is over" }
+        return "offline, for \(left), by the storm that began \(instant(storm.began))"
     }
 
     private var viewerLines: [String] {
@@ -148,7 +153,9 @@ extension Explanation {
         if viewer.rule.hides, viewer.rule != .refused {
             lines.append("  hidden: he goes on reading what he could when that began, and nothing newer")
         }
-        lines.append("  " + (viewer.isWatching ? "on his list: changes are pushed to him" : "not on a list of his"))
+        if let isWatching = viewer.isWatching {
+            lines.append("  " + (isWatching ? "on his list: changes are pushed to him" : "not on a list of his"))
+        }
         return lines
     }
 

@@ -36,8 +36,8 @@ public struct Explanation: Sendable {
         public var friendSince: Timestamp?
         /// Since when he is blocked, if he is.
         public var blockedSince: Timestamp?
-        /// Whether the target is on his list.
-        public var isWatching: Bool
+        /// Whether the target is on his list; nil within a transaction, where lists cannot be asked.
+        public var isWatching: Bool?
     }
 
     /// The user's id.
@@ -70,6 +70,8 @@ public struct Explanation: Sendable {
     public var watcherCount = 0
     /// When something changes if nobody writes, and what he is then; nil if nothing does.
     public var next: (at: Timestamp, verdict: Verdict)?
+    /// Until when his being offline is held back, if no session is live, and whether a storm holds it.
+    public var held: (until: Timestamp, byStorm: Bool)?
     /// What a viewer sees, if one was named.
     public var viewer: ViewerFacts?
 }

@@ -59,6 +59,8 @@ struct ShardCounters: Sendable {
     var statusChanges: UInt64 = 0
     var activityChanges: UInt64 = 0
     var expiredSessions: UInt64 = 0
+    /// Sessions that were lost, or ran out though they had been kept alive.
+    var losses: UInt64 = 0
     var leasesLost: UInt64 = 0
     var leasesDropped: UInt64 = 0
     var expiredStrings: UInt64 = 0

@@ -17,10 +17,13 @@ extension ShardState {
         let manual = record.hasManual ? record.manual(near: now) : Register<ManualStatus>()
         var evidence = Evidence(
             at: instant, policy: settings.policy, announced: record.announced, manual: manual.value,
-            manualUntil: manual.until)
+            manualUntil: manual.until, pacing: settings.policy.storm == nil ? 0 : pacing(of: record))
         record.forEachSession { evidence.add(facts(of: $0, near: now)) }
         return evidence
     }
+
+    /// The place of a user among those whom a storm holds: as good as random, and the same on every node.
+    func pacing(of record: UserRecord) -> UInt16 { UInt16(truncatingIfNeeded: record.hash(hash) &>> 20) }
 
     /// Announces what time has changed up to `now` and returns the evidence at `now`.
     ///
@@ -40,7 +43,8 @@ extension ShardState {
         let verdict = evidence.verdict(at: now)
         if verdict.publicStatus == record.announced && verdict.isPresent == record.isPresent {
             // Time alone never brings anyone back to online, nor to life. To another status it can: away by hand, then online, then away.
-            if verdict.publicStatus == .online || !verdict.isPresent { return evidence }
+            // Nor does a storm, but it holds whatever time had made of him before.
+            if verdict.publicStatus == .online && !evidence.isHeldByStorm || !verdict.isPresent { return evidence }
             if firedTick == nil && !wheel.mayHaveComeUp(record.header, by: now) { return evidence }
         }
         announceWhatTimeChanged(number, until: now, firedTick: firedTick)
@@ -101,6 +105,10 @@ extension ShardState {
                 let isHard = facts.ttlMilliseconds > policy.heartbeatHardLimit
                 found = (isHard ? .hardLimit : .heartbeatTimeout, session)
             } else if facts.closed != nil && facts.graceEnd(policy) == instant && found == nil {
+                found = (.graceEnded, session)
+            } else if policy.storm != nil, facts.stormRelease(policy, pacing: pacing(of: record)) == instant,
+                found == nil
+            {
                 found = (.graceEnded, session)
             }
         }
@@ -206,7 +214,7 @@ extension ShardState {
         var next = evidence.nextTransition(after: now)
         if evidence.liveCount < record.sessionCount {
             record.forEachSession { session in
-                if session.isClosed { next = min(next, keptUntil(session, near: now)) }
+                if session.isClosed { next = min(next, keptUntil(session, of: record, near: now)) }
             }
         }
         if record.hasText, let end = record.untoldEndOfText(near: now) { next = min(next, end) }

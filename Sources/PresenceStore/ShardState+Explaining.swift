@@ -32,6 +32,7 @@ extension ShardState {
             explanation.relationCount = relations.edgeCounts.holding
         }
         explanation.watcherCount = watchers.length(of: record.firstWatcher)
+        if explanation.verdict.rule == .grace { explanation.held = (evidence.heldUntil, evidence.isHeldByStorm) }
         let next = evidence.nextTransition(after: now)
         if next < .distantFuture {
             explanation.next = (next, self.evidence(of: record, at: next, near: now).verdict(at: next))
@@ -65,7 +66,10 @@ extension ShardedStore {
             relation = state.relation(number, to: viewerHash, at: now)
         }
         let hash = userHash(user)
-        let isWatching = watches.watch(ofViewer: viewerHash)?.state.withLock { $0.row(of: hash) != nil } ?? false
+        var isWatching: Bool?
+        if !isHeld {
+            isWatching = watches.watch(ofViewer: viewerHash)?.state.withLock { $0.row(of: hash) != nil } ?? false
+        }
         return Explanation.ViewerFacts(
             id: viewer.withUnsafeBytes { [UInt8]($0) }, view: view(of: user, for: viewer, at: now), rule: rule,
             friendSince: relation?.isFriend == true ? relation?.friendStamp.at : nil,

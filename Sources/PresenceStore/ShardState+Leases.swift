@@ -139,9 +139,13 @@ extension ShardState {
     }
 
     /// When the record may forget a session.
-    func keptUntil(_ session: SessionRecord, near now: Timestamp) -> Timestamp {
-        guard hasLeases, !session.isClosed else { return session.keptUntil(near: now, settings.policy) }
-        return facts(of: session, near: now).deadline(settings.policy)
+    func keptUntil(_ session: SessionRecord, of record: UserRecord, near now: Timestamp) -> Timestamp {
+        var kept = session.keptUntil(near: now, settings.policy)
+        let hasStorm = settings.policy.storm != nil && record.announced != .offline
+        guard hasStorm || hasLeases && !session.isClosed else { return kept }
+        let facts = facts(of: session, near: now)
+        if !session.isClosed { kept = facts.deadline(settings.policy) }
+        return hasStorm ? max(kept, facts.stormRelease(settings.policy, pacing: pacing(of: record))) : kept
     }
 
     /// A renewal. Returns how many sessions the server has here.
@@ -196,6 +200,8 @@ extension ShardState {
         if servers.sessionCount(server) > 0 {
             leases.update(server) { $0.end(at: instant, stamp, reason) }
             leases.needsSweep = true
+            // All at once and not as they are met: a storm is seen before it is told.
+            counters.losses += UInt64(servers.sessionCount(server))
         } else {
             leases.update(server) { $0.begin = nil }
             forgetLeases(leases.takeDone())

@@ -193,6 +193,7 @@ extension ShardState {
         guard let session = record(number).session(key),
             close(session, Closure(at: now, isLoss: reason.isLoss), at: now)
         else { return false }
+        if reason.isLoss { counters.losses += 1 }
         if !reason.isLoss { noteActivity(record(number), session, now, at: now) }
         announceWrite(number, session, reason: reason, at: now)
         return true
@@ -213,6 +214,15 @@ extension ShardState {
             if close(session, closure, at: now) {
                 last = session
                 if isClean { noteActivity(record, session, now, at: now) }
+            } else if !leavesGrace && !session.isClosed {
+                // It ran out, and a storm held that back.
+                var facts = self.facts(of: session, near: now)
+                facts.closed = closure
+                session.store(facts)
+                counters.sessions -= 1
+                devices.endSession(session.device)
+                platforms.endSession(session.platform)
+                servers.endSession(session.server)
             } else if !leavesGrace && session.isClosed {
                 // A grace that still runs ends with the key.
                 var facts = self.facts(of: session, near: now)
@@ -256,7 +266,7 @@ extension ShardState {
         for _ in 0..<record.sessionCount {
             let session = SessionRecord(record.address + source)
             let size = session.byteCount
-            var isOver = keptUntil(session, near: now) <= now
+            var isOver = keptUntil(session, of: record, near: now) <= now
             if session.isClosed && !keepsTombstones {
                 isOver = lastGrace <= now || self.facts(of: session, near: now).graceEnd(policy) < lastGrace
             }
@@ -267,6 +277,7 @@ extension ShardState {
                 }
                 release(WordNumbers(of: session), ofTombstone: session.isClosed)
             } else {
+                if !session.isClosed { noteRunOut(session, at: now) }
                 if target != source {
                     (record.address + target).copyMemory(from: record.address + source, byteCount: size)
                 }
@@ -283,6 +294,20 @@ extension ShardState {
         let other = slabs.allocate(target)
         move(number, to: other, byteCount: target)
         return other
+    }
+
+    /// A session that ran out and is kept, since a storm holds that back, is an ended one from now on.
+    private mutating func noteRunOut(_ session: SessionRecord, at now: Timestamp) {
+        var facts = facts(of: session, near: now)
+        let deadline = facts.deadline(settings.policy)
+        guard deadline <= now else { return }
+        facts.closed = Closure(at: deadline, isLoss: true)
+        session.store(facts)
+        counters.sessions -= 1
+        counters.expiredSessions += 1
+        devices.endSession(session.device)
+        platforms.endSession(session.platform)
+        servers.endSession(session.server)
     }
 
     /// Words as numbers, one use more each; those that were not given are the `kept` ones.

@@ -43,6 +43,21 @@ extension ShardState {
         return result
     }
 
+    /// Counts the sessions that ran out since the record was armed, of those that had been kept alive.
+    private mutating func countLosses(_ record: UserRecord, since: Timestamp, at now: Timestamp) {
+        let policy = settings.policy
+        var losses: UInt64 = 0
+        record.forEachSession { session in
+            guard !session.isClosed else { return }
+            let facts = facts(of: session, near: now)
+            // What a lease ends is counted there.
+            guard facts.leasedUntil == nil else { return }
+            let deadline = facts.deadline(policy)
+            if deadline <= now, deadline > since, facts.heartbeat > facts.incarnation.timestamp { losses += 1 }
+        }
+        counters.losses += losses
+    }
+
     private mutating func look(at number: UInt32, _ now: Timestamp) {
         guard let address = slabs.addressIfPresent(number) else { return }
         let header = RecordHeader(address)
@@ -58,6 +73,7 @@ extension ShardState {
                 arm(number, header, by: string.expiry)
             }
         case .user:
+            countLosses(UserRecord(address), since: wheel.settledUntil(firedTick), at: now)
             let evidence = settle(number, at: now, firedTick: firedTick)
             let isWhole = evidence.liveCount == UserRecord(address).sessionCount
             arm(isWhole ? number : prune(number, at: now), evidence, at: now)

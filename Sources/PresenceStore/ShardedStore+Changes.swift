@@ -85,7 +85,9 @@ extension ShardState {
     ) -> Bool {
         let end = users.count + limit
         while users.count < end, ring.hasEntries(after: cursor) {
-            guard let entries = ring.changedUsers(from: &cursor, limit: min(end - users.count, 64)) else { return false }
+            guard let entries = ring.changedUsers(from: &cursor, limit: min(end - users.count, 64)) else {
+                return false
+            }
             for (number, id) in entries {
                 id.withUnsafeBytes { bytes in
                     let key = BytesKey(bytes)

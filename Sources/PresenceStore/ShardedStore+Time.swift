@@ -18,6 +18,7 @@ extension ShardedStore {
     /// As `advance(to:budget:)`, of one shard: for those who share the shards among threads.
     @discardableResult
     public func advance(shard: Int, to now: Timestamp, budget: Int = .max) -> AdvanceResult {
+        storms.look(self, at: now)
         // A lock is held for one slice at a time: others get in between.
         let slice = 128
         var result = AdvanceResult()

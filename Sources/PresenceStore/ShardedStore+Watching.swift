@@ -81,13 +81,15 @@ extension ShardedStore {
         var found: [ViewRow] = []
         if begin.since == nil { found.reserveCapacity(users.count) }
         var start = 0
+        var owes = false
+        defer { if owes { watch.wakeUp() } }
         while start < users.count {
             let end = min(start + ShardedStore.rowsPerHold, users.count)
             let isAlive = try watch.state.withLock { rows throws(StoreError) -> Bool in
                 guard !rows.isEnded else { return false }
                 for index in start..<end {
                     let user = bytes.extracting(users[index].range)
-                    let (row, sight) = try look(watch, &rows, user, frame: begin.frame, at: now)
+                    let (row, sight) = try look(watch, &rows, user, frame: begin.frame, &owes, at: now)
                     guard begin.since.map({ rows.rows[Int(row)].frame > $0 }) ?? true else { continue }
                     found.append(
                         ViewRow(
@@ -117,7 +119,8 @@ extension ShardedStore {
 
     /// Puts a user on the list if he is not, and looks at him.
     private func look(
-        _ watch: Watch, _ rows: inout WatchRows, _ user: Span<UInt8>, frame: UInt32, at now: Timestamp
+        _ watch: Watch, _ rows: inout WatchRows, _ user: Span<UInt8>, frame: UInt32, _ owes: inout Bool,
+        at now: Timestamp
     ) throws(StoreError) -> (UInt32, ShardState.Sight) {
         let viewer = watch.viewer
         let side = viewerSide(of: user, for: viewer.span, at: now)
@@ -127,7 +130,8 @@ extension ShardedStore {
                 $0.sight(ofHash: userHash, for: watch.viewerHash, side, withID: false, at: now)
             }
             let seen = shown(sight, side)
-            _ = rows.update(row, seen.view.status, seen.activity, frame: frame)
+            // Another connection of the viewer may be listening: the reply tells one of them only.
+            if rows.update(row, seen.view.status, seen.activity, frame: frame), rows.owe(row) { owes = true }
             return (row, seen)
         }
         let next = rows.nextRow
@@ -240,7 +244,8 @@ extension ShardedStore {
                     }
                     let seen = shown(sight, side)
                     let number = frame ?? rows.frame + 1
-                    guard rows.update(row, seen.view.status, seen.activity, frame: number) else { continue }
+                    let isOwed = rows.settleDebt(row)
+                    guard rows.update(row, seen.view.status, seen.activity, frame: number) || isOwed else { continue }
                     frame = number
                     rows.frame = number
                     changed.append(
@@ -279,6 +284,7 @@ extension ShardedStore {
 
     /// An edge changed: whichever of the two watches the other looks again.
     func relationChanged(_ user: UInt64, _ other: UInt64) {
+        if keepRelation(user, other) { return }
         watches.watch(ofViewer: other)?.mark(userHash: user)
         if blockHidesBoth { watches.watch(ofViewer: user)?.mark(userHash: other) }
     }

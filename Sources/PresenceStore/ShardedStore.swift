@@ -43,6 +43,8 @@ public final class ShardedStore: Sendable {
         public var statusChangesPerMinute = 60
         /// Whether a user may be invisible.
         public var allowsInvisible = true
+        /// When many losses at once are held back.
+        public var storms = StormSettings()
         /// Users that one viewer may watch.
         public var maxWatch = 5_000
         /// Viewers that one user may have.
@@ -77,6 +79,7 @@ public final class ShardedStore: Sendable {
     let readers: ListenerList
     let watches: WatchTable
     let changeCursors: ChangeCursors
+    let storms: StormWatch
     let blockHidesBoth: Bool
     let viewFilter: ViewFilter?
     /// Of a store that `atomically` hands out: whose shards it works on.
@@ -95,6 +98,8 @@ public final class ShardedStore: Sendable {
         let owner: ShardedStore
         /// Shards with news for readers, in the order of the news; told once the locks are given back.
         let woken = Lock<[Int]>([])
+        /// Edges that changed: lists of viewers are told once the locks are given back, since their locks come before those of shards.
+        let related = Lock<[(user: UInt64, other: UInt64)]>([])
         init(_ owner: ShardedStore) { self.owner = owner }
     }
 
@@ -118,6 +123,7 @@ public final class ShardedStore: Sendable {
         readers = ListenerList()
         watches = WatchTable()
         changeCursors = ChangeCursors(hash)
+        storms = StormWatch(configuration.storms)
         blockHidesBoth = configuration.blockHidesBoth
         viewFilter = configuration.viewFilter
         hold = nil
@@ -142,6 +148,7 @@ public final class ShardedStore: Sendable {
         readers = owner.readers
         watches = owner.watches
         changeCursors = owner.changeCursors
+        storms = owner.storms
         blockHidesBoth = owner.blockHidesBoth
         viewFilter = owner.viewFilter
         hold = Hold(owner)
@@ -226,6 +233,14 @@ public final class ShardedStore: Sendable {
     func wakeWhoWaits() {
         guard let hold else { return }
         for shard in hold.woken.withLock({ $0 }) { hold.owner.wakeReaders(of: shard) }
+        for (user, other) in hold.related.withLock({ $0 }) { hold.owner.relationChanged(user, other) }
+    }
+
+    /// Keeps for later that an edge changed, if shards are held; false if none are.
+    func keepRelation(_ user: UInt64, _ other: UInt64) -> Bool {
+        guard let hold else { return false }
+        hold.related.withLock { $0.append((user, other)) }
+        return true
     }
 
     // MARK: Live settings
@@ -236,7 +251,13 @@ public final class ShardedStore: Sendable {
     }
 
     /// Other limits for the rules, from now on for all users. A changed limit shows when a record is next looked at.
-    public func update(policy: Policy) { updateSettings { $0.policy = policy } }
+    public func update(policy: Policy) {
+        updateSettings {
+            let storm = $0.policy.storm
+            $0.policy = policy
+            $0.policy.storm = storm
+        }
+    }
 
     /// Another TTL for sessions that choose none, in milliseconds, within the hard limit.
     public func setSessionTTL(milliseconds: Int64) { updateSettings { $0.sessionTTLMilliseconds = milliseconds } }

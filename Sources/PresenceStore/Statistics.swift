@@ -28,6 +28,8 @@ public struct Statistics: Sendable {
     public var activityChanges: UInt64 = 0
     /// Since the start: sessions that ran out.
     public var expiredSessions: UInt64 = 0
+    /// Since the start: sessions that were lost, or ran out though they had been kept alive.
+    public var losses: UInt64 = 0
     /// Servers whose leases hold.
     public var leases = 0
     /// Since the start: leases that were not renewed in time.
@@ -130,6 +132,7 @@ extension ShardState {
         all.refusedChanges += changeRate.refused
         all.activityChanges += counters.activityChanges
         all.expiredSessions += counters.expiredSessions
+        all.losses += counters.losses
         // Every shard has all leases.
         all.leases = max(all.leases, leases.count)
         all.leasesLost = max(all.leasesLost, counters.leasesLost)
@@ -168,6 +171,8 @@ extension ShardCounters {
         fresh.strings = strings
         fresh.stringsWithEnd = stringsWithEnd
         fresh.sessions = sessions
+        // Storms are found by how it grows.
+        fresh.losses = losses
         self = fresh
     }
 }

@@ -45,6 +45,8 @@ public enum StoreEvent: Sendable, Hashable {
     case status(StatusChange)
     /// A user's activity text changed, or came to its end.
     case activity(ActivityChange)
+    /// Many sessions were lost at once, and that is held back; or such a time is over.
+    case storm(StormReport)
     /// Something happened to a key; only classes set by `ShardedStore.setKeyspaceInterest` appear.
     case keyspace(KeyEvent, KeyKind, key: [UInt8])
     /// The reader was too slow, and that many entries of one shard were overwritten before it read them.

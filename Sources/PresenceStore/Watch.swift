@@ -32,6 +32,9 @@ public final class Watch: Sendable {
     /// The bytes of its rows and of what finds them.
     public var byteCount: Int { state.withLock { $0.byteCount } }
 
+    /// There is something to take a frame of.
+    func wakeUp() { wake(self) }
+
     /// The row must be looked at again.
     func mark(row: UInt32) {
         if state.withLock({ $0.mark(row) }) { wake(self) }
@@ -75,6 +78,8 @@ struct WatchRows: Sendable {
         var activity: UInt32
         var status: Status
         var isMarked = false
+        /// Whether a reply told of a change that those who listen have not heard yet.
+        var isOwed = false
     }
 
     private static let none = UInt32.max
@@ -149,6 +154,7 @@ struct WatchRows: Sendable {
         rows[Int(row)].node = 0
         rows[Int(row)].frame = firstFree
         rows[Int(row)].isMarked = false
+        rows[Int(row)].isOwed = false
         firstFree = row
         count -= 1
     }
@@ -161,6 +167,18 @@ struct WatchRows: Sendable {
         rows[Int(row)].activity = fingerprint
         rows[Int(row)].frame = frame
         return true
+    }
+
+    /// A reply told of a change: those who listen are to hear of it, too. Whether it is the first mark since all were taken.
+    mutating func owe(_ row: UInt32) -> Bool {
+        rows[Int(row)].isOwed = true
+        return mark(row)
+    }
+
+    /// Whether a frame owes a row, which it does once.
+    mutating func settleDebt(_ row: UInt32) -> Bool {
+        defer { rows[Int(row)].isOwed = false }
+        return rows[Int(row)].isOwed
     }
 
     /// That the row was sent in that frame.

@@ -2,6 +2,8 @@ import Presence
 
 /// What the model knows of one session.
 struct ModelSession: Sendable {
+    /// When it was opened.
+    var opened: Timestamp
     var heartbeat: Timestamp
     var ttl: Int64
     var activity: Timestamp?
@@ -25,6 +27,20 @@ struct ModelSession: Sendable {
         let grace = isLoss ? policy.lostGrace : policy.disconnectGrace
         return min(closed.advanced(byMilliseconds: grace), deadline(policy))
     }
+
+    /// Until when a storm holds back that it was lost, or ran out though it had been kept alive; nil if none does.
+    func stormEnd(_ policy: Policy) -> Timestamp? {
+        guard let storm = policy.storm, !isPassive else { return nil }
+        var loss = deadline(policy)
+        if let closed {
+            guard isLoss, closed < loss else { return nil }
+            loss = closed
+        } else if heartbeat <= opened {
+            return nil
+        }
+        guard storm.began <= loss, loss < storm.heldUntil else { return nil }
+        return min(storm.heldUntil, heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit))
+    }
 }
 
 /// What the model knows of one user, and the rules read out one after the other.
@@ -45,7 +61,15 @@ struct ModelUser: Sendable {
     func manual(at now: Timestamp) -> ManualStatus? { now < manualUntil ? manual : nil }
 
     func isInGrace(at now: Timestamp, _ policy: Policy) -> Bool {
-        sessions.values.contains { now < $0.graceEnd(policy) ?? .distantPast }
+        sessions.values.contains { now < $0.graceEnd(policy) ?? .distantPast } || isInStorm(at: now, policy)
+    }
+
+    /// Of one who is offline to others already there is nothing to be held back.
+    private func isInStorm(at now: Timestamp, _ policy: Policy) -> Bool {
+        announced != .offline
+            && sessions.values.contains {
+                ($0.closed != nil || now >= $0.deadline(policy)) && now < $0.stormEnd(policy) ?? .distantPast
+            }
     }
 
     func isPresent(at now: Timestamp, _ policy: Policy) -> Bool {
@@ -54,7 +78,16 @@ struct ModelUser: Sendable {
 
     /// The deadlines and ends of grace of all sessions.
     func ends(_ policy: Policy) -> [Timestamp] {
-        sessions.values.compactMap { $0.closed == nil ? $0.deadline(policy) : $0.graceEnd(policy) }
+        let ends = sessions.values.compactMap { $0.closed == nil ? $0.deadline(policy) : $0.graceEnd(policy) }
+        return ends + (announced == .offline ? [] : sessions.values.compactMap { $0.stormEnd(policy) })
+    }
+
+    /// When he turns offline if nothing comes, as far as his facts tell now: what a storm will hold of those who still live is not among them.
+    func end(at now: Timestamp, _ policy: Policy) -> Timestamp? {
+        let kept = sessions.values.filter { $0.closed != nil || now >= $0.deadline(policy) }
+        let held = announced == .offline ? [] : kept.compactMap { $0.stormEnd(policy) }
+        let ends = sessions.values.compactMap { $0.closed == nil ? $0.deadline(policy) : $0.graceEnd(policy) }
+        return (ends + held).max()
     }
 
     func publicStatus(at now: Timestamp, _ policy: Policy) -> Status {
@@ -105,7 +138,9 @@ struct ModelUser: Sendable {
         if let session = ended.first {
             return session.ttl > policy.heartbeatHardLimit ? .hardLimit : .heartbeatTimeout
         }
-        if sessions.values.contains(where: { $0.graceEnd(policy) == instant }) { return .graceEnded }
+        if sessions.values.contains(where: { $0.graceEnd(policy) == instant || $0.stormEnd(policy) == instant }) {
+            return .graceEnded
+        }
         return manual != nil && manualUntil == instant ? .manualEnded : .inactivity
     }
 }
@@ -150,6 +185,7 @@ extension SlowModel {
         for (name, user) in users {
             let kept = user.sessions.filter { _, session in
                 now < (session.closed == nil ? session.deadline(policy) : session.graceEnd(policy) ?? .distantPast)
+                    || now < session.stormEnd(policy) ?? .distantPast
             }
             if kept.count < user.sessions.count { users[name]?.sessions = kept }
         }

@@ -162,7 +162,7 @@ public struct SlowModel: Sendable {
     /// Milliseconds until he turns offline if no heartbeat comes; nil if his key does not exist.
     public func timeToLive(user: Name) -> Int64? {
         guard let user = users[user], user.isPresent(at: now, policy) else { return nil }
-        return user.ends(policy).max().map { $0.milliseconds(since: now) }
+        return user.end(at: now, policy).map { $0.milliseconds(since: now) }
     }
 
     /// How many users have a key.
@@ -181,7 +181,8 @@ public struct SlowModel: Sendable {
         let live = liveSessions(of: user)
         guard live.contains(session) || live.count < maxSessionsPerUser else { return nil }
         var opened = ModelSession(
-            heartbeat: now, ttl: ttlMilliseconds ?? sessionTTLMilliseconds, brought: brought, isPassive: isPassive)
+            opened: now, heartbeat: now, ttl: ttlMilliseconds ?? sessionTTLMilliseconds, brought: brought,
+            isPassive: isPassive)
         opened.server = server
         opened.leasedUntil = leases[server]
         let before = live.contains(session) ? users[user]?.sessions[session] : nil
@@ -233,7 +234,7 @@ public struct SlowModel: Sendable {
         var ttl = ttlMilliseconds ?? sessionTTLMilliseconds
         if keepsTTL, let before { ttl = before.ttl }
         var written = ModelSession(
-            heartbeat: now, ttl: ttl, activity: activity, brought: status == .dnd ? .dnd : nil,
+            opened: now, heartbeat: now, ttl: ttl, activity: activity, brought: status == .dnd ? .dnd : nil,
             isPassive: before?.isPassive ?? false)
         written.server = server == "" ? before?.server ?? "" : server
         written.leasedUntil = leases[written.server]

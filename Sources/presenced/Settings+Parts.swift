@@ -15,6 +15,17 @@ extension Settings {
         return policy
     }
 
+    /// When many losses at once are held back.
+    private var storms: StormSettings {
+        var storms = StormSettings()
+        storms.sharePercent = stormShare
+        storms.windowMilliseconds = Int64(stormWindow)
+        storms.minimum = stormMinimum
+        storms.holdMilliseconds = Int64(stormHold)
+        storms.pace = stormPace
+        return storms
+    }
+
     /// A store of these settings, on that clock.
     func store(clock: any PresenceClock) -> ShardedStore {
         var configuration = ShardedStore.Configuration()
@@ -27,6 +38,7 @@ extension Settings {
         configuration.changeRingBytes = changeRingSize
         configuration.maxWords = maxWords
         configuration.maxRelations = maxRelations
+        configuration.storms = storms
         configuration.allowsInvisible = allowInvisible
         configuration.statusChangesPerMinute = statusChangesPerMinute
         configuration.maxWatch = maxWatch
@@ -44,6 +56,7 @@ extension Settings {
         store.setMaxSessionsPerUser(maxSessionsPerUser)
         store.setMaxActivityLength(maxActivityLength)
         store.setMaxWords(maxWords)
+        store.setStormSettings(storms)
         store.setAllowsInvisible(allowInvisible)
         store.setStatusChangesPerMinute(statusChangesPerMinute)
         store.setMaxRelations(maxRelations)

@@ -118,6 +118,29 @@ extension Settings {
             The same after a connection that was lost without a goodbye. A TTL that runs out has no grace: it is one.
             """),
         Setting(
+            "storm-share", .presence, \.stormShare, .integer(0...100), isLive: true,
+            """
+            Percent of all sessions that must be lost within `storm-window` for it to be a storm: a gateway or a network
+            died, not the people. Then `offline` is not announced for `storm-hold`, and who comes back meanwhile was
+            never gone. Lost is who ran out though he had been kept alive, whose lease ended, or whose gateway said so.
+            0 holds nothing back.
+            """),
+        Setting(
+            "storm-window", .presence, \.stormWindow, .duration(100...60_000), isLive: true,
+            "The time within which a storm's losses must come."),
+        Setting(
+            "storm-minimum", .presence, \.stormMinimum, .integer(1...1_000_000_000), isLive: true,
+            "Sessions that must be lost within it at least."),
+        Setting(
+            "storm-hold", .presence, \.stormHold, .duration(0...600_000), isLive: true,
+            """
+            For how long after the last such losses nothing is announced. `heartbeat-hard-limit` after the last
+            heartbeat everyone is offline all the same.
+            """),
+        Setting(
+            "storm-pace", .presence, \.stormPace, .integer(1...100_000_000), isLive: true,
+            "Announcements a second that are made then, spread over all whom the storm held."),
+        Setting(
             "allow-invisible", .presence, \.allowInvisible, .yesOrNo, isLive: true,
             "Whether `PRESENCE.SET ... STATUS invisible` is allowed. Who is invisible stays so until his next change."),
         Setting(

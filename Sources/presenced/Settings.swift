@@ -40,6 +40,11 @@ struct Settings: Equatable, Sendable {
     var disconnectGrace = 0
     var lostGrace = 15_000
     var blockHides = "target"
+    var stormShare = 10
+    var stormWindow = 10_000
+    var stormMinimum = 1_000
+    var stormHold = 30_000
+    var stormPace = 20_000
     var allowInvisible = true
     var statusChangesPerMinute = 60
     var pushWindow = 50

@@ -66,7 +66,7 @@ struct EventTests {
         while !wasLast, let event = await iterator.next() {
             switch event {
             case .missed(let count): missed += count
-            case .keyspace, .activity: break
+            case .keyspace, .activity, .storm: break
             case .status(let change):
                 seen += 1
                 wasLast = change.userID == Array("last".utf8)

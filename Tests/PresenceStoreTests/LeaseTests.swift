@@ -14,6 +14,7 @@ struct LeaseTests {
         configuration.clock = TestClock(start)
         configuration.shards = 2
         configuration.policy.lostGrace = 0
+        configuration.storms.sharePercent = 0
         configuration.changeRingBytes = 4 << 20
         change(&configuration)
         return ShardedStore(configuration)

@@ -20,7 +20,8 @@ extension ModelRun {
                 changeCursor = .newest
                 changed = [:]
                 for user in known {
-                    changed[user] = ModelViewer.Known(status: model.status(of: user), activity: model.activity(of: user))
+                    changed[user] = ModelViewer.Known(
+                        status: model.status(of: user), activity: model.activity(of: user))
                 }
             }
         }

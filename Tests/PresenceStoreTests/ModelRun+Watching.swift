@@ -13,6 +13,8 @@ struct ModelViewer {
     /// Whom he listed.
     var listed: Set<SlowModel.Name> = []
     var known: [SlowModel.Name: Known] = [:]
+    /// Of whom a reply told: those who listen hear that once more.
+    var replied: Set<SlowModel.Name> = []
     /// Knowledge that he went away with, by the cursor of then.
     var earlier: [(cursor: String, known: [SlowModel.Name: Known])] = []
 }
@@ -57,6 +59,7 @@ extension ModelRun {
             try check(row, viewer)
             let told = ModelViewer.Known(status: row.status, activity: row.activity.map { Name($0) })
             before[user] = told
+            if line.known[user] != nil { line.replied.insert(user) }
             line.known[user] = told
         }
         line.listed.formUnion(asked)
@@ -114,7 +117,8 @@ extension ModelRun {
             try check(row, viewer)
             try agree(viewers[viewer]?.listed.contains(user), true, "\(user) is on the list of \(viewer)")
             let told = ModelViewer.Known(status: row.status, activity: row.activity.map { Name($0) })
-            if viewers[viewer]?.known[user] == told { throw difference("\(viewer) is told again: \(row)") }
+            let isRepeated = viewers[viewer]?.replied.remove(user) != nil
+            if viewers[viewer]?.known[user] == told, !isRepeated { throw difference("\(viewer) is told again: \(row)") }
             viewers[viewer]?.known[user] = told
         }
         if let known = viewers[viewer]?.known, random.chance(oneIn: 3) {

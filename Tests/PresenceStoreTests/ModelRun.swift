@@ -85,6 +85,11 @@ struct ModelRun {
         policy.awayAfter = random.pick([9_000, 16_000])
         policy.disconnectGrace = random.pick([0, 0, 1_500])
         policy.lostGrace = random.pick([0, 2_500])
+        if random.chance(oneIn: 3) {
+            let length = random.pick([20_000, 100_000, Int64.max / 4])
+            policy.storm = Storm(
+                began: plan.start, heldUntil: plan.start.advanced(byMilliseconds: length), spreadMilliseconds: 0)
+        }
         let most = random.pick([3, 8])
         let hidesBoth = random.chance(oneIn: 2)
         model = SlowModel(
@@ -362,6 +367,7 @@ struct ModelRun {
         for event in events {
             switch event {
             case .missed(let count): throw difference("missed \(count) events")
+            case .storm(let report): throw difference("a storm of a few: \(report)")
             case .activity(let change):
                 let user = Name(change.userID)
                 heardTexts[user, default: []].append(

@@ -51,6 +51,8 @@ struct WatchTests {
         #expect(second.isResumed)
         #expect(names(second.rows) == ["friend-7", "friend-9", "friend-500"])
         #expect(second.rows.allSatisfy { $0.status == .offline })
+        // Who listens on another connection hears of them as well, once.
+        #expect(frame(store, second.watch)?.rows.count == 3)
         #expect(frame(store, second.watch) == nil)
         // The older cursor still tells all three, the newer one nothing.
         #expect(try watch(store, "me", friends, since: first.cursor).rows.count == 3)

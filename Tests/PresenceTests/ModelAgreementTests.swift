@@ -38,7 +38,10 @@ struct ModelAgreementTests {
     @Test("Over random operations and times, on every status, event, key and TTL")
     func agree() {
         for var random in SeededRandom.cases(1_500) {
-            let policy = random.policy()
+            var policy = random.policy()
+            // Where the model's time begins.
+            policy.storm?.began = Timestamp(milliseconds: 1_000)
+            policy.storm?.heldUntil = Timestamp(milliseconds: 1_000 + Int64.random(in: 0...400, using: &random))
             var model = SlowModel(at: Timestamp(milliseconds: 1_000), policy: policy, sessionTTLMilliseconds: 30)
             var ruled = RuledUser(now: model.now, policy: policy)
             for step in 0..<80 {
@@ -99,9 +102,10 @@ struct ModelAgreementTests {
             model.remove(user: "u")
             for key in user.facts.sessions.keys {
                 let end = Closure(at: user.now, isLoss: false, leavesGrace: false)
-                if user.facts.sessions[key]?.close(end, policy) == false {
-                    user.facts.sessions[key]?.closed?.leavesGrace = false
-                }
+                guard user.facts.sessions[key]?.close(end, policy) == false else { continue }
+                // What a grace or a storm holds is not held any more.
+                if user.facts.sessions[key]?.closed == nil { user.facts.sessions[key]?.closed = end }
+                user.facts.sessions[key]?.closed?.leavesGrace = false
             }
             user.look(.deleted)
             return "remove"

@@ -18,6 +18,12 @@ extension SeededRandom {
         policy.awayAfter = Int64.random(in: 1...40, using: &self)
         policy.disconnectGrace = Int64.random(in: 0...10, using: &self)
         policy.lostGrace = Int64.random(in: 0...20, using: &self)
+        if chance(oneIn: 3) {
+            let began = instant()
+            policy.storm = Storm(
+                began: began, heldUntil: began.advanced(byMilliseconds: Int64.random(in: 0...60, using: &self)),
+                spreadMilliseconds: Int64.random(in: 0...20, using: &self))
+        }
         return policy
     }
 

@@ -129,3 +129,47 @@ def test_bounds_name_their_settings(client):
         with client.pipeline(transaction=True) as pipe:
             pipe.execute_command("PRESENCE.WATCH", key("x"), key("y"))
             pipe.execute()
+
+
+def test_transactions_block_and_subscribe_while_lists_are_told(client, server, connect):
+    """Locks of lists come before those of shards, and a transaction holds shards: both at once must go on."""
+    import threading
+
+    ear = Ear(connect(server), "presence.watch:busy")
+    users = [f"both-{number}" for number in range(50)]
+    watch(client, "busy", *users)
+    stop = threading.Event()
+
+    def look():
+        mine = connect(server)
+        while not stop.is_set():
+            watch(mine, "busy", *users)
+
+    def change():
+        mine = connect(server)
+        while not stop.is_set():
+            with mine.pipeline(transaction=True) as pipe:
+                for user in users[:10]:
+                    pipe.execute_command("PRESENCE.BLOCK", key(user), key("busy"))
+                    pipe.execute_command("PRESENCE.CONNECT", key(user), "s")
+                    pipe.execute_command("PRESENCE.UNBLOCK", key(user), key("busy"))
+                    pipe.execute_command("PRESENCE.EXPLAIN", key(user), "AS", key("busy"))
+                pipe.execute_command("PRESENCE.DROP", "nobody")
+                pipe.execute()
+
+    threads = [threading.Thread(target=work) for work in (look, change, look)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        with server.raw() as raw:
+            raw.send(b"MULTI\r\nSUBSCRIBE presence.watch:busy\r\nEXEC\r\n")
+            raw.line()
+        time.sleep(0.05)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert client.ping()
+    assert rows(frames(ear, 1))
+    ear.close()
+    client.execute_command("PRESENCE.UNWATCH", key("busy"))

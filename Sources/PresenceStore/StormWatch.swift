@@ -1,0 +1,166 @@
+import Presence
+import Synchronization
+
+/// When a loss of many sessions counts as a storm, and what is done then.
+public struct StormSettings: Sendable, Hashable {
+    /// The share of all sessions that must be lost within the window, in percent; 0 never holds anything.
+    public var sharePercent = 10
+    /// The window, in milliseconds.
+    public var windowMilliseconds: Int64 = 10_000
+    /// The least number of sessions.
+    public var minimum = 1_000
+    /// For how long announcements are held after the last loss that belongs to it, in milliseconds.
+    public var holdMilliseconds: Int64 = 30_000
+    /// Held announcements a second, once they are made.
+    public var pace = 20_000
+
+    /// The defaults.
+    public init() {}
+}
+
+/// A storm, when it begins and when it is over: the event.
+public struct StormReport: Sendable, Hashable {
+    /// Whether it is over.
+    public var isOver: Bool
+    /// Losses from this instant on are held.
+    public var began: Timestamp
+    /// When announcements begin, as far as is known now.
+    public var heldUntil: Timestamp
+    /// Sessions lost since it began.
+    public var lost: Int
+    /// Sessions that are left.
+    public var sessions: Int
+}
+
+/// Looks at what all shards lose, ten times a second, and declares storms.
+///
+/// The lock is taken before those of shards, by whoever advances time; nobody waits for it but another one who does.
+final class StormWatch: Sendable {
+    private struct State {
+        var settings: StormSettings
+        /// Losses that were counted at instants of the last window, oldest first.
+        var samples: [(at: Timestamp, losses: UInt64)] = []
+        var storm: Storm?
+        /// When shards may forget the storm that is over; nil if they have.
+        var forgetAt: Timestamp?
+        /// Losses that were counted when it began.
+        var lossesAtBegin: UInt64 = 0
+        var count = 0
+        /// When losses were last seen.
+        var lastLoss = Timestamp.distantPast
+    }
+
+    private static let interval: Int64 = 100
+    /// For how long shards know of a storm after it is over, in milliseconds.
+    private static let margin: Int64 = 60_000
+    /// A storm that goes on and on is held for so many times `hold` at most.
+    private static let mostHolds: Int64 = 10
+
+    private let state: Lock<State>
+    private let nextLook = Atomic<Int64>(.min)
+
+    init(_ settings: StormSettings) { state = Lock(State(settings: settings)) }
+
+    /// Storms since the start, and whether one is on.
+    var numbers: (count: Int, isOn: Bool) { state.withLock { ($0.count, $0.storm != nil) } }
+
+    func update(_ settings: StormSettings) { state.withLock { $0.settings = settings } }
+
+    /// Looks if it is time. Anybody may call it as often as he likes.
+    @inline(__always)
+    func look(_ store: ShardedStore, at now: Timestamp) {
+        if now.milliseconds >= nextLook.load(ordering: .relaxed) { lookNow(store, at: now) }
+    }
+
+    /// Looks though it may be too early: something was lost.
+    @inline(never)
+    func lookNow(_ store: ShardedStore, at now: Timestamp) {
+        nextLook.store(now.milliseconds + StormWatch.interval, ordering: .relaxed)
+        state.withLock { state in
+            let (losses, sessions) = store.lossesAndSessions()
+            let settings = state.settings
+            let begin = now.advanced(byMilliseconds: -settings.windowMilliseconds)
+            // One sample before the window stays: what was lost since.
+            while state.samples.count > 1, state.samples[1].at <= begin { state.samples.removeFirst() }
+            let before = state.samples.first?.losses ?? losses
+            let recent = Int(losses &- before)
+            if losses > state.samples.last?.losses ?? losses { state.lastLoss = now }
+            state.samples.append((now, losses))
+            let isStorm =
+                settings.sharePercent > 0 && recent >= settings.minimum
+                && recent * 100 >= settings.sharePercent * (sessions + recent)
+            if isStorm { raise(&state, store, losses, before, recent, sessions, from: begin, at: now) }
+            if let forgetAt = state.forgetAt, now >= forgetAt {
+                state.forgetAt = nil
+                store.setStorm(nil)
+            }
+            guard let storm = state.storm else { return }
+            if now >= storm.heldUntil.advanced(byMilliseconds: storm.spreadMilliseconds) {
+                state.storm = nil
+                // What was lost in it is not to begin another.
+                state.samples = [(now, losses)]
+                // Wheels that are late still have to know what they announce.
+                state.forgetAt = now.advanced(byMilliseconds: StormWatch.margin)
+                store.tell(report(state, storm, losses, sessions, isOver: true))
+            }
+        }
+    }
+
+    /// Declares a storm, or lets one that is on last longer.
+    private func raise(
+        _ state: inout State, _ store: ShardedStore, _ losses: UInt64, _ before: UInt64, _ recent: Int, _ sessions: Int,
+        from begin: Timestamp, at now: Timestamp
+    ) {
+        let settings = state.settings
+        var storm = state.storm ?? Storm(began: begin, heldUntil: begin, spreadMilliseconds: 0)
+        let isNew = state.storm == nil
+        if isNew { state.lossesAtBegin = before }
+        let latest = storm.began.advanced(
+            byMilliseconds: settings.windowMilliseconds + StormWatch.mostHolds * settings.holdMilliseconds)
+        let until = min(state.lastLoss.advanced(byMilliseconds: settings.holdMilliseconds), latest)
+        // Not more often than every second: each change is told to all shards.
+        guard isNew || until.milliseconds(since: storm.heldUntil) >= 1_000 else { return }
+        storm.heldUntil = until
+        let lost = Int64(losses &- state.lossesAtBegin)
+        storm.spreadMilliseconds = max(storm.spreadMilliseconds, lost * 1_000 / Int64(max(settings.pace, 1)))
+        state.storm = storm
+        state.forgetAt = nil
+        store.setStorm(storm)
+        guard isNew else { return }
+        state.count += 1
+        store.tell(report(state, storm, losses, sessions, isOver: false))
+    }
+
+    private func report(
+        _ state: State, _ storm: Storm, _ losses: UInt64, _ sessions: Int, isOver: Bool
+    ) -> StormReport {
+        StormReport(
+            isOver: isOver, began: storm.began, heldUntil: storm.heldUntil, lost: Int(losses &- state.lossesAtBegin),
+            sessions: sessions)
+    }
+}
+
+extension ShardedStore {
+    /// Other rules for storms, from now on. A storm that is on goes on.
+    public func setStormSettings(_ settings: StormSettings) { storms.update(settings) }
+
+    /// Storms since the start, and whether one is on.
+    public var stormNumbers: (count: Int, isOn: Bool) { storms.numbers }
+
+    /// What all shards have counted.
+    fileprivate func lossesAndSessions() -> (losses: UInt64, sessions: Int) {
+        var sum: (losses: UInt64, sessions: Int) = (0, 0)
+        for shard in 0..<shardCount {
+            withShard(shard) { state in
+                sum.losses += state.counters.losses
+                sum.sessions += state.counters.sessions
+            }
+        }
+        return sum
+    }
+
+    fileprivate func setStorm(_ storm: Storm?) { updateSettings { $0.policy.storm = storm } }
+
+    /// Tells of a storm to those who read the rings, in that of the first shard.
+    fileprivate func tell(_ report: StormReport) { withShard(0) { $0.ring.append(report) } }
+}

@@ -1,0 +1,135 @@
+import Presence
+import PresenceStore
+import PresenceTesting
+import Testing
+
+/// Storms: a gateway or a network dies, and not the people.
+@Suite("Storms")
+struct StormTests {
+    private let start = Timestamp(milliseconds: 1_767_225_600_000)
+    private func later(_ milliseconds: Int64) -> Timestamp { start.advanced(byMilliseconds: milliseconds) }
+    private func user(_ index: Int) -> SlowModel.Name { SlowModel.Name(stringLiteral: "user-\(index)") }
+
+    private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
+        var configuration = ShardedStore.Configuration()
+        configuration.clock = TestClock(start)
+        configuration.shards = 4
+        configuration.changeRingBytes = 4 << 20
+        configuration.policy.lostGrace = 1_000
+        configuration.storms.minimum = 500
+        configuration.storms.pace = 1_000
+        change(&configuration)
+        return ShardedStore(configuration)
+    }
+
+    /// Five thousand users, two of five behind one gateway, all beating.
+    private func fill(_ store: ShardedStore) throws {
+        for index in 0..<5_000 {
+            try store.connect(user(index), session: "s", server: index % 5 < 2 ? "gw-a" : "gw-b", at: start)
+            // Clients do not beat all at once.
+            store.beat(user(index), session: "s", at: later(1_000 + Int64(index) * 2))
+        }
+    }
+
+    /// Lets time go by in steps of 100 ms; what is announced, and when.
+    private func run(
+        _ store: ShardedStore, _ reader: EventReader, from: Int64, to: Int64, _ step: (Timestamp) -> Void = { _ in }
+    ) -> (changes: [(at: Timestamp, change: StatusChange)], storms: [StormReport]) {
+        var changes: [(at: Timestamp, change: StatusChange)] = []
+        var storms: [StormReport] = []
+        var events: [StoreEvent] = []
+        for time in stride(from: from, through: to, by: 100) {
+            step(later(time))
+            store.advance(to: later(time))
+            events.removeAll()
+            for shard in 0..<store.shardCount { while !reader.read(shard: shard, into: &events) {} }
+            for event in events {
+                if case .status(let change) = event { changes.append((later(time), change)) }
+                if case .storm(let report) = event { storms.append(report) }
+            }
+        }
+        return (changes, storms)
+    }
+
+    @Test(
+        "A dropped gateway of two thousand: nothing is told while it is held, who comes back was never gone, the rest is told at a pace"
+    )
+    func dropped() throws {
+        let store = store()
+        try fill(store)
+        let reader = store.makeReader { _ in }
+        _ = run(store, reader, from: 11_100, to: 12_000)
+        #expect(try store.drop("gw-a".utf8Bytes.span, at: later(12_000)) == 2_000)
+        // Those behind the other gateway beat on; of the lost a half comes back.
+        let beats: (Timestamp) -> Void = { now in
+            guard now.milliseconds % 10_000 == 0 else { return }
+            for index in 0..<5_000 where index % 5 >= 2 { store.beat(user(index), session: "s", at: now) }
+        }
+        let held = run(store, reader, from: 12_000, to: 30_000, beats)
+        #expect(held.changes.isEmpty)
+        #expect(held.storms.count == 1)
+        #expect(held.storms.first.map { !$0.isOver && $0.lost == 2_000 } == true)
+        #expect(store.stormNumbers == (1, true))
+        let gone = (0..<5_000).filter { $0 % 5 < 2 }
+        for index in gone { #expect(store.status(of: user(index), at: later(30_000)) == .online) }
+        let explanation = store.explain(user(0).bytes.span, for: nil, at: later(30_000))
+        #expect(explanation.held?.byStorm == true)
+        #expect(explanation.lines.contains { $0.contains("by the storm that began") })
+        for index in gone where index % 2 == 0 {
+            try store.connect(user(index), session: "s", server: "gw-c", at: later(30_000))
+        }
+        let told = run(store, reader, from: 30_100, to: 70_000, beats)
+        #expect(told.changes.count == 1_000)
+        #expect(told.changes.allSatisfy { $0.change.new == .offline && $0.change.reason == .graceEnded })
+        // Two thousand at a thousand a second: within two seconds, and not all at once.
+        let first = try #require(told.changes.first?.at)
+        let last = try #require(told.changes.last?.at)
+        #expect(last.milliseconds(since: first) > 1_500)
+        #expect(last.milliseconds(since: first) <= 2_100)
+        #expect(first >= held.storms[0].heldUntil)
+        #expect(told.storms.map(\.isOver) == [true])
+        #expect(store.stormNumbers == (1, false))
+        reader.cancel()
+    }
+
+    @Test("A network that dies: who ran out though he was kept alive is held, but not past the hard limit")
+    func ranOut() throws {
+        let store = store { $0.storms.holdMilliseconds = 600_000 }
+        try fill(store)
+        let reader = store.makeReader { _ in }
+        // Beats end; all run out 120 s after their last one.
+        let held = run(store, reader, from: 12_000, to: 300_900)
+        #expect(held.storms.count == 1)
+        // What was told before anybody could know.
+        let early = held.changes.count
+        #expect(early < 5_000)
+        #expect(held.changes.allSatisfy { $0.change.timestamp < later(301_000) })
+        let told = run(store, reader, from: 301_000, to: 311_300)
+        #expect(told.changes.count == 5_000 - early)
+        #expect(told.changes.allSatisfy { $0.change.timestamp >= later(301_000) })
+        reader.cancel()
+    }
+
+    @Test(
+        "Those who were opened for a time and never beat run out as they would, and so do few, and all if nothing is to be held"
+    )
+    func fairWeather() throws {
+        for (beats, count, share) in [(false, 5_000, 10), (true, 400, 10), (true, 5_000, 0)] {
+            let store = store { $0.storms.sharePercent = share }
+            for index in 0..<count {
+                try store.connect(user(index), session: "s", at: start)
+                if beats { store.beat(user(index), session: "s", at: later(1_000)) }
+            }
+            let reader = store.makeReader { _ in }
+            let told = run(store, reader, from: 119_000, to: 121_200)
+            #expect(told.changes.count == count)
+            #expect(told.storms.isEmpty)
+            #expect(store.stormNumbers == (0, false))
+            reader.cancel()
+        }
+    }
+}
+
+extension String {
+    fileprivate var utf8Bytes: [UInt8] { Array(utf8) }
+}
