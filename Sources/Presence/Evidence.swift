@@ -120,6 +120,10 @@ public struct Evidence: Sendable {
     @inlinable
     public var heldUntil: Timestamp { max(graceUntil, stormUntil) }
 
+    /// The same of one who set that by hand. Who is invisible is offline to others already: a storm has nothing to hold back of him.
+    @inlinable
+    func hold(_ manual: ManualStatus?) -> Timestamp { manual == .invisible ? graceUntil : heldUntil }
+
     /// Whether it is a storm that holds it.
     @inlinable
     public var isHeldByStorm: Bool { stormUntil > graceUntil }
@@ -131,13 +135,13 @@ public struct Evidence: Sendable {
     /// When the user turns offline if no heartbeat comes, graces included; `distantPast` if he is not present.
     @inlinable
     public var latestDeadline: Timestamp {
-        isPresent ? max(latestLiveDeadline, heldUntil) : .distantPast
+        isPresent ? max(latestLiveDeadline, hold(manual(at: takenAt))) : .distantPast
     }
 
     /// Whether a session was live, or a grace ran, when the evidence was taken.
     @inlinable
     public var isPresent: Bool {
-        liveSessions > 0 || takenAt < heldUntil
+        liveSessions > 0 || takenAt < hold(manual(at: takenAt))
     }
 
     /// What the user set by hand, if that holds at an instant.
@@ -151,10 +155,11 @@ public struct Evidence: Sendable {
     /// Past that it is worthless but for one thing: nobody is shown live after all deadlines and graces.
     @inlinable
     public func verdict(at now: Timestamp) -> Verdict {
-        let isPresent = now < latestLiveDeadline || now < heldUntil
         let manual = manual(at: now)
+        let hold = hold(manual)
+        let isPresent = now < latestLiveDeadline || now < hold
         guard now < latestPresentDeadline else {
-            if now < heldUntil {
+            if now < hold {
                 let shown = manual == .invisible ? Status.offline : announced
                 return Verdict(status: announced, publicStatus: shown, rule: .grace, isPresent: isPresent)
             }
@@ -187,9 +192,10 @@ public struct Evidence: Sendable {
     public func nextTransition(after now: Timestamp) -> Timestamp {
         var next = liveSessions > 0 ? earliestDeadline : .distantFuture
         guard now < latestPresentDeadline else {
-            guard now < heldUntil else { return next }
-            if manual(at: now) == .invisible { next = min(next, manualUntil) }
-            return min(next, heldUntil)
+            let manual = manual(at: now)
+            if manual == .invisible, now < heldUntil { next = min(next, manualUntil) }
+            let hold = hold(manual)
+            return now < hold ? min(next, hold) : next
         }
         let manual = manual(at: now)
         if manual != nil { next = min(next, manualUntil) }

@@ -254,11 +254,10 @@ extension ShardState {
     ) -> UInt32 {
         let record = record(number)
         let policy = settings.policy
-        var lastGrace = now
+        // Of those that ended, the one whose end is held back longest stands for all.
+        var lastHold = now
         if !keepsTombstones {
-            record.forEachSession { session in
-                if session.isClosed { lastGrace = max(lastGrace, self.facts(of: session, near: now).graceEnd(policy)) }
-            }
+            record.forEachSession { lastHold = max(lastHold, holdEnd(of: $0, record, near: now)) }
         }
         var source = record.sessionsOffset
         var target = source
@@ -267,8 +266,8 @@ extension ShardState {
             let session = SessionRecord(record.address + source)
             let size = session.byteCount
             var isOver = keptUntil(session, of: record, near: now) <= now
-            if session.isClosed && !keepsTombstones {
-                isOver = lastGrace <= now || self.facts(of: session, near: now).graceEnd(policy) < lastGrace
+            if !keepsTombstones, session.isClosed || facts(of: session, near: now).deadline(policy) <= now {
+                isOver = lastHold <= now || holdEnd(of: session, record, near: now) < lastHold
             }
             if isOver {
                 if !session.isClosed {
@@ -294,6 +293,15 @@ extension ShardState {
         let other = slabs.allocate(target)
         move(number, to: other, byteCount: target)
         return other
+    }
+
+    /// Until when the end of a session is held back, by a grace or a storm; `distantPast` if it lives, or nothing holds it.
+    private func holdEnd(of session: SessionRecord, _ record: UserRecord, near now: Timestamp) -> Timestamp {
+        let policy = settings.policy
+        let facts = facts(of: session, near: now)
+        guard facts.closed != nil || facts.deadline(policy) <= now else { return .distantPast }
+        guard policy.storm != nil, record.announced != .offline else { return facts.graceEnd(policy) }
+        return max(facts.graceEnd(policy), facts.stormRelease(policy, pacing: pacing(of: record)))
     }
 
     /// A session that ran out and is kept, since a storm holds that back, is an ended one from now on.

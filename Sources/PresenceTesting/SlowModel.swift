@@ -219,11 +219,13 @@ public struct SlowModel: Sendable {
 
     /// `SET` of the seed's record with any status but `offline`.
     ///
+    /// - Parameter hasSameWords: whether device, platform and server stay what they are: then a write that only adds is a sign of life, else the
+    ///   session is opened anew.
     /// - Returns: false, and nothing happens, if the user has the most sessions allowed.
     @discardableResult
     public mutating func setRecord(
         _ user: Name, session: Name = "default", server: Name = "", status: Status, lastSeen: Timestamp? = nil,
-        ttlMilliseconds: Int64? = nil, keepsTTL: Bool = false
+        ttlMilliseconds: Int64? = nil, keepsTTL: Bool = false, hasSameWords: Bool = true
     ) -> Bool {
         let live = liveSessions(of: user)
         guard live.contains(session) || live.count < maxSessionsPerUser else { return false }
@@ -236,6 +238,11 @@ public struct SlowModel: Sendable {
         var written = ModelSession(
             opened: now, heartbeat: now, ttl: ttl, activity: activity, brought: status == .dnd ? .dnd : nil,
             isPassive: before?.isPassive ?? false)
+        if let before, hasSameWords, before.brought == written.brought, before.activity ?? .distantPast <= activity,
+            activity > now.advanced(byMilliseconds: -min(policy.idleAfter, policy.awayAfter))
+        {
+            written.opened = before.opened
+        }
         written.server = server == "" ? before?.server ?? "" : server
         written.leasedUntil = leases[written.server]
         users[user, default: ModelUser()].sessions[session] = written

@@ -146,11 +146,16 @@ extension ModelRun {
         let condition = random.pick([StringSetOptions.Condition.always, .always, .always, .ifAbsent, .ifPresent])
         let isMet = condition == .always || model.exists(user: user) == (condition == .ifPresent)
         let wasLive = model.liveSessions(of: user).contains(session)
+        let had = words[user]?[session] ?? Words()
+        let hasSameWords =
+            (given.device == "" || given.device == had.device)
+            && (given.platform == "" || given.platform == had.platform)
+            && (given.server == "" || given.server == had.server)
         let expected =
             isMet
             && model.setRecord(
                 user, session: session, server: given.server, status: status, lastSeen: activity, ttlMilliseconds: ttl,
-                keepsTTL: keepsTTL)
+                keepsTTL: keepsTTL, hasSameWords: hasSameWords)
         let record = RecordWrite(
             status: status, activity: activity, ttlMilliseconds: ttl, keepsTTL: keepsTTL, condition: condition)
         let asksPrevious = random.chance(oneIn: 3)
