@@ -1,7 +1,7 @@
 /// What one pass over a user's facts leaves for the rules: fixed size, whatever the number of sessions.
 ///
 ///     var evidence = Evidence(at: now, policy: policy, announced: record.announced, manual: nil, manualUntil: nil)
-///     for session in sessions { evidence.add(session) }
+///     for session in sessions { evidence.add(session, policy) }
 ///     let verdict = evidence.verdict(at: now)
 ///     let wake = evidence.nextTransition(after: now)
 ///
@@ -13,8 +13,9 @@ public struct Evidence: Sendable {
     /// The instant at which the sessions were judged live or not.
     public let takenAt: Timestamp
 
-    /// The settings in force.
-    public let policy: Policy
+    /// What the rules need of the settings once all sessions were taken into account: evidence is copied, and settings are many.
+    @usableFromInline let idleAfter: Int64
+    @usableFromInline let awayAfter: Int64
 
     /// The public status that was last announced; a grace holds it.
     public let announced: Status
@@ -71,7 +72,8 @@ public struct Evidence: Sendable {
     ) {
         self.pacing = pacing
         takenAt = now
-        self.policy = policy
+        idleAfter = policy.idleAfter
+        awayAfter = policy.awayAfter
         self.announced = announced
         self.manual = manual
         self.manualUntil = manualUntil ?? .distantFuture
@@ -79,15 +81,15 @@ public struct Evidence: Sendable {
 
     /// Takes one more session into account, live, ended or run out.
     @inlinable
-    public mutating func add(_ session: Session) {
+    public mutating func add(_ session: Session, _ policy: Policy) {
         guard session.closed == nil else {
             graceUntil = max(graceUntil, session.graceEnd(policy))
-            if policy.storm != nil { hold(session) }
+            if policy.storm != nil { hold(session, policy) }
             return
         }
         let deadline = session.deadline(policy)
         guard takenAt < deadline else {
-            if policy.storm != nil { hold(session) }
+            if policy.storm != nil { hold(session, policy) }
             return
         }
         liveSessions += 1
@@ -111,7 +113,7 @@ public struct Evidence: Sendable {
 
     /// Of one who is offline to others already there is nothing to be held back.
     @inlinable
-    mutating func hold(_ session: Session) {
+    mutating func hold(_ session: Session, _ policy: Policy) {
         guard announced != .offline else { return }
         stormUntil = max(stormUntil, session.stormRelease(policy, pacing: pacing))
     }
@@ -181,8 +183,8 @@ public struct Evidence: Sendable {
     func unforced(at now: Timestamp) -> (Status, Rule) {
         if let strongestBrought { return (strongestBrought.status, .sessionStatus) }
         if lacksReport { return (.online, .noActivityReport) }
-        if now >= latestActivity.advanced(byMilliseconds: policy.awayAfter) { return (.away, .activity) }
-        if now >= latestActivity.advanced(byMilliseconds: policy.idleAfter) { return (.idle, .activity) }
+        if now >= latestActivity.advanced(byMilliseconds: awayAfter) { return (.away, .activity) }
+        if now >= latestActivity.advanced(byMilliseconds: idleAfter) { return (.idle, .activity) }
         return (.online, .activity)
     }
 
@@ -200,9 +202,9 @@ public struct Evidence: Sendable {
         let manual = manual(at: now)
         if manual != nil { next = min(next, manualUntil) }
         guard manual?.status == nil, strongestBrought == nil, !lacksReport else { return next }
-        let idle = latestActivity.advanced(byMilliseconds: policy.idleAfter)
+        let idle = latestActivity.advanced(byMilliseconds: idleAfter)
         if idle > now { next = min(next, idle) }
-        let away = latestActivity.advanced(byMilliseconds: policy.awayAfter)
+        let away = latestActivity.advanced(byMilliseconds: awayAfter)
         if away > now { next = min(next, away) }
         return next
     }

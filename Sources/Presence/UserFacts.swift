@@ -27,7 +27,7 @@ public struct UserFacts: Sendable, Hashable {
     public func evidence(at now: Timestamp, policy: Policy, announced: Status) -> Evidence {
         var evidence = Evidence(
             at: now, policy: policy, announced: announced, manual: manual.value, manualUntil: manual.until)
-        for session in sessions.values { evidence.add(session) }
+        for session in sessions.values { evidence.add(session, policy) }
         return evidence
     }
 

@@ -83,6 +83,12 @@ struct SessionRecord {
         return heartbeat.advanced(byMilliseconds: min(ttl, policy.heartbeatHardLimit))
     }
 
+    /// Whether it was kept alive after it was opened.
+    @inline(__always)
+    func hasBeaten(near now: Timestamp) -> Bool {
+        RecordInstant.load(address + 8, near: now) > Stamp(rawValue: address.loadUnaligned(as: UInt64.self)).timestamp
+    }
+
     /// When the record may forget it: an open session at its deadline, a tombstone once its TTL and its grace are over.
     func keptUntil(near now: Timestamp, _ policy: Policy) -> Timestamp {
         guard isClosed else { return deadline(near: now, policy) }

@@ -18,7 +18,7 @@ extension ShardState {
         var evidence = Evidence(
             at: instant, policy: settings.policy, announced: record.announced, manual: manual.value,
             manualUntil: manual.until, pacing: settings.policy.storm == nil ? 0 : pacing(of: record))
-        record.forEachSession { evidence.add(facts(of: $0, near: now)) }
+        record.forEachSession { evidence.add(facts(of: $0, near: now), settings.policy) }
         return evidence
     }
 

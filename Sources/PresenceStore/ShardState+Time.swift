@@ -45,17 +45,16 @@ extension ShardState {
 
     /// Counts the sessions that ran out since the record was armed, of those that had been kept alive.
     private mutating func countLosses(_ record: UserRecord, since: Timestamp, at now: Timestamp) {
-        let policy = settings.policy
         var losses: UInt64 = 0
         record.forEachSession { session in
-            guard !session.isClosed else { return }
-            let facts = facts(of: session, near: now)
+            guard !session.isClosed, session.hasBeaten(near: now) else { return }
+            let deadline = session.deadline(near: now, settings.policy)
+            guard deadline <= now, deadline > since else { return }
             // What a lease ends is counted there.
-            guard facts.leasedUntil == nil else { return }
-            let deadline = facts.deadline(policy)
-            if deadline <= now, deadline > since, facts.heartbeat > facts.incarnation.timestamp { losses += 1 }
+            if hasLeases, leases[session.server] != nil { return }
+            losses += 1
         }
-        counters.losses += losses
+        if losses > 0 { counters.losses += losses }
     }
 
     private mutating func look(at number: UInt32, _ now: Timestamp) {

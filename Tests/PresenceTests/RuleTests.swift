@@ -27,7 +27,7 @@ struct RuleTests {
         var evidence = Evidence(
             at: now, policy: policy, announced: announced, manual: manual,
             manualUntil: until.map { start.advanced(byMilliseconds: $0) })
-        for session in sessions { evidence.add(session) }
+        for session in sessions { evidence.add(session, policy) }
         return evidence.verdict(at: now)
     }
 

@@ -115,7 +115,7 @@ struct VerdictLawTests {
             func evidence(_ sessions: [Session]) -> Evidence {
                 var evidence = Evidence(
                     at: now, policy: policy, announced: .idle, manual: manual.value, manualUntil: manual.until)
-                for session in sessions { evidence.add(session) }
+                for session in sessions { evidence.add(session, policy) }
                 return evidence
             }
             let one = evidence(sessions)

@@ -20,14 +20,15 @@ enum MicroRules {
                 incarnation: .zero, heartbeat: now, ttlMilliseconds: 60_000 + Int64($0), activity: now,
                 brought: nil)
         }
+        let policy = Policy()
         var online = 0
         var horizon = Timestamp.distantFuture
         let time = MicroCommand.time(repeats) {
             for round in 0..<repeats {
                 let present = now.advanced(byMilliseconds: Int64(round & 1023))
                 var evidence = Evidence(
-                    at: present, policy: Policy(), announced: .online, manual: nil, manualUntil: nil)
-                for session in sessions { evidence.add(session) }
+                    at: present, policy: policy, announced: .online, manual: nil, manualUntil: nil)
+                for session in sessions { evidence.add(session, policy) }
                 if evidence.verdict(at: present).publicStatus == .online { online += 1 }
                 horizon = min(horizon, evidence.nextTransition(after: present))
             }
