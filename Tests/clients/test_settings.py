@@ -123,6 +123,116 @@ def test_max_activity_length_bounds_the_text(client):
     assert json.loads(client.get(USER))["activity"] == "playing chess"
 
 
+def name(number):
+    return f"presence:user:person-{number}"
+
+
+@effect("max-relations", "max-watch", "max-watchers-per-user", "max-watch-lists", "status-changes-per-minute", "allow-invisible")
+@pytest.mark.parametrize("setting, value, words", [
+    ("max-relations", 0, ("PRESENCE.BLOCK", name(1), name(2))),
+    ("max-watch", 0, ("PRESENCE.WATCH", name(1), name(2))),
+    ("max-watchers-per-user", 0, ("PRESENCE.WATCH", name(1), name(2))),
+    ("max-watch-lists", 0, ("PRESENCE.WATCH", name(1), name(2))),
+    ("allow-invisible", "no", ("PRESENCE.SET", name(1), "STATUS", "invisible")),
+])
+def test_bounds_of_presence_refuse_and_name_themselves(client, setting, value, words):
+    before = client.config_get(setting)[setting]
+    client.config_set(setting, value)
+    with pytest.raises(redis.ResponseError, match=setting):
+        client.execute_command(*words)
+    client.config_set(setting, before)
+    client.execute_command(*words)
+    for undo in (("PRESENCE.UNBLOCK", name(1), name(2)), ("PRESENCE.UNWATCH", name(1)), ("PRESENCE.SET", name(1), "STATUS", "auto")):
+        client.execute_command(*undo)
+
+
+def test_status_changes_per_minute_bounds_what_is_set_by_hand(client):
+    advance(client, 60)
+    client.config_set("status-changes-per-minute", 1)
+    client.execute_command("PRESENCE.SET", USER, "STATUS", "dnd")
+    with pytest.raises(redis.ResponseError, match="status-changes-per-minute"):
+        client.execute_command("PRESENCE.SET", USER, "STATUS", "auto")
+    client.config_set("status-changes-per-minute", 0)
+    client.execute_command("PRESENCE.SET", USER, "STATUS", "auto")
+
+
+@effect("push-window")
+def test_push_window_gathers_changes_for_so_long(client, server, connect):
+    ear = Ear(connect(server), "presence.watch:viewer")
+    client.execute_command("PRESENCE.WATCH", "presence:user:viewer", USER)
+    for window in (0.2, 3):
+        client.config_set("push-window", f"{int(window * 1000)}ms")
+        seen = len(ear.messages)
+        open_session(client)
+        advance(client, window - 0.05)
+        assert len(ear.listen(0.3)) == seen
+        advance(client, 0.05)
+        assert len(ear.listen(0.3)) == seen + 1
+        client.execute_command("PRESENCE.DISCONNECT", USER, "s")
+        advance(client, 4)
+        ear.listen(0.3)
+    ear.close()
+    client.execute_command("PRESENCE.UNWATCH", "presence:user:viewer")
+
+
+@effect("watch-linger")
+def test_watch_linger_is_the_life_of_a_list_that_nobody_hears(client):
+    for linger, kind in ((10, "resumed"), (5, "snapshot")):
+        client.config_set("watch-linger", f"{linger}s")
+        cursor = client.execute_command("PRESENCE.WATCH", "presence:user:viewer", USER)[0]
+        advance(client, 7)
+        assert client.execute_command("PRESENCE.WATCH", "presence:user:viewer", "SINCE", cursor, USER)[1] == kind
+        client.execute_command("PRESENCE.UNWATCH", "presence:user:viewer")
+
+
+def shown(client):
+    """How many of the twenty are shown online."""
+    return client.execute_command("PRESENCE.MGET", *map(name, range(20))).count("online")
+
+
+def lose(client, settings, pause=0):
+    """Twenty users behind two gateways, which are lost one after the other; how many are shown then."""
+    # What came before is over, and forgotten.
+    advance(client, 400)
+    client.execute_command(
+        "CONFIG", "SET", "lost-grace", "0", "storm-share", "50", "storm-minimum", "15", "storm-window", "10s",
+        "storm-hold", "5s", "storm-pace", "1000000")
+    for setting, value in settings.items():
+        client.config_set(setting, value)
+    for number in range(20):
+        client.execute_command("PRESENCE.CONNECT", name(number), "s", "SERVER", f"gw-{number % 2}")
+    advance(client, 1)
+    client.execute_command("PRESENCE.DROP", "gw-0")
+    if pause:
+        advance(client, pause)
+    client.execute_command("PRESENCE.DROP", "gw-1")
+    return shown(client)
+
+
+@effect("storm-share", "storm-minimum", "storm-window", "storm-hold", "storm-pace")
+@pytest.mark.parametrize("settings, pause, held", [
+    ({}, 0, True), ({"storm-share": 0}, 0, False), ({"storm-minimum": 21}, 0, False),
+    ({"storm-window": "10s"}, 2, True), ({"storm-window": "1s"}, 2, False),
+])
+def test_storms_are_many_losses_within_a_window(client, settings, pause, held):
+    left = lose(client, settings, pause)
+    assert left >= 10 if held else left == 0
+
+
+def test_storm_hold_and_pace_are_when_they_are_told(client):
+    assert lose(client, {"storm-hold": "8s"}) == 20
+    advance(client, 7)
+    assert shown(client) == 20
+    advance(client, 2)
+    assert shown(client) == 0
+    # Twenty at one a second: half of them are told after ten seconds.
+    assert lose(client, {"storm-hold": "1s", "storm-pace": 1}) == 20
+    advance(client, 11)
+    assert 0 < shown(client) < 20
+    advance(client, 11)
+    assert shown(client) == 0
+
+
 @effect("max-words")
 def test_max_words_bounds_the_kinds_of_devices(client):
     client.config_set("max-words", 16)
