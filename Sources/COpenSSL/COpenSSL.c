@@ -169,15 +169,18 @@ int presence_tls_open_directory(const char *path) {
     return 1;
 }
 
-static int give_password(char *text, int capacity, int is_writing, void *password) {
+static int give_password(char *text, int capacity, int is_writing, void *given) {
     (void)is_writing;
-    size_t count = password == NULL ? 0 : strlen(password);
+    presence_tls_password *password = given;
+    if (password == NULL) return 0;
+    password->is_asked = 1;
+    size_t count = strlen(password->text);
     if (count > (size_t)capacity) return 0;
-    if (count > 0) memcpy(text, password, count);
+    memcpy(text, password->text, count);
     return (int)count;
 }
 
-void presence_tls_set_password(SSL_CTX *context, char *password) {
+void presence_tls_set_password(SSL_CTX *context, presence_tls_password *password) {
     SSL_CTX_set_default_passwd_cb(context, give_password);
     SSL_CTX_set_default_passwd_cb_userdata(context, password);
 }

@@ -93,16 +93,25 @@ public final class TLSContext: @unchecked Sendable {
     }
 
     private func loadKey() throws(TLSError) {
-        var password = Array(configuration.keyFilePassword.utf8CString)
-        let isLoaded = password.withUnsafeMutableBufferPointer { password in
-            presence_tls_set_password(pointer, password.baseAddress)
-            defer { presence_tls_set_password(pointer, nil) }
-            return SSL_CTX_use_PrivateKey_file(pointer, configuration.keyFile, SSL_FILETYPE_PEM) == 1
+        var isLocked = false
+        let isLoaded = configuration.keyFilePassword.withCString { text in
+            var password = presence_tls_password(text: text, is_asked: 0)
+            defer { isLocked = password.is_asked != 0 }
+            return withUnsafeMutablePointer(to: &password) { password in
+                presence_tls_set_password(pointer, password)
+                defer { presence_tls_set_password(pointer, nil) }
+                return SSL_CTX_use_PrivateKey_file(pointer, configuration.keyFile, SSL_FILETYPE_PEM) == 1
+            }
         }
         guard isLoaded else {
             var reason = Self.reason()
             if reason == "key values mismatch" {
                 reason = "it is not the key of tls-cert-file \(configuration.certificateFile)"
+            } else if isLocked {
+                // OpenSSL's own words differ with what a wrong password makes of the key, once in 256 keys.
+                reason =
+                    configuration.keyFilePassword.isEmpty
+                    ? "the key is locked: set tls-key-file-pass" : "tls-key-file-pass does not open the key"
             }
             throw .setting(name: "tls-key-file", value: configuration.keyFile, reason: reason)
         }

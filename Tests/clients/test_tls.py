@@ -291,7 +291,7 @@ def test_a_bad_file_changes_nothing(start_tls, connect, copy, tmp_path):
             ("tls-cert-file", str(tmp_path / "missing"), "No such file or directory"),
             ("tls-cert-file", key, "no start line"),
             ("tls-key-file", file("client-key.pem"), f"it is not the key of tls-cert-file {certificate}"),
-            ("tls-key-file", file("locked-key.pem"), "bad decrypt|bad password read|empty password|interrupted or cancelled"),
+            ("tls-key-file", file("locked-key.pem"), "the key is locked: set tls-key-file-pass"),
             ("tls-ca-cert-file", str(tmp_path), "no certificate or crl found|directory"),
             ("tls-ca-cert-dir", str(tmp_path / "missing"), "No such file or directory"),
             ("tls-ciphers", "NONSENSE", "no cipher match"), ("tls-ciphersuites", "NONSENSE", "no cipher match"),

@@ -57,8 +57,14 @@ const char *presence_tls_verify_reason(const SSL *connection);
 /// Whether a directory can be read; if not, presence_tls_reason says why.
 int presence_tls_open_directory(const char *path);
 
+/// The password of a key, which may be empty, and whether OpenSSL asked for it: then the key is locked.
+typedef struct {
+    const char *text;
+    int is_asked;
+} presence_tls_password;
+
 /// Makes OpenSSL ask nobody for the password of a key: it is `password`, or there is none. `password` must outlive the loading of keys.
-void presence_tls_set_password(SSL_CTX *context, char *password);
+void presence_tls_set_password(SSL_CTX *context, presence_tls_password *password);
 
 /// A session that stands for a pre-shared key of TLS 1.3 with TLS_AES_128_GCM_SHA256; NULL if there is no memory or no such suite.
 SSL_SESSION *presence_tls_shared_key_session(SSL *connection, const uint8_t *key, size_t count);
