@@ -1,4 +1,5 @@
 import Presence
+import Synchronization
 
 /// What one shard owns: the records of its users and strings, and everything that finds, times, counts and reports them.
 ///
@@ -42,6 +43,9 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var holds = HoldTimes()
     /// Where the clock of eviction stands: a size class, a chunk.
     var evictionHand = (sizeClass: 0, chunk: -1)
+    /// Pins the state to its place: a type that holds an atomic is passed by its address alone. Without it the compiler passes `self` to what does not
+    /// change it by copying all of its 3 KB to the stack, several times a command: decision 0016.
+    private let pin = Atomic(false)
 
     init(_ configuration: ShardedStore.Configuration, shard: Int, budget: MemoryBudget, at now: Timestamp) {
         let bits = configuration.shards.trailingZeroBitCount
