@@ -17,6 +17,9 @@ public struct ViewRow: Sendable, Hashable {
         self.activity = activity
     }
 
+    /// The user's id as text; bytes that are not UTF-8 are replaced.
+    public var user: String { String(decoding: id, as: UTF8.self) }
+
     /// Everything but the bytes of the texts: brackets, commas, quotes, the longest status, an instant.
     private static let maximumFrameByteCount = 64
 

@@ -42,79 +42,45 @@ public struct Events: AsyncSequence, Sendable {
 
 /// Joins a reader that is woken on any thread with a task that waits.
 private final class EventSource: Sendable {
-    private struct State {
-        var pending: Set<Int>
-        var waiter: CheckedContinuation<Void, Never>?
-        var isCancelled = false
-    }
-
     private let reader: EventReader
-    private let state: StateBox
+    private let news: News
 
-    /// A class of its own, since the reader's closure must not keep the source alive.
-    private final class StateBox: Sendable {
-        let value: Lock<State>
-        init(_ state: State) { value = Lock(state) }
+    /// Shards that have news. A class of its own, since the reader's closure must not keep the source alive.
+    private final class News: Sendable {
+        let bell = Doorbell()
+        private let shards: Lock<Set<Int>>
 
-        func wake(_ shard: Int) {
-            let waiter = value.withLock { state -> CheckedContinuation<Void, Never>? in
-                state.pending.insert(shard)
-                defer { state.waiter = nil }
-                return state.waiter
-            }
-            waiter?.resume()
+        init(_ shards: Set<Int>) { self.shards = Lock(shards) }
+
+        func add(_ shard: Int) {
+            shards.withLock { _ = $0.insert(shard) }
+            bell.ring()
         }
 
-        func cancel() {
-            let waiter = value.withLock { state -> CheckedContinuation<Void, Never>? in
-                state.isCancelled = true
-                defer { state.waiter = nil }
-                return state.waiter
+        func take() -> Set<Int> {
+            shards.withLock { shards in
+                defer { shards = [] }
+                return shards
             }
-            waiter?.resume()
         }
     }
 
     init(_ store: ShardedStore) {
-        let box = StateBox(State(pending: Set(0..<store.shardCount)))
-        state = box
-        reader = store.makeReader { [weak box] shard in box?.wake(shard) }
+        let news = News(Set(0..<store.shardCount))
+        self.news = news
+        reader = store.makeReader { [weak news] shard in news?.add(shard) }
     }
 
     deinit { reader.cancel() }
 
     /// Waits until there are events and appends them; false once the task is cancelled.
     func fill(_ events: inout [StoreEvent]) async -> Bool {
-        while events.isEmpty {
-            guard !Task.isCancelled else { return false }
-            let shards = state.value.withLock { state in
-                defer { state.pending = [] }
-                return state.pending
-            }
-            for shard in shards.sorted() {
-                if !reader.read(shard: shard, into: &events) {
-                    state.value.withLock { _ = $0.pending.insert(shard) }
-                }
-            }
-            if events.isEmpty { await wait() }
+        while !Task.isCancelled {
+            for shard in news.take().sorted() where !reader.read(shard: shard, into: &events) { news.add(shard) }
+            guard events.isEmpty else { return true }
+            guard await news.bell.wait() else { return false }
         }
-        return true
-    }
-
-    private func wait() async {
-        let box = state
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isReady = box.value.withLock { state in
-                    if state.isCancelled || !state.pending.isEmpty { return true }
-                    state.waiter = continuation
-                    return false
-                }
-                if isReady { continuation.resume() }
-            }
-        } onCancel: {
-            box.cancel()
-        }
+        return false
     }
 }
 

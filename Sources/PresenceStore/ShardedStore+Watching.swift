@@ -45,6 +45,14 @@ extension ShardedStore {
         _ viewer: Span<UInt8>, since cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
         at now: Timestamp, wake: @escaping @Sendable (Watch) -> Void
     ) throws(StoreError) -> WatchReply {
+        try watch(viewer, since: cursor, bytes, users, at: now, isNewList: false, wake: wake)
+    }
+
+    /// The same for who wants a list of his own, if `isNewList`.
+    func watch(
+        _ viewer: Span<UInt8>, since cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
+        at now: Timestamp, isNewList: Bool, wake: @escaping @Sendable (Watch) -> Void
+    ) throws(StoreError) -> WatchReply {
         try checkIDs(viewer, Span())
         for index in users.indices { try checkIDs(bytes.extracting(users[index].range), Span()) }
         let limits = watchLimits
@@ -56,6 +64,7 @@ extension ShardedStore {
                     wake: wake)
             }
             guard let found else { throw .tooManyWatchLists(limit: limits.lists) }
+            guard found.isNew || !isNewList else { throw .watchesAlready }
             do throws(StoreError) {
                 if let reply = try fill(found.watch, cursor, bytes, users, limits.users, at: now) { return reply }
             } catch {

@@ -64,6 +64,9 @@ public final class ShardedStore: Sendable {
 
         /// The defaults.
         public init() {}
+
+        /// The defaults, with another clock: a test's, as a rule.
+        public init(clock: any PresenceClock) { self.clock = clock }
     }
 
     /// The locks of the shards and the shards behind them, each on cache lines of its own; of a store that `atomically` hands out the locks alone.

@@ -24,6 +24,8 @@ public enum StoreError: Error, Sendable, Hashable {
     case tooManyWatchers(limit: Int)
     /// There are as many lists as `max-watch-lists` allows.
     case tooManyWatchLists(limit: Int)
+    /// The viewer has a list already, and its frames go elsewhere.
+    case watchesAlready
     /// A user was to be his own friend, or to be blocked by himself.
     case selfRelation
     /// An activity text has control characters, or is not UTF-8.
@@ -71,6 +73,8 @@ public enum StoreError: Error, Sendable, Hashable {
             "ERR one of these users has \(limit) viewers already, the limit of max-watchers-per-user"
         case .tooManyWatchLists(let limit):
             "ERR there are \(limit) lists of viewers already, the limit of max-watch-lists"
+        case .watchesAlready:
+            "ERR this viewer has a list already: add users to it"
         case .selfRelation:
             "ERR a user can neither block nor befriend himself"
         case .activityNotText:

@@ -1,4 +1,5 @@
-/// Drives a store by its own clock: one task that advances it every few milliseconds, for those who have no event loop to do it.
+/// Drives a store by its own clock: one task that advances it every few milliseconds and carries changes to the lists of those who watch, for those who
+/// have no event loop to do it.
 ///
 ///     let store = ShardedStore()
 ///     let ticker = Ticker(store)      // runs until it is released or stopped
@@ -16,6 +17,7 @@ public final class Ticker: Sendable {
         task = Task.detached(priority: .high) {
             while !Task.isCancelled {
                 let result = store.advance(to: store.clock.now(), budget: 4_096)
+                if store.watchCount > 0 { store.pumpWatches() }
                 if result.isBehind {
                     await Task.yield()
                 } else {

@@ -32,6 +32,9 @@ public final class Watch: Sendable {
     /// The bytes of its rows and of what finds them.
     public var byteCount: Int { state.withLock { $0.byteCount } }
 
+    /// Whether the list was given up.
+    var hasEnded: Bool { state.withLock { $0.isEnded } }
+
     /// There is something to take a frame of.
     func wakeUp() { wake(self) }
 

@@ -57,6 +57,7 @@ enum HouseRules {
         "Sources/presenced/ProcessFacts.swift",
         "Sources/PresenceStore/SystemClock.swift",
         "Sources/PresenceStore/Ticker.swift",
+        "Sources/PresenceStore/WatchFrames.swift",
         "Sources/PresenceStore/Stopwatch.swift",
     ]
 

@@ -607,6 +607,39 @@ class TestNodeRedis:
         assert [event for event in out["heard"] if isinstance(event, str)] == ["dnd", "offline"]
         assert ["__keyevent@0__:del", "presence:user:ann"] in out["heard"]
 
+    # Debian's node-redis 4 speaks RESP2 alone; redis-py watches in both (test_watch.py).
+    def test_a_list_of_friends(self, node):
+        out = node("""
+            const frames = [];
+            const subscriber = client.duplicate();
+            await subscriber.connect();
+            await subscriber.subscribe('presence.watch:ann', (message) => frames.push(JSON.parse(message)));
+            const key = (user) => 'presence:user:' + user;
+            const watch = (...parts) => client.sendCommand(['PRESENCE.WATCH', key('ann'), ...parts]);
+            const told = (user, status) => frames.some(({ rows }) => rows.some((row) => row[0] === user && row[1] === status));
+            await client.sendCommand(['PRESENCE.CONNECT', key('bob'), 'phone']);
+            out.first = await watch(key('bob'), key('cid'));
+            await client.sendCommand(['PRESENCE.CONNECT', key('cid'), 'phone']);
+            await wait(() => told('cid', 'online'));
+            await client.sendCommand(['PRESENCE.BLOCK', key('bob'), key('ann')]);
+            await wait(() => told('bob', 'offline'));
+            await client.sendCommand(['PRESENCE.SET', key('bob'), 'STATUS', 'busy']);
+            await client.sendCommand(['PRESENCE.SET', key('cid'), 'STATUS', 'dnd', 'ACTIVITY', 'reading']);
+            await wait(() => told('cid', 'dnd'));
+            out.bob = frames.flatMap(({ rows }) => rows).filter((row) => row[0] === 'bob').map((row) => row[1]);
+            out.text = frames.at(-1).rows[0][3];
+            out.resumed = await watch('SINCE', frames.at(-1).cursor, key('bob'), key('cid'));
+            out.since = (await watch('SINCE', out.first[0], key('bob'), key('cid')))[2].map((row) => row.slice(0, 2));
+            out.gone = await client.sendCommand(['PRESENCE.UNWATCH', key('ann')]);
+            await subscriber.unsubscribe();
+            await subscriber.quit();
+        """)
+        assert (out["first"][1], [row[:2] for row in out["first"][2]]) == (
+            "snapshot", [["bob", "online"], ["cid", "offline"]])
+        assert out["bob"] == ["offline"], "who blocked the viewer is offline to him, and stays it whatever he does"
+        assert (out["text"], out["resumed"][1:], out["gone"]) == ("reading", ["resumed", []], 2)
+        assert sorted(out["since"]) == [["bob", "offline"], ["cid", "dnd"]]
+
     def test_errors_and_a_connection_that_is_opened_again(self, node):
         out = node("""
             await client.set('text', 'x');
