@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Finds the commands in what a client sends, where they lie: `*3\r\n$13\r\nPRESENCE.BEAT\r\n...`, or a typed line.
 ///
 /// The reader owns no bytes. It is handed everything received and not yet consumed, and answers where the arguments of
@@ -68,6 +70,9 @@ public struct RequestReader: ~Copyable {
 
     @usableFromInline var arguments = ArgumentTable()
     @usableFromInline var argumentsStart = 0
+
+    /// Pins the reader to its place: what holds an atomic is passed by its address, not by a copy of all its bytes (decision 0016).
+    private let pin = Atomic(false)
 
     private var phase = Phase.start
     private var position = 0
