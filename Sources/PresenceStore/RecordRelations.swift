@@ -17,7 +17,7 @@ struct Relation: Sendable, Hashable {
     var hasEnded: Bool { !isFriend && !isBlocked }
 
     /// Whether the short form holds all of it.
-    fileprivate var isPlain: Bool { isFriend && blockStamp == .zero && read == nil && othersRead == nil }
+    var isPlain: Bool { isFriend && blockStamp == .zero && read == nil && othersRead == nil }
 }
 
 /// The stamp of an edge in six bytes: milliseconds and node.

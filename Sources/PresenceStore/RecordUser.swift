@@ -221,6 +221,17 @@ struct UserRecord {
         hasText ? Stamp(rawValue: (address + textOffset).loadUnaligned(as: UInt64.self)) : .zero
     }
 
+    /// The register of the text, ended or not.
+    func textRegister(near now: Timestamp) -> Register<[UInt8]> {
+        guard hasText else { return Register() }
+        let place = address + textOffset
+        let text = UnsafeRawBufferPointer(start: place + UserRecord.textBytes, count: textCount)
+        let hasEnd = place.load(fromByteOffset: 9, as: UInt8.self) & 0x80 != 0
+        return Register(
+            stamp: textStamp, value: text.isEmpty ? nil : [UInt8](text),
+            until: hasEnd ? RecordInstant.load(place + 10, near: now) : nil)
+    }
+
     /// The text in force, as it lies in the record.
     func text(at now: Timestamp) -> UnsafeRawBufferPointer? {
         guard hasText, textCount > 0 else { return nil }
@@ -257,6 +268,12 @@ struct UserRecord {
         if text.count > 0 {
             (place + UserRecord.textBytes).copyMemory(from: text.baseAddress!, byteCount: text.count)
         }
+    }
+
+    /// Takes everything behind the id away, to be written anew from the front: relations, watchers, registers, sessions.
+    func clearParts() {
+        flags &= ~(Flag.hasRelations | Flag.hasWatchers | Flag.hasManual | Flag.hasText)
+        sessionCount = 0
     }
 
     // MARK: Sessions

@@ -59,6 +59,8 @@ public final class ShardedStore: Sendable {
         public var node: UInt8 = 1
         /// The secret of the hash: the same on all nodes of a cluster, else random.
         public var hashSecret = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max))
+        /// How far ahead of this store's clock, in milliseconds, what another store knows may have happened (`max-clock-offset`).
+        public var maxClockOffset: Int64 = 1_000
         /// Where the operations without `at now` take the time from.
         public var clock: any PresenceClock = SystemClock()
 
@@ -84,6 +86,7 @@ public final class ShardedStore: Sendable {
     let changeCursors: ChangeCursors
     let storms: StormWatch
     let blockHidesBoth: Bool
+    let maxClockOffset: Int64
     let viewFilter: ViewFilter?
     /// Of a store that `atomically` hands out: whose shards it works on.
     private let hold: Hold?
@@ -128,6 +131,7 @@ public final class ShardedStore: Sendable {
         changeCursors = ChangeCursors(hash)
         storms = StormWatch(configuration.storms)
         blockHidesBoth = configuration.blockHidesBoth
+        maxClockOffset = configuration.maxClockOffset
         viewFilter = configuration.viewFilter
         hold = nil
         let offset = ShardedStore.stateOffset
@@ -153,6 +157,7 @@ public final class ShardedStore: Sendable {
         changeCursors = owner.changeCursors
         storms = owner.storms
         blockHidesBoth = owner.blockHidesBoth
+        maxClockOffset = owner.maxClockOffset
         viewFilter = owner.viewFilter
         hold = Hold(owner)
         shardStride = MemoryLayout<Lock<ShardPlace>>.stride

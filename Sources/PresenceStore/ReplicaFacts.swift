@@ -1,0 +1,171 @@
+import Presence
+
+/// All that a node knows of a user and that another one must know: what they merge.
+///
+/// The facts are a join: merging any number of copies, in any order, however often, gives the same. What follows from them (a status at an instant, a
+/// timer, counters) is not here; `status` and `version` say what was announced last, so that all holders give one change one version.
+struct ReplicaFacts: Sendable, Hashable {
+    /// Device, platform and server of a session; an empty one is none.
+    struct Words: Sendable, Hashable {
+        var device: [UInt8] = []
+        var platform: [UInt8] = []
+        var server: [UInt8] = []
+    }
+
+    /// What he set of his privacy: two registers.
+    struct PrivacyRegisters: Sendable, Hashable {
+        var value = Privacy()
+        var visibilityStamp = Stamp.zero
+        var lastSeenStamp = Stamp.zero
+    }
+
+    var id: [UInt8]
+    var isNamed = false
+    var status = Status.offline
+    var version = Stamp.zero
+    /// What the rules need.
+    var facts = UserFacts()
+    /// The words of each session.
+    var words: [[UInt8]: Words] = [:]
+    var privacy: PrivacyRegisters?
+    /// How he stands to others, by their hashes.
+    var edges: [UInt64: Relation] = [:]
+
+    init(id: [UInt8]) { self.id = id }
+
+    /// The ids of the sessions in the order of their bytes: that in which they are written down.
+    var sessionIDs: [[UInt8]] { facts.sessions.keys.sorted { $0.lexicographicallyPrecedes($1) } }
+
+    /// Forgets a session and its words.
+    mutating func forgetSession(_ id: [UInt8]) {
+        facts.sessions[id] = nil
+        words[id] = nil
+    }
+
+    /// The newest stamp of all writes that made these facts.
+    var newestStamp: Stamp {
+        var newest = max(version, facts.manual.stamp, facts.text.stamp)
+        newest = max(newest, privacy?.visibilityStamp ?? .zero, privacy?.lastSeenStamp ?? .zero)
+        for session in facts.sessions.values { newest = max(newest, session.incarnation) }
+        return newest
+    }
+
+    /// The latest instant at which something happened, by the clock of whoever wrote it down. Ends that were set lie beyond, and do not count.
+    var latestInstant: Timestamp {
+        var latest = max(newestStamp.timestamp, facts.lastSeen ?? .distantPast)
+        for relation in edges.values { latest = max(latest, relation.friendStamp.at, relation.blockStamp.at) }
+        for session in facts.sessions.values {
+            latest = max(latest, session.heartbeat, session.activity ?? .distantPast)
+            latest = max(latest, session.closed?.at ?? .distantPast)
+        }
+        return latest
+    }
+}
+
+// MARK: - The join
+
+extension ReplicaFacts {
+    /// These facts and those of another copy. The announced status is not joined: it follows.
+    ///
+    /// - Complexity: O(sessions + edges).
+    func merged(with other: ReplicaFacts) -> ReplicaFacts {
+        var merged = self
+        merged.isNamed = isNamed || other.isNamed
+        merged.facts.merge(other.facts)
+        for (id, session) in merged.facts.sessions where session.closed != nil {
+            // A record keeps the end of a session where its activity was.
+            merged.facts.sessions[id]?.activity = nil
+        }
+        for (id, words) in other.words { merged.words[id] = merged.words(of: id, self, other, words) }
+        if let theirs = other.privacy { merged.privacy = privacy.map { $0.merged(with: theirs) } ?? theirs }
+        merged.edges.merge(other.edges) { $0.merged(with: $1) }
+        return merged
+    }
+
+    /// The newer incarnation has the words; of one incarnation there is one set of them, or none where a table was full.
+    private func words(of id: [UInt8], _ mine: ReplicaFacts, _ other: ReplicaFacts, _ theirs: Words) -> Words {
+        guard let own = mine.words[id], let session = mine.facts.sessions[id], let copy = other.facts.sessions[id]
+        else { return theirs }
+        guard session.incarnation == copy.incarnation else {
+            return session.incarnation < copy.incarnation ? theirs : own
+        }
+        func greater(_ left: [UInt8], _ right: [UInt8]) -> [UInt8] { left.precedes(right) ? right : left }
+        return Words(
+            device: greater(own.device, theirs.device), platform: greater(own.platform, theirs.platform),
+            server: greater(own.server, theirs.server))
+    }
+}
+
+extension ReplicaFacts.PrivacyRegisters {
+    /// What those go on reading from whom `visibility` hides him belongs to the write of the visibility.
+    func merged(with other: Self) -> Self {
+        var merged = self
+        if visibilityStamp < other.visibilityStamp {
+            merged.visibilityStamp = other.visibilityStamp
+            merged.value.visibility = other.value.visibility
+            merged.value.strangersRead = other.value.strangersRead
+            merged.value.friendsRead = other.value.friendsRead
+        } else if visibilityStamp == other.visibilityStamp {
+            merged.value.strangersRead = value.strangersRead.hidingMore(other.value.strangersRead)
+            merged.value.friendsRead = value.friendsRead.hidingMore(other.value.friendsRead)
+        }
+        if lastSeenStamp < other.lastSeenStamp {
+            merged.lastSeenStamp = other.lastSeenStamp
+            merged.value.lastSeen = other.value.lastSeen
+        }
+        return merged
+    }
+}
+
+extension Relation {
+    /// Two registers. What the other could read belongs to the block while there is one, and else to what was said of friendship.
+    func merged(with other: Relation) -> Relation {
+        let friendship = Relation.newer(self, other, \.friendStamp)
+        let block = Relation.newer(self, other, \.blockStamp)
+        var merged = Relation()
+        merged.isFriend = friendship.isFriend
+        merged.friendStamp = friendship.friendStamp
+        merged.isBlocked = block.isBlocked
+        merged.blockStamp = block.blockStamp
+        merged.othersRead = Relation.read(self, other, \.blockStamp, \.othersRead)
+        merged.read = Relation.read(self, other, merged.isBlocked ? \.blockStamp : \.friendStamp, \.read)
+        return merged
+    }
+
+    private static func newer(
+        _ left: Relation, _ right: Relation, _ stamp: KeyPath<Relation, EdgeStamp>
+    ) -> Relation { left[keyPath: stamp] < right[keyPath: stamp] ? right : left }
+
+    /// Of copies of one write the one that says less.
+    private static func read(
+        _ left: Relation, _ right: Relation, _ stamp: KeyPath<Relation, EdgeStamp>, _ read: KeyPath<Relation, LastSeen?>
+    ) -> LastSeen? {
+        guard left[keyPath: stamp] == right[keyPath: stamp] else {
+            return newer(left, right, stamp)[keyPath: read]
+        }
+        guard let mine = left[keyPath: read], let others = right[keyPath: read] else {
+            return left[keyPath: read] ?? right[keyPath: read]
+        }
+        return mine.hidingMore(others)
+    }
+}
+
+extension EdgeStamp: Comparable {
+    static func < (left: EdgeStamp, right: EdgeStamp) -> Bool {
+        (left.at, left.node) < (right.at, right.node)
+    }
+}
+
+extension LastSeen {
+    /// Whichever of the two tells a viewer less: nothing, then the earlier instant, then the coarser.
+    fileprivate func hidingMore(_ other: LastSeen) -> LastSeen {
+        func rank(_ value: LastSeen) -> (Timestamp, Int) {
+            switch value {
+            case .unknown: (.distantPast, 0)
+            case .coarse(let instant): (instant, 1)
+            case .exact(let instant): (instant, 2)
+            }
+        }
+        return rank(other) < rank(self) ? other : self
+    }
+}

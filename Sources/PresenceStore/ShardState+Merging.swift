@@ -1,0 +1,251 @@
+import Presence
+
+/// What other nodes know of users, joined with what is known here.
+extension ShardState {
+    /// What a merge did.
+    struct MergeOutcome {
+        /// Whether anything is known now that was not.
+        var hasChanged = false
+        /// Those to whom the user stands otherwise than before, by their hashes: their watches are to look again.
+        var changedEdges: [UInt64] = []
+    }
+
+    /// All that is known of a user, as it stands in his record.
+    func facts(of number: UInt32, near now: Timestamp) -> ReplicaFacts {
+        let record = record(number)
+        var user = ReplicaFacts(id: BytesText.expand(record.id, isPacked: record.isPacked))
+        user.isNamed = record.isNamed
+        user.status = record.announced
+        user.version = record.version
+        user.facts.lastSeen = record.lastSeen(near: now)
+        user.facts.manual = record.manual(near: now)
+        user.facts.text = record.textRegister(near: now)
+        if let relations = record.relations {
+            user.privacy = ReplicaFacts.PrivacyRegisters(
+                value: relations.privacy(near: now), visibilityStamp: relations.visibilityStamp,
+                lastSeenStamp: relations.lastSeenStamp)
+            relations.forEach(near: now) { user.edges[$0] = $1 }
+        }
+        var place = record.sessionsOffset
+        for _ in 0..<record.sessionCount {
+            let session = SessionRecord(record.address + place)
+            let id = BytesText.expand(session.id, isPacked: session.isPacked)
+            user.facts.sessions[id] = session.facts(near: now)
+            user.words[id] = ReplicaFacts.Words(
+                device: devices.bytes(session.device) ?? [], platform: platforms.bytes(session.platform) ?? [],
+                server: servers.bytes(session.server) ?? [])
+            place += session.byteCount
+        }
+        return user
+    }
+
+    /// The same without sessions that say nothing any more.
+    func factsThatHold(_ number: UInt32, at now: Timestamp) -> ReplicaFacts {
+        var user = facts(of: number, near: now)
+        for (id, session) in user.facts.sessions where isOver(session, at: now) { user.forgetSession(id) }
+        return user
+    }
+
+    /// Joins another node's facts of a user with what is known of him, and announces what comes of it.
+    mutating func merge(
+        _ incoming: ReplicaFacts, _ user: BytesKey, _ userHash: UInt64, at now: Timestamp
+    ) throws(StoreError) -> MergeOutcome {
+        var number = find(user, userHash)
+        let isNew = number == 0
+        if isNew {
+            number = try known(user, userHash, at: now)
+        } else {
+            // What time changed before this came is announced as of then.
+            _ = settle(number, at: now)
+            number = prune(number, at: now, mayShrink: false)
+        }
+        let local = facts(of: number, near: now)
+        var merged = local.merged(with: incoming)
+        for (id, session) in merged.facts.sessions where local.facts.sessions[id] == nil {
+            // What is over everywhere is not taken up again. What is over here goes by the next look.
+            if isOver(session, at: now) { merged.forgetSession(id) }
+        }
+        boundSessions(&merged)
+        stamps.observe(incoming.newestStamp)
+        if merged != local {
+            do throws(StoreError) {
+                number = try resize(number, to: byteCount(of: merged), at: now)
+                try write(merged, over: number, edgesOf: local, at: now)
+            } catch {
+                // It may have moved, and left its timer behind.
+                number = find(user, userHash)
+                arm(number, evidence(of: record(number), at: now, near: now), at: now)
+                throw error
+            }
+        }
+        let hasNews = announce(merged, local, incoming, number, at: now)
+        return MergeOutcome(
+            hasChanged: isNew || merged != local || hasNews,
+            changedEdges: merged.edges.filter { local.edges[$0.key] != $0.value }.map(\.key))
+    }
+
+    /// Whether a session says nothing any more: it ran out, or it was ended and its TTL and grace are over.
+    private func isOver(_ session: Session, at now: Timestamp) -> Bool {
+        let deadline = session.deadline(settings.policy)
+        return session.closed == nil ? deadline <= now : max(deadline, session.graceEnd(settings.policy)) <= now
+    }
+
+    /// Two nodes may each have let in as many sessions as a user may have, and a record has a greatest size. Those that are ended go first, then those
+    /// that end first.
+    private func boundSessions(_ merged: inout ReplicaFacts) {
+        let policy = settings.policy
+        while merged.facts.sessions.count > Int(UInt8.max) || byteCount(of: merged) > Slabs.maximumSize {
+            let victim = merged.facts.sessions.min { left, right in
+                let (one, other) = (left.value, right.value)
+                if (one.closed == nil) != (other.closed == nil) { return one.closed != nil }
+                return (one.deadline(policy), one.incarnation) < (other.deadline(policy), other.incarnation)
+            }
+            guard let victim else { return }
+            merged.forgetSession(victim.key)
+        }
+    }
+
+    /// The bytes that the facts take in a record, watchers included.
+    private func byteCount(of user: ReplicaFacts) -> Int {
+        var size = UserRecord.idOffset + ShardState.storedCount(user.id) + UserRecord.watchersBytes
+        if user.privacy != nil { size += UserRecord.relationsBytes }
+        if user.facts.manual.stamp != .zero { size += UserRecord.manualBytes }
+        if user.facts.text.stamp != .zero { size += UserRecord.textBytes + (user.facts.text.value?.count ?? 0) }
+        for id in user.facts.sessions.keys { size += SessionRecord.fixedBytes + ShardState.storedCount(id) }
+        return size
+    }
+
+    private static func storedCount(_ id: [UInt8]) -> Int { id.withUnsafeBytes { BytesKey($0).storedCount } }
+
+    // MARK: Writing
+
+    /// Writes facts over a record that has the room. Nothing has changed if there is no memory for the edges.
+    private mutating func write(
+        _ user: ReplicaFacts, over number: UInt32, edgesOf local: ReplicaFacts, at now: Timestamp
+    ) throws(StoreError) {
+        let record = record(number)
+        var relations = record.relations
+        if let privacy = user.privacy, privacy != local.privacy || user.edges != local.edges {
+            relations = try makeRelations(privacy, user.edges, replacing: relations, sparing: number, at: now)
+        }
+        let firstWatcher = record.hasWatchers ? record.firstWatcher : nil
+        let text = user.facts.text
+        let isEndTold = record.textStamp == text.stamp && record.untoldEndOfText(near: now) == nil
+        let ids = user.sessionIDs
+        // The new uses first, so that no word goes that comes again.
+        let words = ids.map { intern(user.words[$0] ?? .init(), isClosed: user.facts.sessions[$0]?.closed != nil) }
+        record.forEachSession { forget($0) }
+        record.clearParts()
+        if let relations { record.storeRelations(relations) }
+        if let firstWatcher { record.firstWatcher = firstWatcher }
+        record.isNamed = user.isNamed
+        if user.facts.manual.stamp != .zero { record.storeManual(user.facts.manual) }
+        if text.stamp != .zero {
+            (text.value ?? []).withUnsafeBytes { record.storeText($0, stamp: text.stamp, until: text.until) }
+            if isEndTold, text.until != nil { record.noteEndOfText() }
+        }
+        if let lastSeen = user.facts.lastSeen { record.raiseLastSeen(to: lastSeen, near: now) }
+        var place = record.sessionsOffset
+        for (id, words) in zip(ids, words) {
+            guard let session = user.facts.sessions[id] else { continue }
+            let target = SessionRecord(record.address + place)
+            id.withUnsafeBytes {
+                target.initialize(
+                    session, BytesKey($0), device: words.device, platform: words.platform, server: words.server)
+            }
+            place += target.byteCount
+            record.sessionCount += 1
+            if session.closed == nil { counters.sessions += 1 }
+        }
+        account()
+    }
+
+    private mutating func makeRelations(
+        _ privacy: ReplicaFacts.PrivacyRegisters, _ edges: [UInt64: Relation], replacing old: RelationsRecord?,
+        sparing number: UInt32, at now: Timestamp
+    ) throws(StoreError) -> RelationsRecord {
+        let plain = edges.values.count { $0.isPlain }
+        let growth =
+            RelationsRecord.byteCount(friends: plain, others: edges.count - plain) - (old?.byteCount ?? 0)
+        try makeBudget(for: max(growth, 0), sparing: number, at: now)
+        let new = RelationsRecord.make(friends: plain, others: edges.count - plain)
+        new.store(privacy.value)
+        new.visibilityStamp = privacy.visibilityStamp
+        new.lastSeenStamp = privacy.lastSeenStamp
+        for (other, relation) in edges.sorted(by: { $0.key < $1.key }) { new.store(relation, to: other) }
+        old?.destroy()
+        blockBytes += growth
+        return new
+    }
+
+    /// The words of a session as numbers, a use more each. A word for which its table has no room is none.
+    private mutating func intern(_ words: ReplicaFacts.Words, isClosed: Bool) -> WordNumbers {
+        let limit = settings.maxWords
+        let hash = hash
+        func take(_ word: [UInt8], _ table: inout WordTable) -> UInt16 {
+            guard !word.isEmpty else { return WordTable.none }
+            let wordHash = word.withUnsafeBytes { hash.bytes($0, .free) }
+            let number = table.intern(word.span, hash: wordHash, limit: limit) ?? WordTable.none
+            if isClosed { table.endSession(number) }
+            return number
+        }
+        var numbers = WordNumbers()
+        numbers.device = take(words.device, &devices)
+        numbers.platform = take(words.platform, &platforms)
+        numbers.server = take(words.server, &servers)
+        return numbers
+    }
+
+    /// Gives back what a session of a record that is written anew holds.
+    private mutating func forget(_ session: SessionRecord) {
+        counters.sessions -= session.isClosed ? 0 : 1
+        devices.release(session.device, isSession: !session.isClosed)
+        platforms.release(session.platform, isSession: !session.isClosed)
+        servers.release(session.server, isSession: !session.isClosed)
+    }
+
+    // MARK: Announcing
+
+    /// Announces what follows from the joined facts. Returns whether something was said, or is known to be of a newer version.
+    private mutating func announce(
+        _ merged: ReplicaFacts, _ local: ReplicaFacts, _ incoming: ReplicaFacts, _ number: UInt32, at now: Timestamp
+    ) -> Bool {
+        let record = record(number)
+        let newText = merged.facts.text.value(at: now)
+        if newText != local.facts.text.value(at: now) {
+            let cause = Cause(reason: .manual, stamp: merged.facts.text.stamp, at: now)
+            newText.map { $0.withUnsafeBytes { announceActivity(number, $0, cause) } }
+                ?? announceActivity(number, nil, cause)
+        }
+        var verdict = evidence(of: record, at: now, near: now).verdict(at: now)
+        if verdict.rule == .grace, incoming.version > record.version, incoming.status != record.announced {
+            // What a grace holds is what was said last, wherever it was said.
+            verdict.publicStatus = incoming.status
+        }
+        let (reason, session) = ShardState.reason(merged, local)
+        // Both holders have the same facts now, and give the change the same version.
+        let stamp = verdict.publicStatus == incoming.status ? incoming.version : incoming.newestStamp
+        let place = session.flatMap { id in id.withUnsafeBytes { record.session(BytesKey($0)) } }
+        announce(number, verdict, Cause(reason: reason, stamp: stamp, at: now), place, near: now)
+        if incoming.status == record.announced { record.version = max(record.version, incoming.version) }
+        if merged != local { noteForWatchers(record) }
+        arm(number, evidence(of: record, at: now, near: now), at: now)
+        return record.version != local.version
+    }
+
+    /// What the write was that another node tells of, as far as the facts say, and of which session.
+    private static func reason(_ merged: ReplicaFacts, _ local: ReplicaFacts) -> (Reason, session: [UInt8]?) {
+        var found: (Reason, session: [UInt8]?)?
+        for id in merged.sessionIDs {
+            guard let session = merged.facts.sessions[id] else { continue }
+            let before = local.facts.sessions[id]
+            if session.closed == nil, before?.incarnation != session.incarnation { return (.connect, id) }
+            if let closed = session.closed, before?.closed != closed {
+                found = (closed.isLoss ? .wsDisconnect : closed.leavesGrace ? .disconnect : .deleted, id)
+            } else if found == nil, before?.activity != session.activity {
+                found = (.activity, id)
+            }
+        }
+        return found ?? (merged.facts.manual != local.facts.manual ? .manual : .merged, nil)
+    }
+}

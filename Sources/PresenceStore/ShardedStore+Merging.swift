@@ -1,0 +1,52 @@
+import Presence
+
+/// Facts of users between stores that hold the same users: what one knows as bytes, and joining such bytes with what another knows.
+///
+/// Merging is a join: images may come in any order, late, and more than once, and stores that have seen the same ones agree on every status, version and
+/// view. All stores must have the secret of the hash in common (`hashSecret`), and each a `node` of its own, since edges name users by hash and stamps
+/// name nodes. Instants in an image are the writer's clock's; `maxClockOffset` bounds how far ahead of this store's they may lie.
+extension ShardedStore {
+    /// All that is known of a user, in bytes that ``merge(_:at:)`` takes; nil if nothing is.
+    ///
+    /// - Returns: about 100 bytes for a user with one session, and 27 more an edge; the same bytes for the same facts.
+    /// - Complexity: O(sessions + edges), under one lock.
+    public func image(of user: Span<UInt8>, at now: Timestamp) -> [UInt8]? {
+        let facts = withUser(user) { state, key, hash -> ReplicaFacts? in
+            let number = state.find(key, hash)
+            guard number != 0 else { return nil }
+            _ = state.settle(number, at: now)
+            return state.factsThatHold(number, at: now)
+        }
+        return facts.map { UserImage.bytes(of: $0) }
+    }
+
+    /// The same by text, now.
+    public func image(of user: String) -> [UInt8]? { image(of: user.utf8.span, at: clock.now()) }
+
+    /// Joins an image with what is known here, now: see ``merge(_:at:)``.
+    @discardableResult
+    public func merge(_ image: [UInt8]) throws(MergeError) -> Bool { try merge(image.span, at: clock.now()) }
+
+    /// Joins what another store knows of a user with what this one knows, and announces what comes of it: once, with the version that it has there.
+    ///
+    /// - Returns: whether anything is known now that was not.
+    /// - Throws: why the image was not taken; nothing has changed then.
+    /// - Complexity: O(sessions + edges), under one lock.
+    @discardableResult
+    public func merge(_ image: Span<UInt8>, at now: Timestamp) throws(MergeError) -> Bool {
+        let facts = try UserImage.facts(in: image)
+        let ahead = facts.latestInstant.milliseconds(since: now)
+        guard ahead <= maxClockOffset else { throw .fromTheFuture(milliseconds: ahead) }
+        var outcome = ShardState.MergeOutcome()
+        let user = userHash(facts.id.span)
+        do throws(StoreError) {
+            outcome = try withUser(facts.id.span) { state, key, hash throws(StoreError) in
+                try state.merge(facts, key, hash, at: now)
+            }
+        } catch {
+            throw .outOfMemory
+        }
+        for other in outcome.changedEdges { relationChanged(user, other) }
+        return outcome.hasChanged
+    }
+}
