@@ -13,11 +13,11 @@ PARTS = hold,storms,growth,loops
 # The binary that the real clients test.
 PRESENCED_BINARY ?= $(CURDIR)/.build/debug/presenced
 
-SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Tests)
+SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Examples/*/Package.swift Examples/*/Sources Examples/*/Tests) $(wildcard Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Tests)
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-swift test-clients lint format docs bench bench-scale bench-check bench-baseline bench-test presence-bench fuzz sanitize setup setup-tests clean
+.PHONY: help run build test test-swift test-clients lint format docs check-docs bench bench-scale bench-check bench-baseline bench-test presence-bench fuzz sanitize setup setup-tests clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ format: ## Format all Swift code in place.
 docs: setup ## Write docs/CONFIGURATION.md, cluster.conf and the README's table anew from the code.
 	swift build --product presenced $(SWIFT_FLAGS)
 	scripts/write-documents .build/debug/presenced
+
+check-docs: ## Make the documentation of what others import, into .build-docs; a warning, or a public symbol under no topic, fails.
+	@scripts/check-docs $(SWIFT_FLAGS)
 
 bench: setup-tests ## Measure presenced, beside Redis where it is installed; docs/BENCHMARKS.md says how to read it.
 	@scripts/announce bench "Building the benchmarks for release" "about 5 minutes the first time on 2 cores"

@@ -92,7 +92,9 @@ public struct PresenceRecord: Sendable, Hashable {
 
     /// Calls `body` with the bytes that the ranges are ranges of.
     ///
-    /// - Parameter json: what the record was read from, unchanged.
+    /// - Parameters:
+    ///   - json: what the record was read from, unchanged.
+    ///   - body: called once, at once, with the bytes.
     @inlinable
     public func withTexts<Result, Failure: Error>(
         in json: Span<UInt8>, _ body: (Span<UInt8>) throws(Failure) -> Result

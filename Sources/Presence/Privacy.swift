@@ -241,6 +241,7 @@ extension Privacy {
     ///   - status: the target's true status, which he alone may see.
     ///   - announced: the public status that was announced; it is what others see.
     ///   - lastSeen: when the target was last seen.
+    ///   - standing: how the target stands to the viewer.
     @inlinable
     public func view(
         status: Status, announced: Status, lastSeen: Timestamp?, _ standing: Standing

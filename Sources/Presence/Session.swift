@@ -130,6 +130,7 @@ public struct Session: Sendable, Hashable {
     ///   - now: when it came; an instant before the last heartbeat moves nothing back.
     ///   - isActive: whether a person did something.
     ///   - ttlMilliseconds: a new TTL, or nil to keep the old one.
+    ///   - policy: the settings in force.
     /// - Returns: false, and nothing changes, if the session is not live: a late heartbeat never resurrects.
     @inlinable
     public mutating func beat(

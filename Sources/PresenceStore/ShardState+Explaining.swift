@@ -43,7 +43,10 @@ extension ShardState {
 extension ShardedStore {
     /// Why a user is shown as he is, and what one viewer sees of him.
     ///
-    /// - Parameter viewer: the id of a viewer, or nil.
+    /// - Parameters:
+    ///   - user: the id.
+    ///   - viewer: the id of a viewer, or nil.
+    ///   - now: the instant of the look.
     /// - Complexity: O(sessions), and O(edges) for their number.
     public func explain(_ user: Span<UInt8>, for viewer: Span<UInt8>?, at now: Timestamp) -> Explanation {
         var explanation = Explanation(id: user.withUnsafeBytes { [UInt8]($0) }, now: now, policy: Policy())

@@ -19,6 +19,7 @@ extension ShardedStore {
     ///   - bytes: what the ranges point into.
     ///   - pairs: user, session, user, session, ...; an odd one at the end is ignored.
     ///   - isActive: whether persons acted there.
+    ///   - now: when.
     ///   - unknown: called with the 1-based position of every pair whose session is unknown or over, in ascending order.
     /// - Complexity: one look-up a pair, overlapped. Allocates nothing for up to 512 pairs without unknown ones.
     public func beatAll(
@@ -49,6 +50,7 @@ extension ShardedStore {
     /// - Parameters:
     ///   - bytes: what the ranges point into.
     ///   - users: the users' ids.
+    ///   - now: the instant of all statuses.
     ///   - body: called with the 0-based position and the status of every user, in ascending order.
     /// - Complexity: one look-up a user, overlapped. Allocates nothing for up to 512 users.
     public func statuses(

@@ -34,6 +34,7 @@ extension ShardedStore {
     /// - Parameters:
     ///   - cursor: where to begin.
     ///   - limit: the most users, 1 or more.
+    ///   - now: the instant of the users' states.
     /// - Returns: where the next call goes on, and the users, each shard's in the order of their changes.
     /// - Throws: `cursorInvalid` for what no call of this store gave, `cursorLost` if the rings have gone on too far since.
     /// - Complexity: O(shards + entries read).

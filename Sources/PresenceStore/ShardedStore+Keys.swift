@@ -26,7 +26,12 @@ extension ShardedStore {
 
     /// Gives a key an end; one that is not later than `now` ends it. Of a presence it is a heartbeat of all live sessions with that TTL.
     ///
-    /// - Parameter isAllowed: asked with the time that the key has left, under the lock of its shard; false leaves the key as it is.
+    /// - Parameters:
+    ///   - kind: what the key names.
+    ///   - key: the key; of a presence, the user's id.
+    ///   - deadline: the first instant at which the key is gone.
+    ///   - now: when.
+    ///   - isAllowed: asked with the time that the key has left, under the lock of its shard; false leaves the key as it is.
     /// - Returns: whether the key existed (for a presence: had a live session) and its end was set.
     /// - Throws: `ttlOutOfBounds` for a presence beyond the hard limit.
     @discardableResult
@@ -60,6 +65,8 @@ extension ShardedStore {
     /// - Parameters:
     ///   - cursor: 0 to begin, then what the call before returned.
     ///   - count: how many keys to look for, at least 1; about a segment (up to 160 keys) is looked at in any case.
+    ///   - now: the instant at which the keys exist.
+    ///   - body: called with each key, outside of locks; of a presence, with the user's id.
     /// - Returns: the next cursor, 0 at the end. It is below 2^53: clients in JavaScript read it into a double.
     public func scan(
         cursor: UInt64, count: Int, at now: Timestamp, _ body: (KeyKind, Span<UInt8>) -> Void
@@ -117,7 +124,10 @@ extension ShardedStore {
 
     /// Ends the keys of one segment, at most 160, that were written no later than `limit`.
     ///
-    /// - Parameter cursor: 0 to begin, then what the call before returned.
+    /// - Parameters:
+    ///   - cursor: 0 to begin, then what the call before returned.
+    ///   - limit: what ``beginRemoveAll(at:)`` returned.
+    ///   - now: when.
     /// - Returns: the next cursor, 0 at the end.
     public func removeAll(from cursor: UInt64, upTo limit: Stamp, at now: Timestamp) -> UInt64 {
         let shard = shardIndex(cursor)

@@ -9,6 +9,7 @@ extension ShardedStore {
     /// - Parameters:
     ///   - server: the server as sessions name it, 1 to 128 bytes. It need not have any yet: those that it opens meanwhile are kept alive, too.
     ///   - milliseconds: 1 up to the policy's hard limit.
+    ///   - now: when.
     /// - Returns: the server's sessions.
     /// - Throws: `serverMissing`, `wordTooLong`, `ttlOutOfBounds`, `tooManyWords`.
     /// - Complexity: O(shards). The first lease of a server, and one that ends earlier than the last, has all records looked at in slices by `advance`.

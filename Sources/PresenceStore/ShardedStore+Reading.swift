@@ -44,7 +44,10 @@ extension ShardedStore {
 
     /// Appends the seed's record of a user as JSON: that of his most present session.
     ///
-    /// - Parameter out: has room for `maximumRecordBytes`.
+    /// - Parameters:
+    ///   - user: the id.
+    ///   - now: the instant of the record.
+    ///   - out: has room for `maximumRecordBytes`.
     /// - Returns: false, and nothing is appended, if the key does not exist: no session is live.
     public func writeRecord(of user: Span<UInt8>, at now: Timestamp, into out: inout OutputSpan<UInt8>) -> Bool {
         withUser(user) { state, user, hash in state.writeRecord(user, hash, at: now, into: &out) }

@@ -75,8 +75,10 @@ extension ShardedStore {
     ///
     /// - Parameters:
     ///   - user: the id of who says so.
+    ///   - change: what he says of them.
     ///   - bytes: what the ranges point into.
     ///   - others: the ids of the others.
+    ///   - now: when.
     /// - Returns: how many edges changed; of those who were named so already none does.
     /// - Throws: `idTooLong`, `selfRelation`, `tooManyRelations`, `outOfMemory`; the first three before anything has changed.
     /// - Complexity: O(others x log edges), 64 of them a lock hold. An edge of a friend takes at most 16 bytes among many, one of a blocked user 36.
@@ -205,8 +207,10 @@ extension ShardedStore {
     /// The statuses of many users as `viewer` may see them, handed out in their order.
     ///
     /// - Parameters:
+    ///   - viewer: the id of who asks.
     ///   - bytes: what the ranges point into.
     ///   - users: the users' ids.
+    ///   - now: the instant of all statuses.
     ///   - body: called with the 0-based position and the status of every user, in ascending order.
     /// - Complexity: one look-up a user, overlapped; one more each in stores that hide both. Allocates nothing for up to 512 users without a filter.
     public func views(

@@ -7,7 +7,9 @@ extension ShardedStore {
     /// - Parameters:
     ///   - user: the id, at most 255 bytes.
     ///   - session: the id of the connection, at most 255 bytes.
-    ///   - device: what the session runs on, at most 128 bytes; empty for none. Likewise `platform` and `server`.
+    ///   - device: what the session runs on, at most 128 bytes; empty for none.
+    ///   - platform: the browser or the app, likewise.
+    ///   - server: the gateway that holds the session, likewise.
     ///   - options: TTL, a status that it brings, whether it is passive.
     ///   - now: when.
     /// - Returns: the live sessions of the user now, passive ones too.
@@ -79,8 +81,16 @@ extension ShardedStore {
     /// Writes the seed's record: the session is opened, or beaten if it lives, with the status and activity that the record tells; one that says
     /// offline ends the session.
     ///
-    /// - Parameter previous: called with the record as `writeRecord` would have written it, if the key existed, under the lock of its shard: copy it
-    ///   and return. Without it nothing is written out.
+    /// - Parameters:
+    ///   - user: the id, at most 255 bytes.
+    ///   - session: the id of the connection, at most 255 bytes.
+    ///   - device: what the session runs on, at most 128 bytes; empty for none.
+    ///   - platform: the browser or the app, likewise.
+    ///   - server: the gateway that holds the session, likewise.
+    ///   - write: what the record says, and the condition of the write.
+    ///   - now: when.
+    ///   - previous: called with the record as `writeRecord` would have written it, if the key existed, under the lock of its shard: copy it and
+    ///     return. Without it nothing is written out.
     /// - Returns: false, and nothing has changed, if the write's condition was not met.
     /// - Throws: as `connect`; a TTL may be shorter here, since existing Redis code chooses it freely: one that is over ends the key.
     @discardableResult

@@ -8,6 +8,7 @@ extension ShardedStore {
     ///   - key: any bytes.
     ///   - value: any bytes.
     ///   - options: its end, and the condition of the write. One whose end is past is gone at once.
+    ///   - now: when.
     ///   - previous: called with the value that the key had, if it existed, under the lock of its shard: copy it and return.
     /// - Returns: false, and nothing has changed, if the condition was not met.
     /// - Throws: `outOfMemory`.
@@ -84,7 +85,11 @@ extension ShardedStore {
 
     /// Adds bytes to the end of a string, of an empty one if there is none. Its end in time stays.
     ///
-    /// - Parameter maximumLength: the most bytes that the string may have then.
+    /// - Parameters:
+    ///   - key: any bytes.
+    ///   - more: the bytes to add.
+    ///   - maximumLength: the most bytes that the string may have then.
+    ///   - now: when.
     /// - Returns: how many it has.
     /// - Throws: `stringTooLong`, `outOfMemory`; then nothing has changed.
     /// - Complexity: O(`more`) as a rule: a string that grows is given room for as much again, at most 1 MiB.

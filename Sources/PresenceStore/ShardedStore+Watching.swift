@@ -37,6 +37,7 @@ extension ShardedStore {
     ///     are new on the list.
     ///   - bytes: what the ranges point into.
     ///   - users: the users' ids.
+    ///   - now: the instant of the rows.
     ///   - wake: of a list that is made: called on any thread when there is something to take a frame of. Must return at once.
     /// - Throws: `tooManyWatched`, `tooManyWatchLists`, `idTooLong`, before anything has changed; `tooManyWatchers`, `outOfMemory` for one of them:
     ///   those before him are on the list then.
@@ -236,7 +237,10 @@ extension ShardedStore {
     ///
     /// One at a time for each watch.
     ///
-    /// - Parameter limit: how many users to look at, at most.
+    /// - Parameters:
+    ///   - watch: the list.
+    ///   - now: the instant of the rows.
+    ///   - limit: how many users to look at, at most.
     /// - Returns: a frame, nil if nothing differs; and whether there are more marks.
     public func takeFrame(
         of watch: Watch, at now: Timestamp, limit: Int = 1_000

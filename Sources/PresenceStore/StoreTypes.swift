@@ -250,8 +250,11 @@ public enum StringExpiryChange: Sendable, Hashable {
 
 /// Which of a session's words to count by.
 public enum WordKind: Sendable, Hashable, CaseIterable {
+    /// What the session runs on.
     case device
+    /// The browser or the app.
     case platform
+    /// The gateway that holds the session.
     case server
 }
 

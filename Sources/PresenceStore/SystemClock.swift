@@ -14,7 +14,7 @@ public protocol PresenceClock: Sendable {
     func now() -> Timestamp
 }
 
-/// The machine's time: it never goes back, a step of the wall clock does not move it at once, and a suspend counts (``SlewedTime``).
+/// The machine's time: it never goes back, a step of the wall clock does not move it at once, and a suspend counts (`SlewedTime`).
 ///
 /// Lives are decided by it, and it labels events. Cost: one `clock_gettime` and a lock, about 30 ns; a second one every 100 ms.
 public struct SystemClock: PresenceClock {

@@ -93,7 +93,12 @@ extension SlowModel {
 
     /// `FRIEND`, `UNFRIEND`, `BLOCK`, `UNBLOCK` of one other.
     ///
-    /// - Parameter everyone: all users of the test.
+    /// - Parameters:
+    ///   - user: who says so.
+    ///   - other: of whom.
+    ///   - isFriendship: whether it is about friendship; else it is about a block.
+    ///   - holds: whether it is said; else it is taken back.
+    ///   - everyone: all users of the test.
     /// - Returns: whether anything changed.
     @discardableResult
     public mutating func relate(

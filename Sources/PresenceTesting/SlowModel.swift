@@ -219,8 +219,16 @@ public struct SlowModel: Sendable {
 
     /// `SET` of the seed's record with any status but `offline`.
     ///
-    /// - Parameter hasSameWords: whether device, platform and server stay what they are: then a write that only adds is a sign of life, else the
-    ///   session is opened anew.
+    /// - Parameters:
+    ///   - user: whose record it is.
+    ///   - session: the session that the record names.
+    ///   - server: the server that holds it; empty keeps the one it has.
+    ///   - status: what the record says of the user.
+    ///   - lastSeen: when a person last did something; nil is now.
+    ///   - ttlMilliseconds: the TTL; nil is the model's.
+    ///   - keepsTTL: whether a session that lives keeps its TTL.
+    ///   - hasSameWords: whether device, platform and server stay what they are: then a write that only adds is a sign of life, else the session is
+    ///     opened anew.
     /// - Returns: false, and nothing happens, if the user has the most sessions allowed.
     @discardableResult
     public mutating func setRecord(
