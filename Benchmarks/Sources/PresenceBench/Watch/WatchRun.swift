@@ -2,7 +2,7 @@ import Foundation
 
 /// Changes at a rate, whatever the server does, and the frames that tell of them.
 ///
-/// One thread: commands go out and frames come in between waits of a quarter of a millisecond at most.
+/// One thread: what is due goes out once a millisecond, as several clients' changes come out of a gateway, and frames are read as they come.
 struct WatchRun {
     /// What is asked.
     struct Plan {
@@ -21,7 +21,7 @@ struct WatchRun {
     /// Connections that changes go over; each user's always over the same.
     private static let writers = 4
     private static let inFlight = 4_096
-    private static let waitNanoseconds: Int64 = 250_000
+    private static let tickNanoseconds: Int64 = 1_000_000
     private static let patienceNanoseconds: Int64 = 10_000_000_000
 
     private let plan: Plan
@@ -65,14 +65,18 @@ struct WatchRun {
         let due = { (number: Int) in began + Int64(Double(number) * interval) }
         let total = Int(plan.rate * (WatchRun.warmUpSeconds + plan.seconds))
         var ledger = WatchLedger(crowd, firstMeasured: Int(plan.rate * WatchRun.warmUpSeconds), due: due)
+        var tick = began
         while ledger.changes < total || waiting > 0 {
             let now = MonotonicClock.nanoseconds()
             guard now < due(total) + WatchRun.patienceNanoseconds else {
                 throw BenchError("\(waiting) of \(total) changes were not answered within 10 s")
             }
-            while ledger.changes < total, due(ledger.changes) <= now { try write(&ledger, at: now, due) }
+            if now >= tick {
+                while ledger.changes < total, due(ledger.changes) <= now { try write(&ledger, at: now, due) }
+                tick = max(tick + WatchRun.tickNanoseconds, now)
+            }
             for connection in connections where connection.hasOutput { try connection.flush() }
-            try exchange(&ledger)
+            try exchange(&ledger, waiting: tick - MonotonicClock.nanoseconds())
         }
         let elapsed = Double(MonotonicClock.nanoseconds() - began) / 1e9
         // The window that is open closes, and whatever was late comes.
@@ -83,7 +87,7 @@ struct WatchRun {
                 throw BenchError("\(missing) users on lists were not told as they are 10 s after the last change")
             }
             let pause = MonotonicClock.nanoseconds() + 100_000_000
-            while MonotonicClock.nanoseconds() < pause { try exchange(&ledger) }
+            while MonotonicClock.nanoseconds() < pause { try exchange(&ledger, waiting: WatchRun.tickNanoseconds) }
             missing = ledger.missing
         }
         return Outcome(ledger: ledger, frames: viewers.frames, elapsed: elapsed)
@@ -102,9 +106,9 @@ struct WatchRun {
         waiting += 1
     }
 
-    /// Reads what has come, after a short wait for it.
-    private mutating func exchange(_ ledger: inout WatchLedger) throws {
-        sockets.wait(handles, nanoseconds: WatchRun.waitNanoseconds)
+    /// Reads what has come, after a wait of so long for it.
+    private mutating func exchange(_ ledger: inout WatchLedger, waiting nanoseconds: Int64) throws {
+        sockets.wait(handles, nanoseconds: nanoseconds)
         for place in handles.indices where sockets.isReadable(handles[place]) {
             if place < connections.count {
                 var answered = 0
