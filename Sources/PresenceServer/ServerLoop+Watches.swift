@@ -1,7 +1,7 @@
 import Presence
 import PresenceStore
 
-/// Telling viewers what changed of those on their lists: changes of shards become marks, marks become frames, one a `push-window`.
+/// Telling viewers what changed of those on their lists: changes of shards become marks, marks become frames, one a `push-window` for each list.
 extension ServerLoop {
     /// Marks a turn hands on at most, a shard: who is watched by many is told in slices.
     private static let marksPerSlice = 256
@@ -32,14 +32,31 @@ extension ServerLoop {
         }
     }
 
-    /// The list gets a frame when the window that is open closes, a window is opened if none is.
+    /// The list gets a frame within a window: when its slot ends.
     func willTell(_ watch: Watch) {
-        watchesToTell.append(watch)
-        guard watchesToTell.count == 1 else { return }
-        windowBegan = server.clock.now()
-        guard server.manualClock == nil else { return }
-        let window = Int64(configuration.pushWindowMilliseconds)
-        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(window)) { self.tellWatches() }
+        guard server.manualClock == nil else {
+            // All of them when the window is over that the first one opens: a test knows when that is.
+            watchesToTell.append(watch)
+            if watchesToTell.count == 1 { windowBegan = server.clock.now() }
+            return
+        }
+        let now = Stopwatch.microseconds()
+        let window = Int64(configuration.pushWindowMilliseconds) * 1_000
+        watchesThatWait.add(watch, number: watch.number, window: window, at: now)
+        planTelling(at: now)
+    }
+
+    /// Sees to it that the loop looks when the next slot ends.
+    private func planTelling(at now: Int64) {
+        guard let next = watchesThatWait.next, nextTelling.map({ next < $0 }) ?? true else { return }
+        nextTelling = next
+        eventLoop.assumeIsolated().scheduleTask(in: .microseconds(max(0, next - now))) { [self] in
+            // Another look was planned before this one meanwhile, and plans what comes after it.
+            guard nextTelling == next else { return }
+            nextTelling = nil
+            tellWatches()
+            planTelling(at: Stopwatch.microseconds())
+        }
     }
 
     /// Whether a clock that tests hold has gone past the end of the window.
@@ -48,10 +65,11 @@ extension ServerLoop {
         return server.clock.now() >= windowBegan.advanced(byMilliseconds: Int64(configuration.pushWindowMilliseconds))
     }
 
-    /// The window closes: makes the frames of all lists that wait for one, and sends them.
+    /// Makes the frames of all lists whose slots have ended, and sends them.
     private func tellWatches() {
         beginTurn(isTimed: true)
         now = server.clock.now()
+        watchesThatWait.take(endedAt: Stopwatch.microseconds(), into: &watchesToTell)
         makeFrames()
         deliverMessages(current: nil, &reply)
         finishBatch()
@@ -70,7 +88,12 @@ extension ServerLoop {
         }
         guard told < waiting.count else { return }
         watchesToTell = Array(waiting[told...]) + watchesToTell
-        afterOthers { self.tellWatches() }
+        guard !isTellingOn else { return }
+        isTellingOn = true
+        afterOthers { [self] in
+            isTellingOn = false
+            tellWatches()
+        }
     }
 
     private func tell(_ watch: Watch) {

@@ -68,9 +68,14 @@ final class ServerLoop: @unchecked Sendable {
     /// Shards of this loop whose rings have entries to read.
     private var wokenShards: [Int] = []
     private var events: [StoreEvent] = []
-    /// Lists that get a frame when the window closes, and when that began.
+    /// Lists that get a frame when their slot of the window ends, and when the loop looks for that next.
+    var watchesThatWait = TellingSlots<Watch>()
+    var nextTelling: Int64?
+    /// Lists whose time has come; with a clock that tests hold, all that wait, and since when.
     var watchesToTell: [Watch] = []
     var windowBegan = Timestamp(milliseconds: 0)
+    /// Whether the rest of them is told a little later.
+    var isTellingOn = false
     private var tick: Scheduled<Void>?
     /// Ticks in a row in which neither a timer fired nor a command ran.
     private var quietTicks = 0

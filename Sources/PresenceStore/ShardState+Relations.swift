@@ -45,6 +45,15 @@ extension ShardState {
         view.showsActivity ? record(number).text(at: now).map { [UInt8]($0) } : nil
     }
 
+    /// Asks for the relations of a record that may be looked at next: if it is a user's, and he has any.
+    @inline(__always)
+    func prefetchRelations(_ number: UInt32) {
+        guard number != 0 else { return }
+        let address = slabs.address(number)
+        guard RecordHeader(address).kind == .user else { return }
+        UserRecord(address).relations?.prefetch()
+    }
+
     // MARK: Edges
 
     /// How a user stands to another; nil if he never said anything of him.

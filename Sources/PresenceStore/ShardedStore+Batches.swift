@@ -60,16 +60,21 @@ extension ShardedStore {
     }
 
     /// Finds a status for each of many users, and hands them out in their order.
+    ///
+    /// - Parameter readsRelations: whether `find` looks at what they said of others.
     @inline(__always)
     func forEachStatus(
-        _ bytes: Span<UInt8>, _ users: Span<KeyRange>, at now: Timestamp, _ body: (Int, Status) -> Void,
+        _ bytes: Span<UInt8>, _ users: Span<KeyRange>, readsRelations: Bool = false, at now: Timestamp,
+        _ body: (Int, Status) -> Void,
         _ find: (inout ShardState, BytesKey, UInt64, Int) -> Status
     ) {
         var start = 0
         while start < users.count {
             let count = min(users.count - start, ShardedStore.groupLimit)
             var found = InlineArray<512, Status>(repeating: .offline)
-            forEachGrouped(bytes, users, from: start, count: count, stride: 1) { state, user, hash, position in
+            forEachGrouped(
+                bytes, users, from: start, count: count, stride: 1, readsRelations: readsRelations
+            ) { state, user, hash, position in
                 found[position - start] = find(&state, user, hash, position)
             }
             for offset in 0..<count { body(start + offset, found[offset]) }
@@ -108,7 +113,7 @@ extension ShardedStore {
     @inline(__always)
     private func forEachGrouped(
         _ bytes: Span<UInt8>, _ ranges: Span<KeyRange>, from start: Int, count: Int, stride: Int,
-        _ body: (inout ShardState, BytesKey, UInt64, Int) -> Void
+        readsRelations: Bool = false, _ body: (inout ShardState, BytesKey, UInt64, Int) -> Void
     ) {
         withItems(count) { items in
             withUnsafeTemporaryAllocation(of: Int32.self, capacity: shardCount) { heads in
@@ -127,6 +132,7 @@ extension ShardedStore {
                 for shard in 0..<shardCount where heads[shard] >= 0 {
                     withShard(shard) { state in
                         prefetch(items, from: heads[shard], &state)
+                        if readsRelations { prefetchRelations(items, from: heads[shard], &state) }
                         var place = heads[shard]
                         while place >= 0 {
                             let item = items[Int(place)]
@@ -167,6 +173,18 @@ extension ShardedStore {
         while place >= 0 {
             let number = state.index.likely(items[Int(place)].hash)
             if number != 0 { records.prefetch(number) }
+            place = items[Int(place)].next
+        }
+    }
+
+    /// A round more, behind the records: their relations lie elsewhere.
+    @inline(__always)
+    private func prefetchRelations(
+        _ items: UnsafeMutableBufferPointer<Item>, from head: Int32, _ state: inout ShardState
+    ) {
+        var place = head
+        while place >= 0 {
+            state.prefetchRelations(state.index.likely(items[Int(place)].hash))
             place = items[Int(place)].next
         }
     }

@@ -224,7 +224,7 @@ extension ShardedStore {
                 sides.append(viewerSide(of: bytes.extracting(users[index].range), for: viewer, at: now))
             }
         }
-        forEachStatus(bytes, users, at: now, body) { state, user, hash, position in
+        forEachStatus(bytes, users, readsRelations: true, at: now, body) { state, user, hash, position in
             let number = state.find(user, hash)
             guard number != 0 else { return .offline }
             let side = sides.isEmpty ? ShardState.ViewerSide() : sides[position]

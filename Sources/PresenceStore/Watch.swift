@@ -10,8 +10,8 @@ public final class Watch: Sendable {
     /// Names the list in cursors: another one, made later for the same viewer, has another.
     let id: UInt64
     let viewerHash: UInt64
-    /// Its number among all watches.
-    let number: UInt32
+    /// Its number among all lists that there are now; a later one may get it once this one is given up.
+    public let number: UInt32
     /// Called on any thread when the first row must be looked at again since the last drain. Must return at once.
     private let wake: @Sendable (Watch) -> Void
     let state = Lock(WatchRows())

@@ -152,8 +152,8 @@ extension Settings {
         Setting(
             "push-window", .presence, \.pushWindow, .duration(1...10_000), isLive: true,
             """
-            For how long changes of those on a viewer's list are gathered before he is told: one frame a window, with
-            each who changed once.
+            For how long at most changes of those on a viewer's list are gathered before he is told: one frame a
+            window, with each who changed once.
             """),
         Setting(
             "watch-linger", .presence, \.watchLinger, .duration(0...86_400_000), isLive: true,

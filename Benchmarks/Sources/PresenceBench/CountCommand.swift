@@ -6,6 +6,9 @@ import PresenceStore
 /// Work of one kind, so many times: what an instruction counter is put over.
 enum Work: String, CaseIterable, ExpressibleByArgument {
     case beat, active, batch, read, tick, expiry, connect
+    case connectAlone = "connect-alone"
+    case connectKnown = "connect-known"
+    case connectTold = "connect-told"
     case parse = "resp-parse"
     case port1 = "port-1"
     case port16 = "port-16"
@@ -24,6 +27,9 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
         case .tick: "a tick of 32 shards, nothing due"
         case .expiry: "an expiry, announced"
         case .connect: "a connect with all fields"
+        case .connectAlone: "a connect or a disconnect"
+        case .connectKnown: "the same with 200 edges and 200 watchers, not told yet"
+        case .connectTold: "the same, each watcher told by a frame"
         case .parse: "a PRESENCE.BEAT parsed"
         case .port1: "a PRESENCE.BEAT through the port, one a write"
         case .port16: "the same, 16 a write"
@@ -40,6 +46,9 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
     func perform(_ operations: Int, users: Int) throws {
         switch self {
         case .parse: return try parse(operations)
+        case .connectAlone: return try KnownCount(isKnown: false, tells: false).run(operations)
+        case .connectKnown: return try KnownCount(isKnown: true, tells: false).run(operations)
+        case .connectTold: return try KnownCount(isKnown: true, tells: true).run(operations)
         case .port1: return try PortWork.beat.run(operations, pipeline: 1)
         case .port16: return try PortWork.beat.run(operations, pipeline: 16)
         case .port100: return try PortWork.beat.run(operations, pipeline: 100)

@@ -64,17 +64,17 @@ enum Heartbeat: String, Codable {
         try load(connection, isPresenced: server.kind.isPresenced, users: users)
     }
 
-    /// Gives a server that holds none of them its users.
-    static func load(_ connection: Connection, isPresenced: Bool, users: Int) throws {
+    /// Gives a server that holds none of them its users, numbered from `first` on.
+    static func load(_ connection: Connection, isPresenced: Bool, users: Int, first: Int = 0) throws {
         if isPresenced {
             try connection.load(users, expecting: .integer(1)) { number in
-                Record.connect(user: name(number), session: session, options: ["EX", lifetime])
+                Record.connect(user: name(first + number), session: session, options: ["EX", lifetime])
             }
         } else {
             try connection.load(users, expecting: .integer(8)) { number in
-                Record.hash(user: name(number), session: session)
+                Record.hash(user: name(first + number), session: session)
             }
-            try connection.load(users, expecting: .integer(1)) { ["EXPIRE", key(name($0)), lifetime] }
+            try connection.load(users, expecting: .integer(1)) { ["EXPIRE", key(name(first + $0)), lifetime] }
         }
     }
 

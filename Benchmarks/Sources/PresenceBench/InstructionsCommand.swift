@@ -23,6 +23,7 @@ struct InstructionsCommand: ParsableCommand {
     private static let works: [(work: Work, users: Int, share: Int)] = [
         (.beat, 40_000, 1), (.active, 40_000, 1), (.batch, 40_000, 1), (.read, 40_000, 1), (.connect, 40_000, 1),
         (.expiry, 40_000, 1), (.tick, 1_000, 20), (.tick, 200_000, 20), (.parse, 1_000, 1),
+        (.connectAlone, 20, 1), (.connectKnown, 20, 1), (.connectTold, 20, 50),
         (.port1, 64, 10), (.port16, 64, 1), (.port100, 64, 1),
         (.portGet, 64, 1), (.portSet, 64, 1), (.portPresenceGet, 64, 1),
     ]
@@ -34,7 +35,7 @@ struct InstructionsCommand: ParsableCommand {
         var instructions: Int
 
         /// Whether `users` says how large the store was; otherwise it is only how many names were used.
-        var dependsOnUsers: Bool { work != .parse && users != 64 }
+        var dependsOnUsers: Bool { work != .parse && users > 64 }
     }
 
     /// Counts all kinds of work, as a table.

@@ -17,6 +17,8 @@ struct LoadCommand: ParsableCommand {
             fan-out: 16 messages a write to --subscribers, by PUBLISH and by a change of status; an operation is a delivery.
             expiry: a tenth of the users run out within 5 s; an operation is an end that was announced, its latency how late. One round.
             mixed: beats, lists, records, connects, ends, changes, and two who watch.
+            view: lists of 100 as a viewer may see them, beside MGET of 100.
+            connect-known: users with 200 edges and 200 watchers connect and disconnect, beside users with none; 16 a write. An operation is one of either.
             """
     )
 
@@ -128,6 +130,7 @@ struct LoadCommand: ParsableCommand {
                 let outcome = try turn.run()
                 turns[place].result.add(outcome, processor: try target.processorTime() - before)
                 turns[place].result.residentBytes = try target.residentBytes()
+                try turn.finish()
             }
         }
         return turns.map(\.result)
@@ -137,6 +140,7 @@ struct LoadCommand: ParsableCommand {
         switch way {
         case .fanOut(let work): return try FanOutTurn(work, target, subscribers: subscribers, seconds: seconds)
         case .expiry: return try ExpiryTurn(target, users: users)
+        case .known(let work): return try KnownTurn(work, target, seconds: seconds)
         default: break
         }
         var watchers: Watchers?

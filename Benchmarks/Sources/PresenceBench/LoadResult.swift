@@ -21,10 +21,14 @@ struct LoadResult: Encodable {
     private let isFloor: Bool
 
     init(work: String, server: LoadTarget, way: String) {
+        self.init(work: work, server: server.name, way: way, isFloor: server.traits.isFloor)
+    }
+
+    init(work: String, server: String, way: String, isFloor: Bool = false) {
         self.work = work
-        self.server = server.name
+        self.server = server
         self.way = way
-        isFloor = server.traits.isFloor
+        self.isFloor = isFloor
     }
 
     mutating func add(_ outcome: LoadDriver.Outcome, processor time: UInt64) {
@@ -46,6 +50,19 @@ struct LoadResult: Encodable {
         let own = Sample.of(processor).median
         return ways.map { way in
             own / (others.filter { $0.way == way }.map { Sample.of($0.processor).median }.min() ?? .nan)
+        }
+    }
+
+    /// What presenced's further ways of a work cost, beside its first.
+    static func besideFirst(_ results: [LoadResult]) -> [String] {
+        var works: [String] = []
+        for result in results where !works.contains(result.work) { works.append(result.work) }
+        return works.compactMap { work in
+            let own = results.filter { $0.work == work && $0.server == "presenced" }
+            guard own.count > 1 else { return nil }
+            let first = Sample.of(own[0].processor).median
+            let ratios = own.dropFirst().map { "\($0.way) \(fixed(Sample.of($0.processor).median / first, 2))" }
+            return "*\(work)*: beside presenced's own \(own[0].way): \(ratios.joined(separator: "; "))."
         }
     }
 
@@ -74,7 +91,7 @@ struct LoadResult: Encodable {
                 "*\(result.work)*: \(result.server) announced \(grouped(least)) of \(grouped(expected)); its latencies are how late they were."
         }
         table.notes =
-            lacking + [
+            lacking + besideFirst(results) + [
                 "*server us*: processor time of all the server's threads, user and system, a command: the median, least and greatest of the rounds; *of theirs*: "
                     + "over that of the better of the others, for each of their ways in the order shown. Every reply was checked. MB: VmRSS after the last round."
             ]

@@ -73,6 +73,8 @@ final class LoadTarget {
 /// What a server holds while it is loaded.
 enum LoadStock {
     case nothing, users, strings
+    /// Users who have friends and blocked some.
+    case related
 
     fileprivate func load(_ target: LoadTarget, users: Int) throws {
         guard !target.traits.isFloor else { return }
@@ -81,6 +83,8 @@ enum LoadStock {
         switch self {
         case .nothing: break
         case .users: try Heartbeat.load(connection, isPresenced: target.traits.isPresenced, users: users)
+        case .related:
+            try ViewWork.loadRelated(connection, LoadWay.order(of: users))
         case .strings:
             try connection.load(users, expecting: .simple("OK")) {
                 ["SET", LoadWay.key($0), LoadWorkload.value]

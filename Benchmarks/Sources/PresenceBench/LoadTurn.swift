@@ -1,6 +1,13 @@
 /// One way of one work at one server in one round: made ready first, then measured.
 protocol LoadTurn {
     mutating func run() throws -> LoadDriver.Outcome
+
+    /// Takes back what other works would not expect to find; not measured.
+    func finish() throws
+}
+
+extension LoadTurn {
+    func finish() throws {}
 }
 
 /// A loop of commands, from this process or from several.

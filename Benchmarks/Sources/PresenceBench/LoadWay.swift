@@ -4,8 +4,10 @@ import PresenceTesting
 enum LoadWay: Codable {
     case heartbeat(Heartbeat)
     case active, get, set, presenceGet, presenceList, list
+    case view(ViewWork)
     case storm(StormWork)
     case fanOut(FanOutWork)
+    case known(KnownWork)
     case expiry
     case mixed
 
@@ -18,8 +20,10 @@ enum LoadWay: Codable {
         case .presenceGet: "GET of a presence"
         case .presenceList: "PRESENCE.MGET of \(LoadWorkload.friends)"
         case .list: "MGET of \(LoadWorkload.friends)"
+        case .view(let view): view.name
         case .storm(let storm): storm.name
         case .fanOut(let fanOut): fanOut.name
+        case .known(let known): known.name
         case .expiry: "expiries announced"
         case .mixed: "a day of presence"
         }
@@ -28,9 +32,10 @@ enum LoadWay: Codable {
     /// What the server must hold.
     var stock: LoadStock {
         switch self {
-        case .heartbeat, .active, .presenceGet, .presenceList: .users
+        case .heartbeat, .active, .presenceGet, .presenceList, .view(.strangers): .users
+        case .view(.related): .related
         case .get, .set, .list: .strings
-        case .storm, .fanOut, .expiry, .mixed: .nothing
+        case .storm, .fanOut, .known, .expiry, .mixed: .nothing
         }
     }
 
@@ -39,9 +44,7 @@ enum LoadWay: Codable {
 
     /// The commands of a loop; scripts are made known to the server.
     func commands(_ connection: Connection, _ job: LoadJob) throws -> LoadCommands {
-        // The same order in every run.
-        var random = SeededRandom(seed: 1)
-        let order = (0..<job.users).shuffled(using: &random)
+        let order = LoadWay.order(of: job.users)
         switch self {
         case .heartbeat(let heartbeat):
             let template = try heartbeat.command(connection, user: "?")
@@ -67,13 +70,20 @@ enum LoadWay: Codable {
             return lists(order, "PRESENCE.MGET", LoadWay.bulk("online")) { Heartbeat.key(Heartbeat.name($0)) }
         case .list:
             return lists(order, "MGET", LoadWay.bulk(LoadWorkload.value), LoadWay.key)
+        case .view(let view): return view.commands(order)
         case .storm(let storm):
             return try storm.commands(connection, order, job)
         case .mixed:
             return try MixedWork(ServerTraits(connection), connection).commands(job)
-        case .fanOut, .expiry:
+        case .fanOut, .known, .expiry:
             throw BenchError("\(name) is not a loop of commands")
         }
+    }
+
+    /// In which order users are asked for: the same in every run.
+    static func order(of users: Int) -> [Int] {
+        var random = SeededRandom(seed: 1)
+        return (0..<users).shuffled(using: &random)
     }
 
     /// A thousand lists of friends, drawn from all.

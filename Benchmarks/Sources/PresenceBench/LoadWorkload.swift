@@ -7,7 +7,8 @@ enum LoadWorkload: String, CaseIterable, ExpressibleByArgument {
     case friendsList = "friends-list"
     case connectStorm = "connect-storm"
     case fanOut = "fan-out"
-    case expiry, mixed
+    case expiry, mixed, view
+    case connectKnown = "connect-known"
 
     /// What is done when nothing is named: what takes as long as it is asked to.
     static let usual: [LoadWorkload] = [.heartbeat, .active, .get, .set, .presenceGet, .friendsList]
@@ -34,9 +35,12 @@ enum LoadWorkload: String, CaseIterable, ExpressibleByArgument {
         case .fanOut: isPresenced ? [.fanOut(.message), .fanOut(.event)] : [.fanOut(.message)]
         case .expiry: [.expiry]
         case .mixed: [.mixed]
+        // Its own MGET comes first: the others are held against it.
+        case .view: isPresenced ? [.list, .presenceList, .view(.strangers), .view(.related)] : [.list]
+        case .connectKnown: isPresenced ? KnownWork.allCases.map { .known($0) } : []
         }
     }
 
     /// Whether its commands go out over all connections: then it can be done at a rate, in pipelines and by several processes.
-    var isLoop: Bool { self != .fanOut && self != .expiry }
+    var isLoop: Bool { self != .fanOut && self != .expiry && self != .connectKnown }
 }

@@ -14,7 +14,7 @@ struct PresenceBench: ParsableCommand {
             AllCommand.self, StoreCommand.self, InstructionsCommand.self, CountCommand.self, BaselineCommand.self,
             HeartbeatCommand.self, LatenessCommand.self, MemoryCommand.self, IdleCommand.self,
             MicroCommand.self,
-            LoadCommand.self, ScaleCommand.self, FloorCommand.self, LoadWorkerCommand.self,
+            WatchCommand.self, LoadCommand.self, ScaleCommand.self, FloorCommand.self, LoadWorkerCommand.self,
         ]
     )
 }
@@ -32,6 +32,7 @@ struct AllCommand: ParsableCommand {
             try StoreCommand.measure(users: 1_000_000, rounds: 5),
             try HeartbeatCommand.measure(servers, users: 100_000, rounds: 3, seconds: 2),
             try LatenessCommand.measure(servers, due: 100_000, alive: 900_000, window: 5),
+            try WatchCommand.measure(servers, WatchCommand.plans, window: 50),
             try MemoryCommand.measure(servers, users: 500_000),
             try IdleCommand.measure(servers, connections: 10_000, seconds: 20),
         ]

@@ -73,4 +73,46 @@ struct LoadTests {
         let beats = (0..<once.count).count { String(decoding: once[$0], as: UTF8.self).contains("PRESENCE.BEAT") }
         #expect((66_000...70_000).contains(beats))
     }
+
+    @Test("a view of who was blocked must say offline, and only where users have relations")
+    func views() throws {
+        let order = LoadWay.order(of: 1_000)
+        let statuses = (0..<100).map { LoadWay.bulk($0 % 10 == 0 ? "offline" : "online") }
+        let reply = "*100\r\n" + statuses.joined()
+        for list in [0, 11, 999] {
+            let length = try Array(reply.utf8).withUnsafeBytes {
+                try ViewWork.related.commands(order).replyLength(list, in: $0)
+            }
+            #expect(length == reply.utf8.count)
+            #expect(throws: BenchError.self) {
+                try Array(reply.utf8).withUnsafeBytes {
+                    try ViewWork.strangers.commands(order).replyLength(list, in: $0)
+                }
+            }
+            // A user is on a list once, and no viewer is one of them.
+            let users = (0..<100).map { ViewWork.user(order, list: list, place: $0) }
+            #expect(Set(users).count == 100)
+            #expect(
+                !users.map { Heartbeat.key(Heartbeat.name($0)) }.contains(
+                    ViewWork.strangers.viewer(of: list, users: 1_000)))
+        }
+    }
+
+    @Test("further ways are held against presenced's own first, not against those of others")
+    func besideFirst() {
+        func result(_ work: String, _ server: String, _ way: String, _ microseconds: Double) -> LoadResult {
+            var result = LoadResult(work: work, server: server, way: way)
+            var outcome = LoadDriver.Outcome()
+            outcome.operations = 1
+            outcome.elapsed = 1
+            result.add(outcome, processor: UInt64(microseconds * 1_000))
+            return result
+        }
+        let notes = LoadResult.besideFirst([
+            result("view", "presenced", "one", 2), result("view", "presenced", "two", 3),
+            result("view", "presenced", "three", 1), result("view", "Redis", "one", 50),
+            result("get", "presenced", "one", 2), result("get", "Redis", "two", 2),
+        ])
+        #expect(notes == ["*view*: beside presenced's own one: two 1.50; three 0.50."])
+    }
 }

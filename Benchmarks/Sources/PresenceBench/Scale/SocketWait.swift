@@ -24,10 +24,13 @@ struct SocketWait {
     }
 
     /// Waits until a socket can be read, or so long.
-    mutating func wait(_ handle: Int32, nanoseconds: Int64) {
+    mutating func wait(_ handle: Int32, nanoseconds: Int64) { wait([handle], nanoseconds: nanoseconds) }
+
+    /// Waits until one of these sockets can be read, or so long.
+    mutating func wait(_ handles: [Int32], nanoseconds: Int64) {
         readable = fd_set()
         writable = fd_set()
-        SocketWait.insert(handle, &readable)
+        for handle in handles { SocketWait.insert(handle, &readable) }
         go(nanoseconds)
     }
 

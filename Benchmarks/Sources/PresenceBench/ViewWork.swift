@@ -1,0 +1,85 @@
+/// Lists of users as a viewer may see them: users who said nothing of anybody, or users who have friends and blocked some.
+///
+/// Relations outlive sessions, and `FLUSHALL` with them: related users are others than those of all other works, and get theirs once.
+enum ViewWork: String, Codable {
+    case strangers, related
+
+    static let lists = 1_000
+    /// What a related user says of others than viewers, so that finding the viewer among all is work.
+    static let (otherFriends, otherBlocked) = (8, 2)
+
+    /// The number of the first related user.
+    private static let firstRelated = 1_000_000_000
+    var first: Int { self == .related ? ViewWork.firstRelated : 0 }
+
+    /// What a related user says of the viewer of a list that he is on.
+    enum Standing { case nothing, friend, blocked }
+
+    var name: String {
+        let relations = self == .related ? ", who have friends and blocked some" : ""
+        return "PRESENCE.VIEW of \(LoadWorkload.friends)\(relations)"
+    }
+
+    /// The viewer of a list: none of the users of the lists.
+    func viewer(of list: Int, users: Int) -> String { key(users + list) }
+
+    private func key(_ number: Int) -> String { Heartbeat.key(Heartbeat.name(first + number)) }
+
+    /// Which user is at a place of a list.
+    static func user(_ order: [Int], list: Int, place: Int) -> Int {
+        order[(list * LoadWorkload.friends + place) % order.count]
+    }
+
+    /// How the user at a place of any list stands to its viewer: one in ten blocked him, four name him a friend.
+    static func standing(at place: Int) -> Standing {
+        switch place % 10 {
+        case 0: .blocked
+        case 1...4: .friend
+        default: .nothing
+        }
+    }
+
+    func commands(_ order: [Int]) -> LoadCommands {
+        let statuses = (0..<LoadWorkload.friends).map { place in
+            LoadWay.bulk(self == .related && ViewWork.standing(at: place) == .blocked ? "offline" : "online")
+        }
+        let reply = "*\(statuses.count)\r\n" + statuses.joined()
+        return LoadCommands(0..<ViewWork.lists, .exact(reply)) { list in
+            ["PRESENCE.VIEW", viewer(of: list, users: order.count)]
+                + statuses.indices.map { key(ViewWork.user(order, list: list, place: $0)) }
+        }
+    }
+
+    /// Gives the users sessions, and, the first time, their relations.
+    static func loadRelated(_ connection: Connection, _ order: [Int]) throws {
+        let work = ViewWork.related
+        let users = order.count
+        try Heartbeat.load(connection, isPresenced: true, users: users, first: work.first)
+        guard try !connection.hasBlocked(work.key(users - 1)) else { return }
+        let others = { (user: Int, range: Range<Int>) in range.map { work.key((user + 1 + $0) % users) } }
+        try connection.load(users, expecting: .integer(otherFriends)) { user in
+            ["PRESENCE.FRIEND", work.key(user)] + others(user, 0..<otherFriends)
+        }
+        try connection.load(users, expecting: .integer(otherBlocked)) { user in
+            ["PRESENCE.BLOCK", work.key(user)] + others(user, otherFriends..<otherFriends + otherBlocked)
+        }
+        let edges = (0..<lists).flatMap { list in
+            (0..<LoadWorkload.friends).filter { standing(at: $0) != .nothing }.map { (list: list, place: $0) }
+        }
+        try connection.load(edges.count, expecting: .integer(1)) { index in
+            let (list, place) = edges[index]
+            let command = standing(at: place) == .blocked ? "PRESENCE.BLOCK" : "PRESENCE.FRIEND"
+            return [command, work.key(user(order, list: list, place: place)), work.viewer(of: list, users: users)]
+        }
+    }
+}
+
+extension Connection {
+    /// Whether a user blocked somebody.
+    func hasBlocked(_ key: String) throws -> Bool {
+        guard case .array(let parts) = try command("PRESENCE.RELATIONS", key), let last = parts.last,
+            case .array(let blocked) = last
+        else { throw BenchError("PRESENCE.RELATIONS \(key) was refused") }
+        return !blocked.isEmpty
+    }
+}
