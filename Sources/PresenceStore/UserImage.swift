@@ -334,7 +334,10 @@ enum UserImage {
         let count = Int(try byte(bytes, &place))
         guard bytes.count - place >= count else { throw .malformed(offset: place) }
         defer { place += count }
-        return bytes.extracting(place..<place + count).withUnsafeBytes { [UInt8]($0) }
+        let start = place
+        return [UInt8](capacity: count) { out in
+            for index in start..<start + count { out.append(bytes[index]) }
+        }
     }
 
     private static func lastSeen(_ bytes: Span<UInt8>, _ place: inout Int) throws(MergeError) -> LastSeen {

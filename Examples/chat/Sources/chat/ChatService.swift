@@ -4,7 +4,6 @@ import PresenceStore
 final class ChatService: Sendable {
     let store: ShardedStore
     private let ticker: Ticker
-    private let pump: WatchPump
     private let enemies: Enemies
 
     init(enemies: Enemies = Enemies()) {
@@ -14,7 +13,6 @@ final class ChatService: Sendable {
         configuration.viewFilter = { target, viewer in enemies.areEnemies(target, viewer) }
         store = ShardedStore(configuration)
         ticker = Ticker(store)
-        pump = WatchPump(store)
     }
 
     // MARK: Connections
