@@ -178,7 +178,7 @@ extension ValueForm<[ClusterNode]> {
         var nodes = current
         var rest = words[...]
         // A value that is empty sets nothing: that is how none is written.
-        if words == [""] { return nodes }
+        if words == [""] || words.isEmpty { return nodes }
         repeat {
             let end = rest.firstIndex { $0.hasSuffix(",") }
             var part = Array(rest[..<(end.map { $0 + 1 } ?? rest.endIndex)])

@@ -41,6 +41,11 @@ struct SettingsReader {
                 continue
             }
             seen[setting.name] = line.number
+            if line.words.isEmpty, setting.isRepeatable {
+                refused.insert(setting.name)
+                found.append((line.number, "\(setting.name): a value is missing; allowed: \(setting.allowed)"))
+                continue
+            }
             do {
                 try setting.write(&settings, line.words)
                 places[setting.name] = "\(path):\(line.number)"

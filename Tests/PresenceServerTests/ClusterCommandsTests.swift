@@ -77,6 +77,7 @@ import Testing
     @Test func aNodeThatIsSuspectKeepsItsSlotsAndOneThatIsDownLosesThem() throws {
         var (server, cluster, membership, client) = try three()
         let before = try bulk(client, "CLUSTER NODES").split(separator: "\n").map(slots)
+        _ = membership.tick(at: 350)
         _ = membership.heard(from: 2, at: 700)
         _ = membership.tick(at: 706)
         server.loop.server.show(ClusterView(cluster, membership))
