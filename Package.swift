@@ -25,8 +25,12 @@ let core: [Target] = [
     // The wire. Imports nothing.
     .target(name: "PresenceRESP"),
 
+    // Nodes, slots, membership: values. Imports nothing.
+    .target(name: "PresenceCluster"),
+
     .testTarget(name: "PresenceTests", dependencies: ["Presence", "PresenceTesting"]),
     .testTarget(name: "PresenceRESPTests", dependencies: ["PresenceRESP", "PresenceTesting"]),
+    .testTarget(name: "PresenceClusterTests", dependencies: ["PresenceCluster", "PresenceTesting"]),
     .testTarget(
         name: "PresenceStoreTests", dependencies: ["Presence", "PresenceStore", "PresenceTesting"] + jemalloc),
 ]
@@ -50,7 +54,7 @@ let server: [Target] = [
     .target(
         name: "PresenceServer",
         dependencies: [
-            "Presence", "PresenceRESP", "PresenceStore",
+            "Presence", "PresenceCluster", "PresenceRESP", "PresenceStore",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
@@ -72,7 +76,7 @@ let server: [Target] = [
     .executableTarget(
         name: "presenced",
         dependencies: [
-            "Presence", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS",
+            "Presence", "PresenceCluster", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "NIOPosix", package: "swift-nio"),
@@ -87,7 +91,8 @@ let server: [Target] = [
     .testTarget(
         name: "PresenceServerTests",
         dependencies: [
-            "Presence", "PresenceRESP", "PresenceServer", "PresenceStore", "PresenceTesting", "TranscriptSupport",
+            "Presence", "PresenceCluster", "PresenceRESP", "PresenceServer", "PresenceStore", "PresenceTesting",
+            "TranscriptSupport",
             .product(name: "Logging", package: "swift-log"),
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOEmbedded", package: "swift-nio"),

@@ -8,7 +8,7 @@ final class CommandTable: Sendable {
             + RelationCommands.table + WatchCommands.table + ChangeCommands.table + StringCommands.table
             + KeyCommands.table + HashCommands.table + PubSubCommands.table + TransactionCommands.table
             + ServerCommands.table + SlowLogCommands.table
-            + MemoryCommands.table + DebugCommands.table + CommandCommands.table
+            + MemoryCommands.table + ClusterCommands.table + DebugCommands.table + CommandCommands.table
     )
 
     /// What running a command needs of its descriptor, side by side.

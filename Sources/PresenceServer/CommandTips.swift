@@ -21,6 +21,8 @@ enum CommandTips {
         "ttl": [varies], "pttl": [varies], "time": [varies], "client|info": [varies], "client|list": [varies],
         "hgetall": [variesInOrder], "command": [variesInOrder], "command|docs": [variesInOrder],
         "command|info": [variesInOrder], "command|list": [variesInOrder],
+        "cluster|info": [varies], "cluster|links": [varies], "cluster|nodes": [varies], "cluster|shards": [varies],
+        "cluster|slots": [varies],
         "config|set": ["request_policy:all_nodes", "response_policy:all_succeeded"],
         "info": special, "memory|doctor": special, "memory|stats": special,
     ]

@@ -102,7 +102,7 @@ enum ConnectionCommands {
         reply.bulk("id")
         reply.integer(client.id)
         reply.bulk("mode")
-        reply.bulk("standalone")
+        reply.bulk(loop.configuration.cluster == nil ? "standalone" : "cluster")
         reply.bulk("role")
         reply.bulk("master")
         reply.bulk("modules")
@@ -201,6 +201,10 @@ enum ConnectionCommands {
         }
         guard Int32(exactly: index) != nil else {
             reply.error("ERR value is out of range, value must between -2147483648 and 2147483647")
+            return
+        }
+        guard index == 0 || loop.configuration.cluster == nil else {
+            reply.error("ERR SELECT is not allowed in cluster mode")
             return
         }
         guard index == 0 else {

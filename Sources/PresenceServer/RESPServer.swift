@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import Presence
+import PresenceCluster
 import PresenceStore
 import Synchronization
 
@@ -79,6 +80,9 @@ public final class RESPServer: Sendable {
 
     /// The port with TLS that is listened on, once ``start()`` has returned; 0 if there is none.
     public var tlsPort: Int { state.tlsPort.load(ordering: .acquiring) }
+
+    /// Shows clients another state of the cluster from now on. Only for a server whose configuration names one; else nothing happens.
+    public func show(_ view: ClusterView) { state.show(view) }
 
     /// The addresses that are listened on, such as `127.0.0.1:6399`.
     public var addresses: [String] {

@@ -1,3 +1,5 @@
+import PresenceCluster
+
 /// The settings of the RESP port, as plain values. ``RESPServer/apply(_:)`` takes a changed copy; what cannot change while running says so.
 public struct ServerConfiguration: Sendable, Equatable {
     /// Addresses to listen on. One that begins with `-` may be missing on this machine. Fixed at the start.
@@ -14,6 +16,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var keyPrefix = "presence:user:"
     /// The name of this node in events. Fixed at the start.
     public var nodeName = "local"
+    /// The cluster that clients are told of; nil if there is none, and `CLUSTER` answers that. Fixed at the start.
+    public var cluster: ClusterConfiguration?
     /// Whether commands for tests may be used. Fixed at the start.
     public var debugCommands = DebugAccess.no
 

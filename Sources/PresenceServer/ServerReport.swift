@@ -37,7 +37,8 @@ struct ServerReport {
         let uptime = loop.now.milliseconds(since: server.startedAt) / 1000
         return [
             ("redis_version", ServerReport.redisVersion), ("presenced_version", server.process.version),
-            ("redis_mode", "standalone"), ("os", server.process.operatingSystem), ("arch_bits", "\(Int.bitWidth)"),
+            ("redis_mode", loop.configuration.cluster == nil ? "standalone" : "cluster"),
+            ("os", server.process.operatingSystem), ("arch_bits", "\(Int.bitWidth)"),
             ("multiplexing_api", "epoll"), ("process_id", "\(server.process.processID)"), ("run_id", server.runID),
             ("tcp_port", "\(server.port.load(ordering: .relaxed))"),
             ("tls_port", "\(server.tlsPort.load(ordering: .relaxed))"),
@@ -141,7 +142,9 @@ struct ServerReport {
             .map { ("errorstat_\($0.0)", "count=\($0.1)") }
     }
 
-    private func clusterFields() -> [(String, String)] { [("cluster_enabled", "0")] }
+    private func clusterFields() -> [(String, String)] {
+        [("cluster_enabled", loop.configuration.cluster == nil ? "0" : "1")]
+    }
 
     private func presenceFields() -> [(String, String)] {
         let memory = statistics.memory

@@ -1,5 +1,6 @@
 import Logging
 import Presence
+import PresenceCluster
 import PresenceStore
 import Synchronization
 
@@ -15,6 +16,8 @@ final class ServerState: Sendable {
     let registry: SubscriptionRegistry
     let watches: WatchHub
     let slowLog: SlowLog
+    /// The cluster as clients are shown it; nil where there is none.
+    let cluster: Mutex<ClusterView?>
     let counters: [LoopCounters]
     let startedAt: Timestamp
     /// Forty hexadecimal digits that name this run of the server.
@@ -60,10 +63,18 @@ final class ServerState: Sendable {
         watches = WatchHub(store: store)
         slowLog = SlowLog(limit: configuration.slowLogLength)
         counters = (0..<loopCount).map { _ in LoopCounters() }
-        startedAt = clock.now()
+        let startedAt = clock.now()
+        self.startedAt = startedAt
+        cluster = Mutex(
+            configuration.cluster.map { ClusterView($0, Membership($0, at: startedAt.milliseconds)) })
         var generator = SystemRandomNumberGenerator()
         let digits = Array("0123456789abcdef")
         runID = String((0..<40).map { _ in digits[Int.random(in: 0..<16, using: &generator)] })
+    }
+
+    /// Shows clients another state of the cluster, if there is one.
+    func show(_ view: ClusterView) {
+        cluster.withLock { if $0 != nil { $0 = view } }
     }
 
     /// A number for a new client.

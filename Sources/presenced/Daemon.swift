@@ -27,6 +27,9 @@ struct Daemon {
     ///
     /// - Throws: ``StartProblem`` if it cannot serve with these settings.
     mutating func run() async throws {
+        // No half of a cluster.
+        if let problem = settings.startProblem() { throw StartProblem(description: problem) }
+
         // From here on SIGHUP does not end the process; once it serves, it reads its files again.
         signal(SIGHUP, SIG_IGN)
 
@@ -53,7 +56,9 @@ struct Daemon {
         let store = settings.store(clock: clock)
         let threads = settings.eventLoops == 0 ? System.coreCount : settings.eventLoops
         let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: settings.manualClock ? 1 : threads)
-        let live = LiveSettings(settings, asRead: asRead, file: configurationFile, arguments: arguments)
+        let live = LiveSettings(
+            settings, asRead: asRead, file: configurationFile, arguments: arguments,
+            surroundings: .ofProcess)
         let securePort = try Self.securePort(settings, logger)
         let (shutdownRequests, shutdownRequest) = AsyncStream.makeStream(of: Void.self)
         let server = RESPServer(

@@ -29,14 +29,16 @@ extension LiveSettings {
     }
 
     private func read() throws(SettingsProblems) -> Settings {
-        guard !file.isEmpty else { return try SettingsReader.read(file: nil, arguments: arguments) }
+        guard !file.isEmpty else {
+            return try SettingsReader.read(file: nil, arguments: arguments, surroundings: surroundings)
+        }
         let text: String
         do throws(ConfigurationFile.Problem) {
             text = try ConfigurationFile(path: file).text()
         } catch {
             throw SettingsProblems(lines: ["\(file): \(error.description)"])
         }
-        return try SettingsReader.read(file: (file, text), arguments: arguments)
+        return try SettingsReader.read(file: (file, text), arguments: arguments, surroundings: surroundings)
     }
 
     private static func take(_ fresh: Settings, _ state: inout State) throws(SettingsProblems) -> Reread {

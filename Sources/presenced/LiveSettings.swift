@@ -24,10 +24,16 @@ final class LiveSettings: ConfigurationPort {
     let file: String
     /// The settings of the command line, which win over the file's.
     let arguments: [String]
+    /// What else they depend on.
+    let surroundings: Surroundings
 
     /// Starts with `settings`, which nobody is told of: who applies changes is ``attach(_:)``ed before clients come.
     /// `asRead` is what file and command line say, if that is not what is in force.
-    init(_ settings: Settings, asRead: Settings? = nil, file: String = "", arguments: [String] = []) {
+    init(
+        _ settings: Settings, asRead: Settings? = nil, file: String = "", arguments: [String] = [],
+        surroundings: Surroundings = Surroundings()
+    ) {
+        self.surroundings = surroundings
         self.file = file
         self.arguments = arguments
         state = Mutex(State(settings: settings, asRead: asRead ?? settings, apply: { _, _ in }))
@@ -77,12 +83,14 @@ final class LiveSettings: ConfigurationPort {
         return state.withLock { state in
             do {
                 let text = SettingsRewriter.rewrite(try configuration.text(), to: state.settings)
-                let result = try SettingsReader.read(file: (file, text), arguments: [])
+                let result = try SettingsReader.read(file: (file, text), arguments: [], surroundings: surroundings)
                 guard result == state.settings else {
                     return "ERR Rewriting config file: what was written would not be what is in force"
                 }
                 try configuration.replace(with: text)
-                state.asRead = (try? SettingsReader.read(file: (file, text), arguments: arguments)) ?? result
+                let again = try? SettingsReader.read(
+                    file: (file, text), arguments: arguments, surroundings: surroundings)
+                state.asRead = again ?? result
                 return nil
             } catch let problem as ConfigurationFile.Problem {
                 return "ERR Rewriting config file: \(problem.description)"

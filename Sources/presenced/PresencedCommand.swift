@@ -11,7 +11,7 @@ struct PresencedCommand: AsyncParsableCommand {
         abstract: "Presence for a whole product: who is here, right now. Speaks the Redis protocol.",
         usage: """
             presenced [--config <cluster.conf>] [--<setting> <value> ...]
-            presenced check-config [--config <cluster.conf>] [--<setting> <value> ...]
+            presenced check-config [<cluster.conf>] [--<setting> <value> ...]
             presenced migrate redis://host:port [--to redis://host:port] [--<option> ...]
             """,
         version: "presenced \(presencedVersion)",
@@ -32,15 +32,21 @@ struct SettingsOptions: ParsableArguments {
     var settings: [String] = []
 
     /// Reads the file and the settings of the command line.
-    func read() throws -> Settings {
-        guard let config else { return try SettingsReader.read(file: nil, arguments: settings) }
+    func read() throws -> Settings { try Self.read(config, settings) }
+
+    /// Reads a file, if there is one, and the settings of a command line.
+    static func read(_ config: String?, _ settings: [String]) throws -> Settings {
+        let surroundings = Surroundings.ofProcess
+        guard let config else {
+            return try SettingsReader.read(file: nil, arguments: settings, surroundings: surroundings)
+        }
         let text: String
         do {
             text = try ConfigurationFile(path: config).text()
         } catch {
             throw SettingsProblems(lines: ["\(config): \(error.description)"])
         }
-        return try SettingsReader.read(file: (config, text), arguments: settings)
+        return try SettingsReader.read(file: (config, text), arguments: settings, surroundings: surroundings)
     }
 }
 
@@ -68,13 +74,26 @@ struct ServeCommand: AsyncParsableCommand {
 /// `presenced check-config`: says what is wrong with a configuration, and changes nothing.
 struct CheckConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check-config", abstract: "Check a file and settings, show what would hold, and exit.")
+        commandName: "check-config", abstract: "Check a file and settings, show what would hold, and exit.",
+        discussion: """
+            The file may be named with --config or without. What is wrong is told line by line, and the exit code is 1; else \
+            "ok", what differs from the defaults, and 0. Nothing is served.
+            """)
 
     @OptionGroup var options: SettingsOptions
 
     func run() async throws {
         try await orderly {
-            let settings = try options.read()
+            var words = options.settings
+            var file = options.config
+            if file == nil, let first = words.first, !first.hasPrefix("--") {
+                file = first
+                words.removeFirst()
+            }
+            let settings = try SettingsOptions.read(file, words)
+            print("ok")
+            let summary = settings.clusterSummary()
+            if !summary.isEmpty { print("# \(summary)") }
             for line in settings.advice() { print("# advice: \(line)") }
             print(SettingsDocumentation.differences(of: settings), terminator: "")
         }

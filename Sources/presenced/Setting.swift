@@ -1,3 +1,4 @@
+import PresenceCluster
 import PresenceServer
 
 /// One setting: everything that the parser, `CONFIG`, `check-config` and the documentation know about it.
@@ -11,6 +12,7 @@ struct Setting: Sendable {
         case memory = "Memory"
         case work = "Threads and shards"
         case events = "Events and log"
+        case cluster = "Cluster"
         case testing = "For tests"
     }
 
@@ -72,6 +74,25 @@ struct Setting: Sendable {
             }.joined(separator: " ")
         default:
             return isList && !value.isEmpty ? value : SettingsFile.quoted(value)
+        }
+    }
+
+    /// What its lines in a file say: one, or of a repeatable setting one for each part.
+    func lines(of settings: Settings) -> [String] {
+        guard isRepeatable else { return [spell(settings)] }
+        let parts = parts(of: settings)
+        return parts.isEmpty ? [spell(settings)] : parts.map(\.line)
+    }
+
+    /// The parts of a repeatable setting: the word that each begins with, and its line, that word included.
+    func parts(of settings: Settings) -> [(name: String, line: String)] {
+        if name == "node" {
+            return settings.cluster.nodes.map { ($0.name, ValueForm<[ClusterNode]>.spell($0)) }
+        }
+        // client-output-buffer-limit: class hard soft seconds.
+        let words = spell(settings).split(separator: " ").map(String.init)
+        return stride(from: 0, to: words.count, by: 4).map {
+            (words[$0], words[$0..<$0 + 4].joined(separator: " "))
         }
     }
 

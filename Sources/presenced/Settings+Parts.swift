@@ -45,6 +45,7 @@ extension Settings {
         configuration.maxWatchersPerUser = maxWatchersPerUser
         configuration.maxWatchLists = maxWatchLists
         configuration.blockHidesBoth = blockHides == "both"
+        configuration.node = ownNode?.number ?? 1
         configuration.clock = clock
         return ShardedStore(configuration)
     }
@@ -76,6 +77,9 @@ extension Settings {
         server.tlsPort = tls.port
         server.backlog = tcpBacklog
         server.keyPrefix = keyPrefix
+        server.nodeName = eventNode
+        // The settings were checked: what would be thrown here was told then.
+        server.cluster = (try? clusterConfiguration()) ?? nil
         server.debugCommands = enableDebugCommand
         server.isProtected = protectedMode
         server.password = requirepass

@@ -41,7 +41,7 @@ extension Settings {
             maxmemory == 0 || maxmemory > shards * changeRingSize, ["maxmemory", "shards", "change-ring-size"],
             "maxmemory \(ByteUnits.spell(maxmemory)) leaves nothing beside the change rings: "
                 + "shards \(shards) times change-ring-size \(ByteUnits.spell(changeRingSize))")
-        return broken + brokenTLSRelations()
+        return broken + brokenTLSRelations() + brokenClusterRelations()
     }
 
     /// What is allowed and still worth a word to the operator.
@@ -62,6 +62,7 @@ extension Settings {
                 "heartbeat-interval \(DurationUnits.spell(heartbeatInterval)) is above half of session-ttl "
                     + "\(DurationUnits.spell(sessionTTL)): one lost beat makes a user offline")
         }
+        advice += clusterAdvice()
         if manualClock { advice.append("manual-clock is on: time stands still until PRESENCE.ADVANCE moves it") }
         return advice
     }

@@ -1,6 +1,8 @@
 extension Settings {
     /// Every setting, in the order of the documentation. A setting is here only if it does something.
-    static let table: [Setting] = network + tlsTable + connections + presence + memory + work + events + testing
+    static let table: [Setting] =
+        network + tlsTable + connections + presence + memory + work + events
+        + clusterTable + testing
 
     private static let network = [
         Setting(

@@ -70,6 +70,9 @@ struct Settings: Equatable, Sendable {
     var logLevel = "notice"
     var logFile = ""
 
+    // The cluster.
+    var cluster = ClusterSettings()
+
     // For tests.
     var enableDebugCommand = DebugAccess.no
     var manualClock = false

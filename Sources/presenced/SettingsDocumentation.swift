@@ -34,7 +34,7 @@ enum SettingsDocumentation {
                 text +=
                     "\n" + wrapped(setting.documentation)
                     + "# Allowed: \(setting.allowed). Live: \(setting.isLive ? "yes" : "no").\n"
-                for line in exampleLines(of: setting) { text += "# \(line)\n" }
+                for line in setting.lines(of: Settings()) { text += "# \(setting.name) \(line)\n" }
             }
         }
         return text
@@ -42,22 +42,15 @@ enum SettingsDocumentation {
 
     /// Settings that differ from the defaults, as lines of a file; what `check-config` shows.
     static func differences(of settings: Settings) -> String {
-        let defaults = Settings()
+        let defaults = settings.usual
         let changed = Settings.table.filter { $0.read(settings) != $0.read(defaults) }
-        let lines = changed.map { setting in
-            "\(setting.name) \(setting.isSecret ? "\"********\"" : setting.spell(settings))\n"
+        let lines = changed.flatMap { setting in
+            setting.isSecret
+                ? ["\(setting.name) \"********\"\n"] : setting.lines(of: settings).map { "\(setting.name) \($0)\n" }
         }.joined()
         return changed.isEmpty
             ? "# the configuration is good; all settings have their defaults\n"
             : "# the configuration is good; settings that differ from the defaults:\n" + lines
-    }
-
-    private static func exampleLines(of setting: Setting) -> [String] {
-        guard setting.isRepeatable else { return ["\(setting.name) \(setting.defaultValue)"] }
-        let words = setting.defaultValue.split(separator: " ")
-        return stride(from: 0, to: words.count, by: 4).map { start in
-            "\(setting.name) \(words[start..<start + 4].joined(separator: " "))"
-        }
     }
 
     /// Text as comment lines of at most 110 letters.
@@ -82,12 +75,12 @@ private let introduction = """
 
     presenced runs without any configuration. What should differ from the defaults goes into a file,
     `presenced --config cluster.conf`, or on the command line, `presenced --port 6400 --session-ttl 90s`; the command
-    line wins. `presenced check-config` takes the same words, lists every problem with its line, and shows what would
-    hold.
+    line wins. `presenced check-config cluster.conf` takes the same words, lists every problem with its line, or says `ok`
+    and shows what would hold.
 
     - **File.** One setting a line: its name, then its value. `#` at the beginning of a line makes a comment. Values
       with blanks are quoted as in redis.conf. A setting may stand there once (`client-output-buffer-limit`: once a
-      class).
+      class; `node`: once a node).
     - **Sizes** are bytes, or carry a unit: `64mb`, `1gb` are powers of 1024, `1m`, `1g` of 1000.
     - **Durations** are seconds, or carry a unit: `1500ms`, `90s`, `2m`, `1h`, `1d`.
     - **Live** settings change with `CONFIG SET` while presenced runs. A `CONFIG SET` of several pairs is one change:

@@ -16,11 +16,14 @@ struct SettingsReader {
     private var refused: Set<String> = []
 
     /// The settings of a file's text (`path` is for messages) and of `--name value ...` words.
-    static func read(file: (path: String, text: String)?, arguments: [String]) throws(SettingsProblems) -> Settings {
+    /// `surroundings` say what else it depends on.
+    static func read(
+        file: (path: String, text: String)?, arguments: [String], surroundings: Surroundings = Surroundings()
+    ) throws(SettingsProblems) -> Settings {
         var reader = SettingsReader()
         if let file { reader.readFile(file.text, path: file.path) }
         reader.readArguments(arguments)
-        return try reader.finish()
+        return try reader.finish(surroundings)
     }
 
     private mutating func readFile(_ text: String, path: String) {
@@ -38,6 +41,11 @@ struct SettingsReader {
                 continue
             }
             seen[setting.name] = line.number
+            if line.words.isEmpty, setting.isRepeatable {
+                refused.insert(setting.name)
+                found.append((line.number, "\(setting.name): a value is missing; allowed: \(setting.allowed)"))
+                continue
+            }
             do {
                 try setting.write(&settings, line.words)
                 places[setting.name] = "\(path):\(line.number)"
@@ -66,6 +74,8 @@ struct SettingsReader {
                 words.append(word)
                 rest = rest.dropFirst()
             }
+            // Who this node is, is said so often that it has a short way.
+            if name.lowercased() == "node", words.count == 1, !words[0].contains(" ") { name = "node-name" }
             guard let setting = Setting.named(String(name)) else {
                 problems.append("--\(name): \(Self.unknown(String(name)))")
                 continue
@@ -80,8 +90,13 @@ struct SettingsReader {
         }
     }
 
-    private consuming func finish() throws(SettingsProblems) -> Settings {
-        for relation in settings.brokenRelations() where refused.isDisjoint(with: relation.names) {
+    private consuming func finish(_ surroundings: Surroundings) throws(SettingsProblems) -> Settings {
+        settings.takeOwnNode(surroundings) { [places] in places[$0] != nil }
+        var broken = settings.brokenRelations()
+        if !settings.cluster.secretFile.isEmpty, let problem = surroundings.secretProblem(settings.cluster.secretFile) {
+            broken.append(Settings.BrokenRelation(names: ["secret-file"], message: "secret-file: \(problem)"))
+        }
+        for relation in broken where refused.isDisjoint(with: relation.names) {
             let place = relation.names.lazy.compactMap { [places] in places[$0] }.first
             problems.append((place.map { "\($0): " } ?? "") + relation.message)
         }

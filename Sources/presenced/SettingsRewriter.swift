@@ -32,7 +32,10 @@ struct SettingsRewriter {
             guard let words = try? SettingsFile.words(of: lines[index]), let name = words.first,
                 let setting = Setting.named(name)
             else { continue }
-            if setting.isRepeatable {
+            if setting.isRepeatable, !setting.isLive {
+                // What is fixed at the start is as it was read: `node`.
+                for node in words.dropFirst() { written.insert("\(setting.name) \(node)") }
+            } else if setting.isRepeatable {
                 changeClasses(setting, Array(words.dropFirst()), index)
             } else {
                 written.insert(setting.name)
@@ -64,11 +67,11 @@ struct SettingsRewriter {
 
     private mutating func addLines() {
         var added: [String] = []
-        let defaults = Settings()
+        let defaults = settings.usual
         for setting in Settings.table where setting.read(settings) != setting.read(defaults) {
             if setting.isRepeatable {
                 let usual = values(of: setting, defaults)
-                for (name, value) in values(of: setting, settings).sorted(by: { $0.key < $1.key })
+                for (name, value) in setting.parts(of: settings)
                 where value != usual[name] && !written.contains("\(setting.name) \(name)") {
                     added.append("\(setting.name) \(value)")
                 }
@@ -83,13 +86,8 @@ struct SettingsRewriter {
         lines += added.map { Substring($0) } + [""]
     }
 
-    /// What a setting with a line a class says of each class, that word included.
+    /// What a setting with a line a part says of each part, its word included.
     private func values(of setting: Setting, _ settings: Settings) -> [String: String] {
-        let words = setting.spell(settings).split(separator: " ").map(String.init)
-        var values: [String: String] = [:]
-        for start in stride(from: 0, to: words.count, by: 4) {
-            values[words[start]] = words[start..<start + 4].joined(separator: " ")
-        }
-        return values
+        Dictionary(setting.parts(of: settings).map { ($0.name, $0.line) }) { first, _ in first }
     }
 }

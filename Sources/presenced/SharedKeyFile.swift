@@ -44,7 +44,7 @@ struct SharedKeyFile {
                 try fail(index + 1, "the name has \(identity.count) bytes; allowed: 1 to 128")
                 continue
             }
-            guard let key = bytes(of: digits), TLSSharedKey.keyBytes.contains(key.count) else {
+            guard let key = HexadecimalText.bytes(of: digits), TLSSharedKey.keyBytes.contains(key.count) else {
                 try fail(index + 1, "the key is not 32 to 128 hexadecimal digits, two a byte")
                 continue
             }
@@ -55,19 +55,5 @@ struct SharedKeyFile {
             keys.append(TLSSharedKey(identity: identity, key: key))
         }
         return keys
-    }
-
-    private static func bytes(of digits: String) -> [UInt8]? {
-        let digits = Array(digits.utf8)
-        guard digits.count % 2 == 0 else { return nil }
-        var bytes: [UInt8] = []
-        for start in stride(from: 0, to: digits.count, by: 2) {
-            let pair = digits[start..<start + 2]
-            guard pair.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-                let byte = UInt8(String(decoding: pair, as: UTF8.self), radix: 16)
-            else { return nil }
-            bytes.append(byte)
-        }
-        return bytes
     }
 }

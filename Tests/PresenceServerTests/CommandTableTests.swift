@@ -38,6 +38,8 @@ import Testing
             "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "publish", "pubsub",
             // transactions
             "multi", "exec", "discard", "watch", "unwatch",
+            // cluster
+            "cluster", "readonly", "readwrite",
             // operation
             "info", "config", "time", "memory", "slowlog", "monitor", "shutdown", "debug",
         ]

@@ -1,5 +1,6 @@
 import Foundation
 import Presence
+import PresenceCluster
 import PresenceStore
 import Testing
 import TranscriptSupport
@@ -36,6 +37,7 @@ import TranscriptSupport
         var policy = Policy()
         var sessionTTL: Int64 = 120_000
         var maxSessions = 32
+        var cluster = ""
         for (name, value) in transcript.settings {
             let duration = Transcript.duration(value) ?? 0
             switch name {
@@ -48,9 +50,15 @@ import TranscriptSupport
             case "max-sessions-per-user": maxSessions = Int(value) ?? 0
             case "notify-keyspace-events":
                 configuration.keyspaceNotifications = try KeyspaceNotifications(letters: value)
+            case "cluster": cluster = value
+            case "node-name": configuration.nodeName = value
             case "proto-max-bulk-len": configuration.maximumBulkLength = Int(value) ?? 0
             default: Issue.record("the runner does not know the setting \(name)")
             }
+        }
+        if !cluster.isEmpty {
+            let node = try ClusterNode(number: 1, name: configuration.nodeName)
+            configuration.cluster = try ClusterConfiguration(name: cluster, own: node.name, nodes: [node])
         }
         return EmbeddedServer(configuration) {
             $0.policy = policy

@@ -28,6 +28,7 @@ struct BinaryTests {
     func check() throws {
         let ended = try RunningPresenced.run("check-config", "--session-ttl", "60s")
         #expect(ended.status == 0)
+        #expect(ended.output.hasPrefix("ok\n"))
         #expect(ended.output.hasSuffix("\nsession-ttl 60s\n"))
         #expect(ended.errors.isEmpty)
     }

@@ -9,6 +9,7 @@ enum HouseRules {
     static let imports: [String: Set<String>] = [
         "Presence": [],
         "PresenceRESP": ["Synchronization"],
+        "PresenceCluster": [],
         "CPrefetch": [],
         "CJemalloc": [],
         "COpenSSL": [],
@@ -16,12 +17,14 @@ enum HouseRules {
         "PresenceStore": ["Presence", "CPrefetch", "Synchronization"] + cLibrary,
         "PresenceTesting": ["Presence", "PresenceStore", "Synchronization"] + cLibrary,
         "PresenceServer": [
-            "Presence", "PresenceRESP", "PresenceStore", "Logging", "NIOCore", "NIOPosix", "Synchronization",
+            "Presence", "PresenceCluster", "PresenceRESP", "PresenceStore", "Logging", "NIOCore", "NIOPosix",
+            "Synchronization",
         ] + cLibrary,
         "PresenceMigration": ["Presence", "PresenceTLS", "NIOCore", "NIOPosix", "Synchronization"] + cLibrary,
         "presenced": [
-            "Presence", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS", "CJemalloc",
-            "ArgumentParser", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "UnixSignals", "Synchronization",
+            "Presence", "PresenceCluster", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS",
+            "CJemalloc", "ArgumentParser", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "UnixSignals",
+            "Synchronization",
             "Foundation",
         ] + cLibrary,
     ]

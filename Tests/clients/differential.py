@@ -115,7 +115,7 @@ class List:
 
 
 def words(source):
-    """The words of a command as redis-cli reads them; `{x*3}` is `xxx`, `{now+5}` and `{now_ms+5}` are instants."""
+    """The words of a command as redis-cli reads them; `{x*3}` is `xxx`, `{now+5}` and `{now_ms+5}` are instants, `{port}` is a free port."""
     out = []
     rest = source.strip()
     while rest:
@@ -135,6 +135,8 @@ def words(source):
 
 
 def macro(word):
+    if word == "{port}":
+        return str(free_port()).encode()
     if match := re.fullmatch(r"\{(.+)\*(\d+)\}", word):
         return match.group(1).encode() * int(match.group(2))
     if match := re.fullmatch(r"\{now(_ms)?([+-]\d+)\}", word):

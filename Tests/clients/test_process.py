@@ -109,7 +109,7 @@ def test_check_config_shows_what_would_hold_and_serves_nothing(tmp_path):
     checked = run("check-config", "--config", file, "--port", 7001)
     assert checked.returncode == 0
     assert checked.stdout.splitlines() == [
-        "# the configuration is good; settings that differ from the defaults:", "port 7001",
+        "ok", "# the configuration is good; settings that differ from the defaults:", "port 7001",
         "requirepass \"********\"", "session-ttl 90s"]
 
 

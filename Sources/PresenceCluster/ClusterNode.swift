@@ -1,0 +1,99 @@
+/// Where something listens: a host name or address, and a port.
+public struct ClusterAddress: Hashable, Sendable, CustomStringConvertible {
+    /// A host name, or an address of version 4 or 6 without brackets; 1 to 255 bytes.
+    public let host: String
+    /// 1 to 65535.
+    public let port: Int
+
+    /// An address of these parts.
+    ///
+    /// - Throws: ``ClusterError/address(_:)`` if the host is empty, longer than 255 bytes or has other characters than names and addresses have, or
+    ///   the port is out of bounds.
+    public init(host: String, port: Int) throws(ClusterError) {
+        guard (1...255).contains(host.utf8.count), host.utf8.allSatisfy(Self.isAllowed), host.utf8.first != 0x2D,
+            (1...65_535).contains(port)
+        else { throw .address("\(host):\(port)") }
+        self.host = host
+        self.port = port
+    }
+
+    /// The address that a text says: `10.0.0.1:6399`, `host.example:6399`, `[::1]:6399`.
+    ///
+    /// - Throws: ``ClusterError/address(_:)`` if it is none.
+    public init(_ text: String) throws(ClusterError) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            throw .address(text)
+        }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            // Which colon is the last one of the host cannot be told.
+            throw .address(text)
+        }
+        do throws(ClusterError) {
+            try self.init(host: String(host), port: Int(port))
+        } catch {
+            throw .address(text)
+        }
+    }
+
+    /// As ``init(_:)`` reads it.
+    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    private static func isAllowed(_ byte: UInt8) -> Bool {
+        ClusterNode.isNameByte(byte) || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "%")
+    }
+}
+
+/// One node of a cluster: who it is and where others reach it. Every node of the cluster has the same of each.
+public struct ClusterNode: Equatable, Sendable {
+    /// Names the node in the stamps of writes: 1 to 255, another one for each node, the same for life.
+    public let number: UInt8
+    /// 1 to 64 bytes of letters, digits, `.`, `_` and `-`.
+    public let name: String
+    /// Where its Redis port is reached; nil if clients come by the address that they know already.
+    public let resp: ClusterAddress?
+    /// Where its Redis port with TLS is reached; nil if that is not said.
+    public let tls: ClusterAddress?
+    /// Where other nodes reach it; nil if there are none.
+    public let peer: ClusterAddress?
+
+    /// The longest name, in bytes.
+    public static let maximumNameBytes = 64
+
+    /// A node of these parts.
+    ///
+    /// - Throws: ``ClusterError`` if number or name is out of bounds.
+    public init(
+        number: Int, name: String, resp: ClusterAddress? = nil, tls: ClusterAddress? = nil,
+        peer: ClusterAddress? = nil
+    ) throws(ClusterError) {
+        guard Self.isName(name) else { throw .nodeName(name) }
+        guard let number = UInt8(exactly: number), number > 0 else { throw .nodeNumber(number, node: name) }
+        self.number = number
+        self.name = name
+        self.resp = resp
+        self.tls = tls
+        self.peer = peer
+    }
+
+    /// Whether a text may name a node or a cluster.
+    public static func isName(_ text: String) -> Bool {
+        (1...maximumNameBytes).contains(text.utf8.count) && text.utf8.allSatisfy(isNameByte)
+    }
+
+    static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: false
+        }
+    }
+
+    /// Everything that is reached at an address, with the word that says it.
+    var addresses: [(role: String, address: ClusterAddress)] {
+        [("resp", resp), ("tls", tls), ("peer", peer)].compactMap { role, address in address.map { (role, $0) } }
+    }
+}

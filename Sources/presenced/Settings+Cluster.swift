@@ -1,0 +1,232 @@
+import PresenceCluster
+
+/// What the configuration says of the cluster.
+struct ClusterSettings: Equatable, Sendable {
+    /// Empty: no cluster.
+    var name = ""
+    /// In the order of their lines.
+    var nodes: [ClusterNode] = []
+    /// The name of this node, if a setting says it.
+    var nodeName = ""
+    var secretFile = ""
+    /// The name that this node goes by, and who says so. Found when the settings are read; no setting of its own.
+    var own = NodeName(name: "", origin: "node-name")
+}
+
+/// A name for this node.
+struct NodeName: Equatable, Sendable {
+    let name: String
+    /// For messages: `node-name`, `PRESENCED_NODE`, `the host name`.
+    let origin: String
+}
+
+extension Settings {
+    /// The cluster's part of ``table``.
+    static let clusterTable = [
+        Setting(
+            "cluster", .cluster, \.cluster.name, .clusterName, isLive: false,
+            """
+            Name of the cluster. With a name, clients of Redis Cluster are served: `CLUSTER` tells them that this node
+            has all slots. Without one, `CLUSTER` answers as a Redis does whose cluster support is disabled.
+            """),
+        Setting(
+            "node", .cluster, \.cluster.nodes, .clusterNodes, isLive: false, isList: true, isRepeatable: true,
+            """
+            A node of the cluster, a line for each, the same lines in the file of every node. `resp` is where clients
+            are sent; the node whose line it is listens there, unless `port` and `bind` say otherwise. `tls` is the same
+            for clients that come by `tls-port`, `peer` the address for other nodes. Without `number` the first line has
+            number 1, the second 2. Links between nodes are not part of this version: a file with more than one node is
+            checked by `presenced check-config`, but does not start.
+            """),
+        Setting(
+            "node-name", .cluster, \.cluster.nodeName, .nodeName, isLive: false,
+            """
+            Which of the nodes this one is, and the `node` of its events. `--node a` is short for `--node-name a`; if
+            neither is there, the environment's `PRESENCED_NODE` says it, and where there are `node` lines the host name.
+            """),
+        Setting(
+            "secret-file", .cluster, \.cluster.secretFile, .text(0...4_096), isLive: false,
+            """
+            File of the cluster's secret: one line of 32 to 128 hexadecimal digits, as `openssl rand -hex 32` makes it, which
+            nobody but its owner may read. It is checked at the start and by `presenced check-config`.
+            """),
+    ]
+
+    /// The node line of this node, if there are lines and one has its name.
+    var ownNode: ClusterNode? { cluster.nodes.first { $0.name == cluster.own.name } }
+
+    /// The defaults for this node: with its own node line, the addresses that it says.
+    var usual: Settings {
+        var usual = Settings()
+        guard let own = ownNode else { return usual }
+        if let resp = own.resp {
+            usual.port = resp.port
+            let isLoopback = resp.host == "localhost" || resp.host == "::1" || resp.host.hasPrefix("127.")
+            if !isLoopback { usual.bind = [resp.host] + usual.bind }
+        }
+        if let tls = own.tls { usual.tls.port = tls.port }
+        return usual
+    }
+
+    /// Finds out which node this is, and takes from its line what no setting said.
+    mutating func takeOwnNode(_ surroundings: Surroundings, isSet: (String) -> Bool) {
+        let names = [
+            NodeName(name: cluster.nodeName, origin: "node-name"),
+            NodeName(name: surroundings.nodeVariable, origin: "PRESENCED_NODE"),
+            NodeName(name: cluster.nodes.isEmpty ? "" : surroundings.hostName, origin: "the host name"),
+        ]
+        cluster.own = names.first { !$0.name.isEmpty } ?? NodeName(name: "", origin: "node-name")
+        let usual = usual
+        if !isSet("port") { port = usual.port }
+        if !isSet("bind") { bind = usual.bind }
+        if !isSet("tls-port") { tls.port = usual.tls.port }
+    }
+
+    /// The name of this node in events.
+    var eventNode: String { cluster.own.name.isEmpty ? "local" : cluster.own.name }
+
+    /// The cluster that these settings name, or nil if they name none. Without `node` lines it is this node alone, and clients come by the address
+    /// that they know.
+    ///
+    /// - Throws: what is wrong with it.
+    func clusterConfiguration() throws(ClusterError) -> ClusterConfiguration? {
+        guard !cluster.name.isEmpty else { return nil }
+        let nodes = cluster.nodes.isEmpty ? [try ClusterNode(number: 1, name: eventNode)] : cluster.nodes
+        let own = cluster.nodes.isEmpty ? eventNode : cluster.own.name
+        return try ClusterConfiguration(name: cluster.name, own: own, origin: cluster.own.origin, nodes: nodes)
+    }
+
+    /// Every rule between the settings of the cluster that is broken.
+    func brokenClusterRelations() -> [BrokenRelation] {
+        var broken: [BrokenRelation] = []
+        if cluster.name.isEmpty, !cluster.nodes.isEmpty || !cluster.secretFile.isEmpty {
+            let name = cluster.nodes.isEmpty ? "secret-file" : "node"
+            broken.append(
+                BrokenRelation(
+                    names: [name, "cluster"], message: "\(name) is part of no cluster: name it, cluster NAME"))
+        }
+        if cluster.nodes.isEmpty, !ClusterNode.isName(eventNode) {
+            let error = ClusterError.nodeName(eventNode)
+            broken.append(BrokenRelation(names: ["node-name"], message: "\(cluster.own.origin): \(error)"))
+        }
+        do throws(ClusterError) {
+            _ = try clusterConfiguration()
+        } catch {
+            if case .unknownSelf = error {
+                broken.append(BrokenRelation(names: ["node-name", "node"], message: error.description))
+            }
+        }
+        return broken
+    }
+
+    /// What is worth a word about the cluster.
+    func clusterAdvice() -> [String] {
+        guard let own = ownNode else { return [] }
+        var advice: [String] = []
+        if let problem = startProblem() { advice.append(problem) }
+        for (name, here, there) in [("port", port, own.resp?.port), ("tls-port", tls.port, own.tls?.port)] {
+            if let there, here != there {
+                advice.append(
+                    "\(name) is \(here), and the line of node \(own.name) sends clients to \(there): "
+                        + "right only if something between them passes one on to the other")
+            }
+        }
+        return advice
+    }
+
+    /// Why presenced does not start with these settings though they are good, or nil.
+    func startProblem() -> String? {
+        guard let own = ownNode, cluster.nodes.count > 1 else { return nil }
+        let others = cluster.nodes.filter { $0.name != own.name }.map(\.name).joined(separator: ", ")
+        return "this version has no links between nodes, so it does not start as \(own.name) beside \(others): "
+            + "nodes without links would each show other users. Leave one node line, that of this node"
+    }
+
+    /// What holds of the cluster, in a line; empty if there is none.
+    func clusterSummary() -> String {
+        guard let cluster = try? clusterConfiguration() else { return "" }
+        let own = cluster.own
+        let addresses = [("resp", own.resp), ("tls", own.tls), ("peer", own.peer)]
+            .compactMap { role, address in address.map { ", \(role) \($0)" } }.joined()
+        let others = cluster.others.map(\.name).joined(separator: ", ")
+        return "cluster \(cluster.name), node \(own.name) with number \(own.number)\(addresses); "
+            + (others.isEmpty ? "no other nodes" : "other nodes: \(others)")
+    }
+}
+
+extension ValueForm<String> {
+    /// A name as clusters and nodes have it, or nothing.
+    private static func name(_ make: @escaping @Sendable (String) -> ClusterError) -> ValueForm {
+        ValueForm(unit: "name", allowed: "at most 64 letters, digits, `.`, `_`, `-`") { (word) throws(ValueError) in
+            guard word.isEmpty || ClusterNode.isName(word) else { throw ValueError(message: make(word).description) }
+            return word
+        } format: {
+            $0
+        }
+    }
+
+    static let clusterName = name { .clusterName($0) }
+    static let nodeName = name { .nodeName($0) }
+}
+
+extension ValueForm<[ClusterNode]> {
+    private static let shape = "NAME [number N] resp HOST:PORT [tls HOST:PORT] [peer HOST:PORT]"
+
+    /// Nodes, each as `a number 1 resp 10.0.0.1:6399 peer 10.0.0.1:7399`, with commas between them; they are added to those that are there.
+    static let clusterNodes = ValueForm(unit: "node", allowed: "`\(shape)`; 255 lines") {
+        (words, current) throws(ValueError) in
+        var nodes = current
+        var rest = words[...]
+        // A value that is empty sets nothing: that is how none is written.
+        if words == [""] || words.isEmpty { return nodes }
+        repeat {
+            let end = rest.firstIndex { $0.hasSuffix(",") }
+            var part = Array(rest[..<(end.map { $0 + 1 } ?? rest.endIndex)])
+            if end != nil { part[part.count - 1].removeLast() }
+            rest = rest.dropFirst(part.count)
+            nodes.append(try node(of: part, beside: nodes))
+        } while !rest.isEmpty
+        return nodes
+    } format: { nodes in
+        nodes.map(spell).joined(separator: ", ")
+    }
+
+    /// A node as its line says it.
+    static func spell(_ node: ClusterNode) -> String {
+        let addresses = [("resp", node.resp), ("tls", node.tls), ("peer", node.peer)]
+            .compactMap { role, address in address.map { " \(role) \($0)" } }.joined()
+        return "\(node.name) number \(node.number)\(addresses)"
+    }
+
+    private static func node(of words: [String], beside nodes: [ClusterNode]) throws(ValueError) -> ClusterNode {
+        guard let name = words.first, words.count % 2 == 1 else {
+            throw ValueError(message: "'\(words.joined(separator: " "))' is not a node; expected: \(shape)")
+        }
+        var values: [String: String] = [:]
+        for index in stride(from: 1, to: words.count, by: 2) {
+            let role = words[index].lowercased()
+            guard ["number", "resp", "tls", "peer"].contains(role), values[role] == nil else {
+                throw ValueError(message: "'\(words[index])' of node \(name) is not expected; expected: \(shape)")
+            }
+            values[role] = words[index + 1]
+        }
+        let number = values["number"].map { Int($0) ?? 0 } ?? nodes.count + 1
+        guard let resp = values["resp"] else {
+            throw ValueError(message: "node \(name) has no address for clients; expected: \(shape)")
+        }
+        do throws(ClusterError) {
+            let node = try ClusterNode(
+                number: number, name: name, resp: ClusterAddress(resp), tls: address(values["tls"]),
+                peer: address(values["peer"]))
+            try ClusterConfiguration.check(node, beside: nodes)
+            return node
+        } catch {
+            throw ValueError(message: error.description)
+        }
+    }
+
+    private static func address(_ text: String?) throws(ClusterError) -> ClusterAddress? {
+        guard let text else { return nil }
+        return try ClusterAddress(text)
+    }
+}

@@ -1,0 +1,86 @@
+import Glibc
+
+/// What settings come to depends on a little beside file and command line: where presenced runs, and files that are named.
+struct Surroundings: Sendable {
+    /// The environment's `PRESENCED_NODE`; empty if it is not set.
+    var nodeVariable = ""
+    var hostName = ""
+    /// What is wrong with the file that `secret-file` names, or nil.
+    var secretProblem: @Sendable (_ path: String) -> String? = { _ in nil }
+
+    /// Those of this process.
+    static var ofProcess: Surroundings {
+        var name = [CChar](repeating: 0, count: 256)
+        let isKnown = gethostname(&name, name.count - 1) == 0
+        let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        return Surroundings(
+            nodeVariable: getenv("PRESENCED_NODE").map { String(cString: $0) } ?? "",
+            hostName: isKnown ? String(decoding: bytes, as: UTF8.self) : "",
+            secretProblem: { path in
+                do throws(SecretFile.Problem) {
+                    _ = try SecretFile(path: path).secret()
+                    return nil
+                } catch {
+                    return error.description
+                }
+            })
+    }
+}
+
+/// The file of a cluster's secret: one line of hexadecimal digits that nobody but its owner may read.
+struct SecretFile {
+    let path: String
+
+    /// Bytes that a secret has.
+    static let allowedBytes = 16...64
+
+    /// What is wrong with it and what to do, without a byte of the secret.
+    struct Problem: Error, Equatable, CustomStringConvertible {
+        let description: String
+    }
+
+    /// The secret.
+    func secret() throws(Problem) -> [UInt8] {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw Problem(description: "\(path): \(String(cString: strerror(errno)))")
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw Problem(description: "\(path) is not a file") }
+        guard status.st_mode & 0o077 == 0 else {
+            let mode = String(status.st_mode & 0o777, radix: 8)
+            throw Problem(description: "others may read \(path) (mode \(mode)): chmod 600 \(path)")
+        }
+        let text: String
+        do throws(ConfigurationFile.Problem) {
+            text = try ConfigurationFile(path: path).text()
+        } catch {
+            throw Problem(description: "\(path): \(error.description)")
+        }
+        let lines = text.split(whereSeparator: \.isNewline).filter { !$0.allSatisfy(\.isWhitespace) }
+        guard lines.count == 1, let secret = HexadecimalText.bytes(of: lines[0].filter { !$0.isWhitespace }),
+            Self.allowedBytes.contains(secret.count)
+        else {
+            throw Problem(
+                description: "\(path) is not one line of 32 to 128 hexadecimal digits: openssl rand -hex 32 makes one")
+        }
+        return secret
+    }
+}
+
+/// Bytes written as two hexadecimal digits each.
+enum HexadecimalText {
+    /// The bytes, or nil if the text is something else.
+    static func bytes(of digits: String) -> [UInt8]? {
+        let digits = Array(digits.utf8)
+        guard digits.count % 2 == 0 else { return nil }
+        var bytes: [UInt8] = []
+        for start in stride(from: 0, to: digits.count, by: 2) {
+            let pair = digits[start..<start + 2]
+            guard pair.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
+                let byte = UInt8(String(decoding: pair, as: UTF8.self), radix: 16)
+            else { return nil }
+            bytes.append(byte)
+        }
+        return bytes
+    }
+}

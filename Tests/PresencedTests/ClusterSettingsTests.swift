@@ -1,0 +1,206 @@
+import Foundation
+import PresenceCluster
+import Testing
+
+@testable import presenced
+
+@Suite("Settings of the cluster")
+struct ClusterSettingsTests {
+    private static let three = """
+        cluster shop
+        node a number 3 resp 10.0.0.1:6399 peer 10.0.0.1:7399
+        node b number 4 resp 127.0.0.1:7001 peer 127.0.0.1:8001
+
+        """
+
+    private func settings(
+        _ text: String, _ arguments: [String] = [], _ surroundings: Surroundings = Surroundings(hostName: "a")
+    ) throws -> Settings {
+        try SettingsReader.read(file: ("cluster.conf", text), arguments: arguments, surroundings: surroundings)
+    }
+
+    private func problems(
+        _ text: String, _ arguments: [String] = [], _ surroundings: Surroundings = Surroundings(hostName: "a")
+    ) -> [String] {
+        do {
+            _ = try settings(text, arguments, surroundings)
+            return []
+        } catch {
+            return (error as? SettingsProblems)?.lines ?? ["\(error)"]
+        }
+    }
+
+    @Test("come from lines that are the same on every node")
+    func lines() throws {
+        let settings = try settings(Self.three)
+        let cluster = try #require(try settings.clusterConfiguration())
+        #expect(cluster.name == "shop")
+        #expect(cluster.nodes.map(\.name) == ["a", "b"])
+        #expect(cluster.nodes.map(\.number) == [3, 4])
+        #expect(cluster.own.name == "a")
+        #expect(settings.server.cluster == cluster)
+        #expect(settings.server.nodeName == "a")
+        #expect(
+            Setting.named("node")?.read(settings)
+                == "a number 3 resp 10.0.0.1:6399 peer 10.0.0.1:7399, "
+                + "b number 4 resp 127.0.0.1:7001 peer 127.0.0.1:8001")
+        let unnumbered = try self.settings("cluster x\nnode a resp h:1\nnode b resp h:2\n")
+        #expect(unnumbered.cluster.nodes.map(\.number) == [1, 2])
+    }
+
+    @Test("are read as they are written")
+    func readBack() throws {
+        let settings = try settings(Self.three)
+        let value = try #require(Setting.named("node")).read(settings)
+        let again = try self.settings("cluster shop\nnode \(value)\n")
+        #expect(again == settings)
+        let typed = try SettingsReader.read(
+            file: nil, arguments: ["--cluster", "shop", "--node", value], surroundings: Surroundings(hostName: "a"))
+        #expect(typed == settings)
+    }
+
+    @Test("say who this node is: setting, environment, host name, in this order")
+    func own() throws {
+        #expect(try settings(Self.three).ownNode?.name == "a")
+        let environment = Surroundings(nodeVariable: "b", hostName: "a")
+        #expect(try settings(Self.three, [], environment).ownNode?.name == "b")
+        for words in [["--node", "a"], ["--node=a"], ["--node-name", "a"]] {
+            #expect(try settings(Self.three, words, environment).ownNode?.name == "a")
+        }
+        #expect(try settings(Self.three + "node-name b\n").ownNode?.name == "b")
+        #expect(
+            problems(Self.three, [], Surroundings(hostName: "web-7")) == [
+                "cluster.conf:3: which node is this? the host name says 'web-7', and the nodes are a, b: "
+                    + "start it with --node NAME, or set node-name or PRESENCED_NODE"
+            ])
+        #expect(
+            problems(Self.three + "node-name c\n")[0].hasPrefix(
+                "cluster.conf:4: which node is this? node-name says 'c'"))
+        #expect(problems(Self.three, ["--node", "c"])[0].hasPrefix("--node-name: which node is this?"))
+    }
+
+    @Test("let a node listen where its line says, unless settings say otherwise")
+    func addresses() throws {
+        let outside = try settings(Self.three)
+        #expect(outside.port == 6399)
+        #expect(outside.bind == ["10.0.0.1", "127.0.0.1", "-::1"])
+        let local = try settings(Self.three, ["--node", "b"])
+        #expect(local.port == 7001)
+        #expect(local.bind == Settings().bind)
+        #expect(local.tls.port == 0)
+        let said = try settings(Self.three + "port 7002\nbind *\n", ["--node", "b"])
+        #expect(said.port == 7002)
+        #expect(said.bind == ["*"])
+        #expect(said.advice().contains { $0.hasPrefix("port is 7002, and the line of node b sends clients to 7001") })
+        // Its tls address needs a certificate, as tls-port does.
+        #expect(problems("cluster s\nnode a resp h:1 tls h:2\n")[0].contains("tls-port 2 needs a certificate"))
+        let certificates = "tls-psk-file /keys\n"
+        let secure = try settings("cluster s\nnode a resp h:1 tls h:2\n" + certificates)
+        #expect(secure.tls.port == 2)
+        #expect(Setting.named("node")?.read(secure) == "a number 1 resp h:1 tls h:2")
+    }
+
+    @Test("alone make a cluster of one, whose clients come by the address that they know")
+    func alone() throws {
+        let cluster = try #require(try settings("cluster shop\n").clusterConfiguration())
+        #expect(cluster.own.name == "local")
+        #expect(cluster.own.resp == nil)
+        #expect(try settings("cluster shop\n", ["--node", "x"]).clusterConfiguration()?.own.name == "x")
+        let none = try settings("", ["--node", "x"])
+        #expect(try none.clusterConfiguration() == nil)
+        #expect(none.server.nodeName == "x")
+        #expect(Settings().server.nodeName == "local")
+        #expect(try settings("", [], Surroundings(nodeVariable: "y", hostName: "h")).server.nodeName == "y")
+    }
+
+    @Test("that are wrong name line and remedy")
+    func wrong() {
+        #expect(
+            problems("cluster shop\nnode a resp h:1\nnode b resp h:1\n") == [
+                "cluster.conf:3: node: resp h:1 of node b is also resp of node a: give each an address of its own"
+            ])
+        #expect(
+            problems("cluster shop\nnode a resp h:1\nnode a resp h:2\n") == [
+                "cluster.conf:3: node: two nodes have the name a: give each a name of its own"
+            ])
+        #expect(
+            problems("cluster shop\nnode a number 2 resp h:1\nnode b resp h:2\n") == [
+                "cluster.conf:3: node: node b has number 2 as node a has: give one of them another with 'number N'"
+            ])
+        #expect(problems("node a resp h:1\n") == ["cluster.conf:1: node is part of no cluster: name it, cluster NAME"])
+        #expect(
+            problems("secret-file /x\n") == ["cluster.conf:1: secret-file is part of no cluster: name it, cluster NAME"]
+        )
+        #expect(
+            problems("cluster a,b\n")[0].hasPrefix("cluster.conf:1: cluster: 'a,b' cannot name a cluster; allowed: "))
+        #expect(problems("node-name 'a b'\n")[0].hasPrefix("cluster.conf:1: node-name: 'a b' cannot name a node"))
+        #expect(
+            problems("cluster s\n", [], Surroundings(nodeVariable: "a b"))[0].hasPrefix(
+                "PRESENCED_NODE: 'a b' cannot name a node"))
+        #expect(problems("cluster s\nnode\n")[0].hasPrefix("cluster.conf:2: node: a value is missing; allowed: "))
+        let shape = "expected: NAME [number N] resp HOST:PORT [tls HOST:PORT] [peer HOST:PORT]"
+        for (line, problem) in [
+            ("node '' ''", "' ' is not a node; \(shape)"), ("node a resp", "'a resp' is not a node; \(shape)"),
+            ("node a peer h:1", "node a has no address for clients; \(shape)"),
+            ("node a resp h:1 resp h:2", "'resp' of node a is not expected; \(shape)"),
+            ("node a resp h:1 color red", "'color' of node a is not expected; \(shape)"),
+            ("node a number x resp h:1", "0 cannot be the number of node a; allowed: 1 to 255"),
+            ("node a,b resp h:1", "'a,b' cannot name a node; allowed: 1 to 64 letters, digits, '.', '_' and '-'"),
+            ("node a resp h", "'h' is not an address such as 10.0.0.1:6399, host.example:6399 or [::1]:6399"),
+        ] {
+            #expect(problems("cluster s\n\(line)\n").first == "cluster.conf:2: node: \(problem)")
+        }
+    }
+
+    @Test("with other nodes are good and do not start: there is no half of a cluster")
+    func start() throws {
+        let settings = try settings(Self.three)
+        let problem = try #require(settings.startProblem())
+        #expect(problem.contains("no links between nodes") && problem.contains("as a beside b"))
+        #expect(settings.advice().contains(problem))
+        #expect(try self.settings("cluster s\nnode a resp h:1\n").startProblem() == nil)
+        #expect(Settings().startProblem() == nil)
+    }
+
+    @Test("stay as they are in a file that CONFIG REWRITE writes, and those of the command line are added")
+    func rewrite() throws {
+        let text = "# ours\n" + Self.three + "timeout 5\n"
+        var settings = try settings(text)
+        #expect(SettingsRewriter.rewrite(text, to: settings) == text)
+        settings.timeout = 9
+        #expect(SettingsRewriter.rewrite(text, to: settings) == "# ours\n" + Self.three + "timeout 9\n")
+        let added = try self.settings(text, ["--node", "c number 9 resp 10.0.0.3:1", "--node", "b"])
+        let written = SettingsRewriter.rewrite(text, to: added)
+        #expect(written == text + "# Generated by CONFIG REWRITE\nnode c number 9 resp 10.0.0.3:1\nnode-name b\n")
+        #expect(try self.settings(written) == added)
+    }
+
+    @Test("name a secret that nobody else may read")
+    func secret() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "presenced-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appending(path: "secret").path
+        func problem(_ text: String, mode: Int) throws -> String? {
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+            return Surroundings.ofProcess.secretProblem(path)
+        }
+        let secret = String(repeating: "0f", count: 32)
+        #expect(try problem(secret + "\n", mode: 0o600) == nil)
+        #expect(try problem(" \(secret) \n\n", mode: 0o400) == nil)
+        #expect(try SecretFile(path: path).secret() == [UInt8](repeating: 0x0F, count: 32))
+        for (mode, shown) in [(0o640, "640"), (0o604, "604"), (0o620, "620"), (0o601, "601")] {
+            #expect(try problem(secret, mode: mode) == "others may read \(path) (mode \(shown)): chmod 600 \(path)")
+        }
+        for text in ["", "\n", "secret", "0f0f", secret + "0", secret + secret + secret + "00", secret + "\n" + secret]
+        {
+            #expect(try problem(text, mode: 0o600)?.contains("is not one line of 32 to 128 hexadecimal digits") == true)
+        }
+        #expect(Surroundings.ofProcess.secretProblem(path + "x") == "\(path)x: No such file or directory")
+        #expect(Surroundings.ofProcess.secretProblem(folder.path) == "\(folder.path) is not a file")
+        let surroundings = Surroundings(hostName: "a", secretProblem: { "\($0) is odd" })
+        #expect(
+            problems("cluster s\nsecret-file /x\n", [], surroundings) == ["cluster.conf:2: secret-file: /x is odd"])
+    }
+}
