@@ -9,6 +9,7 @@ enum HouseRules {
     static let imports: [String: Set<String>] = [
         "Presence": [],
         "PresenceRESP": ["Synchronization"],
+        "PresenceReplication": ["Presence"],
         "CPrefetch": [],
         "CJemalloc": [],
         "COpenSSL": [],
@@ -45,6 +46,7 @@ enum HouseRules {
         "Sources/PresenceRESP/ArgumentTable.swift",
         "Sources/PresenceRESP/Copies.swift",
         "Sources/PresenceRESP/ReplyBuffer.swift",
+        "Sources/PresenceReplication/Bytes.swift",
         "Sources/PresenceServer/ClientHandler.swift",
         "Sources/presenced/ConfigurationFile.swift",
         "Sources/PresenceTLS/SharedKeyTable.swift",
