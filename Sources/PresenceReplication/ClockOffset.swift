@@ -107,6 +107,17 @@ public struct ClockOffset: Sendable {
         return best
     }
 
+    /// The goodbye to a peer whose clock is beyond the bound, at an instant of our clock in microseconds since 1970; nil for all others.
+    public func goodbye(at now: Int64) -> Goodbye? {
+        guard case .beyond(let estimate) = verdict(at: now) else { return nil }
+        let side = estimate.offset > 0 ? "ahead of" : "behind"
+        return Goodbye(
+            .clock,
+            "the receiver's clock is \(abs(estimate.offset) / 1000) ms \(side) the sender's (error at most "
+                + "\(estimate.error / 1000 + 1) ms), max-clock-offset is \(maximum / 1000) ms; set the clock that is wrong"
+        )
+    }
+
     /// Whether the peer's clock is to be refused, at an instant of our clock in microseconds since 1970.
     public func verdict(at now: Int64) -> Verdict {
         guard let estimate = estimate(at: now) else { return .unknown }

@@ -50,7 +50,7 @@ public struct FrameReader: ~Copyable {
 
     /// The greeting was accepted: frames of a version may come, and greetings no more.
     ///
-    /// - Parameter version: one that this code speaks (`ProtocolVersions.spoken`).
+    /// - Parameter version: what `Hello.version` or `Welcome.version` gave; it must be one that this code speaks.
     public mutating func open(version: UInt16) {
         precondition(ProtocolVersions.spoken.contains(version), "version \(version) is not spoken here")
         stage = .open(version: version)

@@ -34,7 +34,7 @@ public struct FrameWriter: ~Copyable {
 
     /// The link is open: frames of a version may be sent, and greetings no more.
     ///
-    /// - Parameter version: one that this code speaks (`ProtocolVersions.spoken`).
+    /// - Parameter version: what `Hello.version` or `Welcome.version` gave; it must be one that this code speaks.
     public mutating func open(version: UInt16) {
         precondition(ProtocolVersions.spoken.contains(version), "version \(version) is not spoken here")
         stage = .open(version: version)

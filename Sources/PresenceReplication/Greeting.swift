@@ -1,3 +1,5 @@
+import Presence
+
 /// The first frame of a link: who dialed says which versions he speaks and who he is.
 public struct Hello: Sendable, Equatable {
     /// The lowest and the highest version that the sender speaks, from 1.
@@ -31,11 +33,11 @@ public struct Hello: Sendable, Equatable {
         maximumClockOffset: Int64, delayMilliseconds: Int64
     ) throws(Refusal) -> UInt16 {
         let version = try ProtocolVersions.negotiate(ours: spoken, theirs: versions)
-        guard identity.cluster == own.cluster else { throw .cluster(ours: own.cluster, theirs: identity.cluster) }
-        guard identity.node != own.node else { throw .sameNode(own, identity) }
-        let offset = identity.clock.milliseconds(since: own.clock)
-        guard offset <= maximumClockOffset, offset >= -maximumClockOffset - delayMilliseconds else {
-            throw .clock(offset: offset, error: delayMilliseconds, maximum: maximumClockOffset, ours: own.clock)
+        try NodeIdentity.check(answering: own, dialing: identity)
+        let ahead = identity.clock.milliseconds(since: own.clock)
+        guard ahead <= maximumClockOffset, ahead >= -maximumClockOffset - delayMilliseconds else {
+            throw .clock(
+                answering: own.clock, dialing: identity.clock, error: delayMilliseconds, maximum: maximumClockOffset)
         }
         return version
     }
@@ -71,6 +73,29 @@ public struct Welcome: Sendable, Equatable {
     public init(version: UInt16, identity: NodeIdentity) {
         self.version = version
         self.identity = identity
+    }
+
+    /// Takes the answer to one's own hello: the version of the link, or why there will be none. Who dialed then closes the link without a word, as
+    /// there is no version in which to say it.
+    ///
+    /// - Parameters:
+    ///   - hello: what was sent.
+    ///   - now: the instant of receipt.
+    ///   - maximumClockOffset: `max-clock-offset` in milliseconds.
+    ///   - delayMilliseconds: how long the welcome may have travelled.
+    /// - Throws: what a node that answers would have sent; its text names both sides of what does not fit.
+    public func version(
+        answering hello: Hello, at now: Timestamp, maximumClockOffset: Int64, delayMilliseconds: Int64
+    ) throws(Refusal) -> UInt16 {
+        guard hello.versions.contains(version) else {
+            throw .versions(answering: version...version, dialing: hello.versions)
+        }
+        try NodeIdentity.check(answering: identity, dialing: hello.identity)
+        let ahead = identity.clock.milliseconds(since: now)
+        guard ahead <= maximumClockOffset, ahead >= -maximumClockOffset - delayMilliseconds else {
+            throw .clock(answering: identity.clock, dialing: now, error: delayMilliseconds, maximum: maximumClockOffset)
+        }
+        return version
     }
 
     init(_ reader: inout PayloadReader, in bytes: Span<UInt8>) throws(FrameError) {

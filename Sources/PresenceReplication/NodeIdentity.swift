@@ -31,6 +31,14 @@ public struct NodeIdentity: Sendable, Equatable {
     /// Node and name for texts: `node 2 (beta)`.
     var words: String { "node \(node) (\(name))" }
 
+    /// Throws if two nodes cannot be of one cluster.
+    static func check(answering: NodeIdentity, dialing: NodeIdentity) throws(Refusal) {
+        guard answering.cluster == dialing.cluster else {
+            throw .cluster(answering: answering.cluster, dialing: dialing.cluster)
+        }
+        guard answering.node != dialing.node else { throw .sameNode(answering: answering, dialing: dialing) }
+    }
+
     init(_ reader: inout PayloadReader, in bytes: Span<UInt8>) throws(FrameError) {
         node = try reader.byte(.node, in: bytes)
         try reader.hold(UInt64(node), in: 1...255, .node)

@@ -21,7 +21,7 @@ public enum ProtocolVersions {
     public static func negotiate(
         ours: ClosedRange<UInt16> = spoken, theirs: ClosedRange<UInt16>
     ) throws(Refusal) -> UInt16 {
-        guard ours.overlaps(theirs) else { throw Refusal.versions(ours: ours, theirs: theirs) }
+        guard ours.overlaps(theirs) else { throw .versions(answering: ours, dialing: theirs) }
         return min(ours.upperBound, theirs.upperBound)
     }
 }

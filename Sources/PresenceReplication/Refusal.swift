@@ -38,57 +38,58 @@ public struct Refusal: Error, Sendable, Equatable {
     }
 
     /// No common version.
-    public static func versions(ours: ClosedRange<UInt16>, theirs: ClosedRange<UInt16>) -> Refusal {
-        let older = ours.upperBound < theirs.lowerBound ? "this node" : "the dialing node"
+    public static func versions(answering: ClosedRange<UInt16>, dialing: ClosedRange<UInt16>) -> Refusal {
+        let older = answering.upperBound < dialing.lowerBound ? "the answering node" : "the dialing node"
         return Refusal(
             .versions,
-            "this node speaks protocol versions \(ours.lowerBound) to \(ours.upperBound), the dialing node "
-                + "\(theirs.lowerBound) to \(theirs.upperBound); upgrade \(older)")
+            "the answering node speaks protocol versions \(answering.lowerBound) to \(answering.upperBound), the dialing "
+                + "node \(dialing.lowerBound) to \(dialing.upperBound); upgrade \(older)")
     }
 
     /// Two clusters.
-    public static func cluster(ours: String, theirs: String) -> Refusal {
+    public static func cluster(answering: String, dialing: String) -> Refusal {
         Refusal(
             .cluster,
-            "this node is of cluster '\(ours)', the dialing node of '\(theirs)'; set 'cluster' alike, or dial another "
-                + "address")
+            "the answering node is of cluster '\(answering)', the dialing node of '\(dialing)'; set 'cluster' alike, or "
+                + "dial another address")
     }
 
     /// Two nodes of one number.
-    public static func sameNode(_ own: NodeIdentity, _ other: NodeIdentity) -> Refusal {
+    public static func sameNode(answering: NodeIdentity, dialing: NodeIdentity) -> Refusal {
         Refusal(
             .sameNode,
-            "the dialing node calls itself \(other.words), this is \(own.words); the numbers of nodes must differ ('node' "
-                + "lines)")
+            "the answering node is \(answering.words), the dialing node says that it is \(dialing.words); the numbers of "
+                + "nodes must differ ('node' lines)")
     }
 
     /// A node that no `node` line names.
-    public static func unknownNode(_ other: NodeIdentity) -> Refusal {
+    public static func unknownNode(_ dialing: NodeIdentity) -> Refusal {
         Refusal(
-            .unknownNode, "\(other.words) is in no 'node' line of this node; have the same cluster.conf on all nodes")
+            .unknownNode,
+            "\(dialing.words) is in no 'node' line of the answering node; have the same cluster.conf on all nodes")
     }
 
     /// A start of the node older than one already seen.
-    public static func oldIncarnation(_ other: NodeIdentity, seen: UInt64) -> Refusal {
+    public static func oldIncarnation(_ dialing: NodeIdentity, seen: UInt64) -> Refusal {
         Refusal(
             .oldIncarnation,
-            "\(other.words) was seen in incarnation \(seen) and now says \(other.incarnation); is it running twice, or was "
-                + "its clock set back?")
+            "\(dialing.words) was seen in incarnation \(seen) and now says \(dialing.incarnation); is it running twice, or "
+                + "was its clock set back?")
     }
 
     /// Clocks too far apart.
     ///
     /// - Parameters:
-    ///   - offset: the dialing node's clock less this one's, in milliseconds.
-    ///   - error: how far that may be wrong, in milliseconds.
+    ///   - answering: the clock of the node that answered, now.
+    ///   - dialing: the clock of the node that dialed, now.
+    ///   - error: how far their difference may be wrong, in milliseconds.
     ///   - maximum: `max-clock-offset` in milliseconds.
-    ///   - ours: this node's clock.
-    public static func clock(offset: Int64, error: Int64, maximum: Int64, ours: Timestamp) -> Refusal {
-        let theirs = ours.advanced(byMilliseconds: offset)
-        return Refusal(
+    public static func clock(answering: Timestamp, dialing: Timestamp, error: Int64, maximum: Int64) -> Refusal {
+        Refusal(
             .clock,
-            "this node's clock shows \(ours) ms since 1970, the dialing node's \(theirs): \(offset) ms apart (error at most "
-                + "\(error)), max-clock-offset is \(maximum); set the clock that is wrong")
+            "the answering node's clock shows \(answering) ms since 1970, the dialing node's \(dialing): "
+                + "\(dialing.milliseconds(since: answering)) ms apart (error at most \(error)), max-clock-offset is "
+                + "\(maximum); set the clock that is wrong")
     }
 
     init(_ reader: inout PayloadReader, in bytes: Span<UInt8>) throws(FrameError) {

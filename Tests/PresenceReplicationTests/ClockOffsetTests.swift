@@ -120,6 +120,13 @@ struct ClockOffsetTests {
             return
         }
         #expect(estimate.offset == 3_600_000_000)
+        let goodbye = clock.goodbye(at: stepped.1)
+        #expect(goodbye?.reason == .clock)
+        #expect(
+            goodbye?.text
+                == "the receiver's clock is 3600000 ms ahead of the sender's (error at most 1 ms), max-clock-offset "
+                + "is 500 ms; set the clock that is wrong")
+        #expect(ClockOffset(maximum: 500_000).goodbye(at: now) == nil)
     }
 
     @Test("instants that cannot be are not taken")

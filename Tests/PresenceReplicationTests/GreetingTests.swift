@@ -29,7 +29,8 @@ struct GreetingTests {
     func cluster() {
         let refusal = Refusal(
             .cluster,
-            "this node is of cluster 'demo', the dialing node of 'test'; set 'cluster' alike, or dial another address")
+            "the answering node is of cluster 'demo', the dialing node of 'test'; set 'cluster' alike, or dial another "
+                + "address")
         #expect(answer(hello { $0.cluster = "test" }) == .failure(refusal))
     }
 
@@ -37,8 +38,8 @@ struct GreetingTests {
     func sameNode() {
         let refusal = Refusal(
             .sameNode,
-            "the dialing node calls itself node 2 (alpha), this is node 2 (beta); the numbers of nodes must differ "
-                + "('node' lines)")
+            "the answering node is node 2 (beta), the dialing node says that it is node 2 (alpha); the numbers of nodes "
+                + "must differ ('node' lines)")
         #expect(answer(hello { $0.node = 2 }) == .failure(refusal))
     }
 
@@ -51,8 +52,8 @@ struct GreetingTests {
         #expect(at(-1500) == .success(2))
         let ahead = Refusal(
             .clock,
-            "this node's clock shows 1764108000123 ms since 1970, the dialing node's 1764108000624: 501 ms apart (error "
-                + "at most 1000), max-clock-offset is 500; set the clock that is wrong")
+            "the answering node's clock shows 1764108000123 ms since 1970, the dialing node's 1764108000624: 501 ms "
+                + "apart (error at most 1000), max-clock-offset is 500; set the clock that is wrong")
         #expect(at(501) == .failure(ahead))
         guard case .failure(let behind) = at(-1501) else {
             Issue.record("not refused")
@@ -72,12 +73,39 @@ struct GreetingTests {
         #expect(refusal.reason == .versions)
     }
 
+    @Test("who dialed looks at the welcome in the same way")
+    func welcome() {
+        func taken(
+            _ version: UInt16, late: Int64 = 0, _ change: (inout NodeIdentity) -> Void = { _ in }
+        ) -> Result<UInt16, Refusal> {
+            var identity = SampleFrames.beta
+            change(&identity)
+            let now = SampleFrames.clock.advanced(byMilliseconds: late)
+            return Result { () throws(Refusal) in
+                try Welcome(version: version, identity: identity).version(
+                    answering: hello(), at: now, maximumClockOffset: 500, delayMilliseconds: 1000)
+            }
+        }
+        func reason(_ result: Result<UInt16, Refusal>) -> Refusal.Reason? {
+            if case .failure(let refusal) = result { refusal.reason } else { nil }
+        }
+        #expect(taken(1) == .success(1))
+        #expect(taken(2) == .success(2))
+        #expect(taken(2, late: 1500) == .success(2))
+        #expect(taken(3) == .failure(.versions(answering: 3...3, dialing: 1...2)))
+        #expect(taken(2) { $0.cluster = "test" } == .failure(.cluster(answering: "test", dialing: "demo")))
+        #expect(reason(taken(2) { $0.node = 1 }) == .sameNode)
+        #expect(reason(taken(2, late: 1501)) == .clock)
+        #expect(reason(taken(2, late: -501)) == .clock)
+    }
+
     @Test("what the members know is refused in words too")
     func members() {
         let unknown = Refusal.unknownNode(SampleFrames.alpha)
         #expect(unknown.reason == .unknownNode)
         #expect(
-            unknown.text == "node 1 (alpha) is in no 'node' line of this node; have the same cluster.conf on all nodes")
+            unknown.text
+                == "node 1 (alpha) is in no 'node' line of the answering node; have the same cluster.conf on all nodes")
         let old = Refusal.oldIncarnation(SampleFrames.alpha, seen: 1_764_107_000_001)
         #expect(old.reason == .oldIncarnation)
         #expect(old.text.contains("1764107000001") && old.text.contains("1764107000000"))

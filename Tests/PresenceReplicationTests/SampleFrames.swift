@@ -26,7 +26,7 @@ enum SampleFrames {
     static let all: [(name: String, version: UInt16, frame: Frame)] = [
         ("hello", 2, .hello(Hello(versions: 1...2, identity: alpha))),
         ("welcome", 2, .welcome(Welcome(version: 2, identity: beta))),
-        ("refuse", 2, .refuse(.cluster(ours: "demo", theirs: "test"))),
+        ("refuse", 2, .refuse(.cluster(answering: "demo", dialing: "test"))),
         ("ping", 2, .ping(Ping(sent: 1_764_108_000_123_456))),
         (
             "pong", 2,

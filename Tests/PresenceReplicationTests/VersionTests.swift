@@ -24,11 +24,11 @@ struct VersionTests {
     func refused() {
         let newer = Refusal(
             .versions,
-            "this node speaks protocol versions 1 to 2, the dialing node 3 to 4; upgrade this node")
+            "the answering node speaks protocol versions 1 to 2, the dialing node 3 to 4; upgrade the answering node")
         #expect(throws: newer) { _ = try ProtocolVersions.negotiate(ours: 1...2, theirs: 3...4) }
         let older = Refusal(
             .versions,
-            "this node speaks protocol versions 3 to 4, the dialing node 1 to 2; upgrade the dialing node")
+            "the answering node speaks protocol versions 3 to 4, the dialing node 1 to 2; upgrade the dialing node")
         #expect(throws: older) { _ = try ProtocolVersions.negotiate(ours: 3...4, theirs: 1...2) }
     }
 
@@ -65,7 +65,9 @@ struct VersionTests {
             Issue.record("no welcome")
             return
         }
-        dialer.open(welcome.version)
+        let agreed = try welcome.version(
+            answering: hello, at: SampleFrames.clock, maximumClockOffset: 0, delayMilliseconds: 0)
+        dialer.open(agreed)
         // Digests pass both ways; what version 1 cannot say is not said.
         try dialer.writer.write(digest, to: &there)
         let arrived = try listener.reader.next(of: there, from: &read)
