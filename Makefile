@@ -85,12 +85,12 @@ presence-bench: setup
 fuzz: setup ## Run the random tests (codec, model, laws) with fresh seeds for FUZZ_SECONDS (300).
 	@scripts/fuzz
 
-sanitize: ## Run the tests of store and codec under the thread and the address sanitizer.
+sanitize: ## Run the tests of store and codecs under the thread and the address sanitizer.
 	@scripts/announce tsan "Building the tests for two sanitizers" "about 3 minutes the first time on 2 cores"
 	PRESENCED_PART=core swift test --scratch-path .build-tsan --sanitize=thread $(SWIFT_FLAGS) \
-		--filter 'PresenceStoreTests|PresenceRESPTests|PresenceClusterTests' --skip ExampleTests --disable-xctest
+		--filter 'PresenceStoreTests|PresenceRESPTests|PresenceClusterTests|PresenceReplicationTests' --skip ExampleTests --disable-xctest
 	PRESENCED_PART=core swift test --scratch-path .build-asan --sanitize=address $(SWIFT_FLAGS) \
-		--filter 'PresenceStoreTests|PresenceRESPTests|PresenceClusterTests' --skip ExampleTests --disable-xctest
+		--filter 'PresenceStoreTests|PresenceRESPTests|PresenceClusterTests|PresenceReplicationTests' --skip ExampleTests --disable-xctest
 
 setup: ## Install what a build needs (Debian packages).
 	@scripts/setup-debian libjemalloc-dev libssl-dev redis-tools

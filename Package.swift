@@ -1,14 +1,14 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-/// Sanitizers look at the store and the codec alone and bring an allocator of their own: `PRESENCED_PART=core swift test --sanitize=thread` builds
+/// Sanitizers look at the store and the codecs alone and bring an allocator of their own: `PRESENCED_PART=core swift test --sanitize=thread` builds
 /// no server, no jemalloc, and no package of others.
 let isCoreOnly = Context.environment["PRESENCED_PART"] == "core"
 /// `PRESENCED_ALLOCATOR=system` leaves jemalloc out of the server as well.
 let usesJemalloc = !isCoreOnly && Context.environment["PRESENCED_ALLOCATOR"] != "system"
 let jemalloc: [Target.Dependency] = usesJemalloc ? ["CJemalloc"] : []
 
-/// What can be embedded, the codec, and their tests.
+/// What can be embedded, the codecs, and their tests.
 let core: [Target] = [
     // The rules: values in, values out. Imports nothing.
     .target(name: "Presence"),
@@ -27,10 +27,14 @@ let core: [Target] = [
 
     // Nodes, slots, membership: values. Imports nothing.
     .target(name: "PresenceCluster"),
+    // The peers' wire: frames and their bytes. Imports the rules only, for stamps and instants.
+    .target(name: "PresenceReplication", dependencies: ["Presence"]),
 
     .testTarget(name: "PresenceTests", dependencies: ["Presence", "PresenceTesting"]),
     .testTarget(name: "PresenceRESPTests", dependencies: ["PresenceRESP", "PresenceTesting"]),
     .testTarget(name: "PresenceClusterTests", dependencies: ["PresenceCluster", "PresenceTesting"]),
+    .testTarget(
+        name: "PresenceReplicationTests", dependencies: ["Presence", "PresenceReplication", "PresenceTesting"]),
     .testTarget(
         name: "PresenceStoreTests", dependencies: ["Presence", "PresenceStore", "PresenceTesting"] + jemalloc),
 ]

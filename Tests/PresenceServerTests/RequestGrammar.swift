@@ -14,7 +14,8 @@ struct RequestGrammar {
             .filter { !Self.leftOut.contains($0.name) && !Self.leftOut.contains(String($0.name.prefix { $0 != "|" })) }
             .map { command in
                 let words = command.syntax.split { " []|".contains($0) }.map(String.init).filter { $0 != "..." }
-                return (command.name.split(separator: "|").map(String.init), words)
+                // A wait that nobody ends gives no reply, as is right.
+                return (command.name.split(separator: "|").map(String.init), Array(words.prefix { $0 != "BLOCK" }))
             }
     }
 

@@ -1,0 +1,56 @@
+/// A session's newest heartbeat, told before the deadline that the receiver knows.
+///
+/// Instants travel as ages, counted back from the sending of the frame: a clock that is off makes nobody live longer.
+public struct Beat: Sendable, Equatable {
+    /// Bytes on the wire.
+    static let bytes = 24
+    /// On the wire, the age of an activity that never was.
+    static let none = UInt32.max
+    /// The greatest age, in milliseconds: 49 days. What is older counts as that old.
+    public static let maximumAge = UInt32.max - 1
+
+    /// The user's name, hashed with the cluster's secret.
+    public let user: UInt64
+    /// The session's id, hashed likewise.
+    public let session: UInt64
+    /// Milliseconds since the heartbeat.
+    public let heartbeatAge: UInt32
+    /// Milliseconds since the last activity; nil if there was none.
+    public let activityAge: UInt32?
+
+    /// A heartbeat; ages are held to `maximumAge`.
+    public init(user: UInt64, session: UInt64, heartbeatAge: UInt32, activityAge: UInt32?) {
+        self.user = user
+        self.session = session
+        self.heartbeatAge = min(heartbeatAge, Beat.maximumAge)
+        self.activityAge = activityAge.map { min($0, Beat.maximumAge) }
+    }
+
+    static func read(_ reader: inout PayloadReader, in bytes: Span<UInt8>) throws(FrameError) -> [Beat] {
+        let count = try reader.count(of: Beat.bytes, upTo: FrameLimits.beats, in: bytes)
+        var beats: [Beat] = []
+        beats.reserveCapacity(count)
+        for _ in 0..<count {
+            let user = try reader.word64(.user, in: bytes)
+            let session = try reader.word64(.session, in: bytes)
+            let heartbeat = try reader.word32(.heartbeatAge, in: bytes)
+            try reader.hold(UInt64(heartbeat), in: 0...UInt64(Beat.maximumAge), .heartbeatAge)
+            let activity = try reader.word32(.activityAge, in: bytes)
+            beats.append(
+                Beat(
+                    user: user, session: session, heartbeatAge: heartbeat,
+                    activityAge: activity == Beat.none ? nil : activity))
+        }
+        return beats
+    }
+
+    static func write(_ beats: [Beat], _ writer: PayloadWriter, to output: inout [UInt8]) throws(FrameError) {
+        try writer.count(beats.count, upTo: FrameLimits.beats, to: &output)
+        for beat in beats {
+            output.append(number: beat.user)
+            output.append(number: beat.session)
+            output.append(number: beat.heartbeatAge)
+            output.append(number: beat.activityAge ?? Beat.none)
+        }
+    }
+}
