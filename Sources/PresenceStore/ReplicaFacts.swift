@@ -62,6 +62,36 @@ struct ReplicaFacts: Sendable, Hashable {
     }
 }
 
+extension ReplicaFacts {
+    /// Whether a record can hold every instant: none is farther from `now` than `RecordInstant` reaches. Beyond, one would be read as another.
+    func isWithinReach(of now: Timestamp) -> Bool {
+        let reach =
+            now.advanced(byMilliseconds: -RecordInstant.reach)...now.advanced(byMilliseconds: RecordInstant.reach)
+        var instants = [facts.lastSeen, facts.manual.until, facts.text.until].compactMap { $0 }
+        for session in facts.sessions.values {
+            instants += [
+                session.heartbeat, session.activity ?? session.heartbeat, session.closed?.at ?? session.heartbeat,
+            ]
+        }
+        for relation in edges.values {
+            instants += [relation.friendStamp, relation.blockStamp].filter { $0 != .zero }.map(\.at)
+            instants += [relation.read, relation.othersRead].compactMap { $0?.instant }
+        }
+        instants += [privacy?.value.strangersRead, privacy?.value.friendsRead].compactMap { $0?.instant }
+        return instants.allSatisfy { reach.contains($0) }
+    }
+}
+
+extension LastSeen {
+    /// The instant in it.
+    fileprivate var instant: Timestamp? {
+        switch self {
+        case .unknown: nil
+        case .exact(let instant), .coarse(let instant): instant
+        }
+    }
+}
+
 // MARK: - The join
 
 extension ReplicaFacts {

@@ -8,6 +8,8 @@ import Presence
 extension ShardedStore {
     /// All that is known of a user, in bytes that ``merge(_:at:)`` takes; nil if nothing is.
     ///
+    /// A session that has run out is not in it, though a lease may keep it here: leases are not merged.
+    ///
     /// - Returns: about 100 bytes for a user with one session, and 27 more an edge; the same bytes for the same facts.
     /// - Complexity: O(sessions + edges), under one lock.
     public func image(of user: Span<UInt8>, at now: Timestamp) -> [UInt8]? {
@@ -37,6 +39,7 @@ extension ShardedStore {
         let facts = try UserImage.facts(in: image)
         let ahead = facts.latestInstant.milliseconds(since: now)
         guard ahead <= maxClockOffset else { throw .fromTheFuture(milliseconds: ahead) }
+        guard facts.isWithinReach(of: now) else { throw .outOfReach }
         var outcome = ShardState.MergeOutcome()
         let user = userHash(facts.id.span)
         do throws(StoreError) {

@@ -8,6 +8,8 @@ public enum MergeError: Error, Sendable, Hashable {
     case unknownForm(UInt8)
     /// Something in it happened later than clocks may differ; by how many milliseconds.
     case fromTheFuture(milliseconds: Int64)
+    /// An instant in it lies eight years or more from now, which no record can hold.
+    case outOfReach
     /// `maxmemory` is reached.
     case outOfMemory
 
@@ -18,6 +20,7 @@ public enum MergeError: Error, Sendable, Hashable {
         case .unknownForm(let form): "an image of form \(form) is not known to this version"
         case .fromTheFuture(let milliseconds):
             "an image of a user comes from \(milliseconds) ms ahead, beyond max-clock-offset: see to the clocks"
+        case .outOfReach: "an image of a user has an instant that lies eight years or more from now: see to the clocks"
         case .outOfMemory: "no memory for what another node knows: raise maxmemory"
         }
     }
@@ -252,14 +255,21 @@ enum UserImage {
 
     private static func relation(_ bytes: Span<UInt8>, _ place: inout Int) throws(MergeError) -> Relation {
         var relation = Relation()
-        relation.friendStamp = EdgeStamp(at: try instant(bytes, &place), node: try byte(bytes, &place))
-        relation.blockStamp = EdgeStamp(at: try instant(bytes, &place), node: try byte(bytes, &place))
+        relation.friendStamp = try edgeStamp(bytes, &place)
+        relation.blockStamp = try edgeStamp(bytes, &place)
         let flags = try byte(bytes, &place, upTo: EdgeFlag.all)
         relation.isFriend = flags & EdgeFlag.isFriend != 0
         relation.isBlocked = flags & EdgeFlag.isBlocked != 0
         if flags & EdgeFlag.hasRead != 0 { relation.read = try lastSeen(bytes, &place) }
         if flags & EdgeFlag.hasOthersRead != 0 { relation.othersRead = try lastSeen(bytes, &place) }
         return relation
+    }
+
+    /// Node 0 has written nothing.
+    private static func edgeStamp(_ bytes: Span<UInt8>, _ place: inout Int) throws(MergeError) -> EdgeStamp {
+        let stamp = EdgeStamp(at: try instant(bytes, &place), node: try byte(bytes, &place))
+        guard stamp.node != 0 || stamp == .zero else { throw .malformed(offset: place - 1) }
+        return stamp
     }
 
     private static func session(_ bytes: Span<UInt8>, _ place: inout Int) throws(MergeError) -> Session {
