@@ -211,6 +211,7 @@ extension ShardState {
     /// Sees to it that the wheel looks at the record when time changes something next, or a tombstone is over.
     mutating func arm(_ number: UInt32, _ evidence: Evidence, at now: Timestamp) {
         let record = record(number)
+        assert(record.byteCount <= slabs.slotSize(of: number), "a record has grown beyond its slot")
         var next = evidence.nextTransition(after: now)
         if evidence.liveCount < record.sessionCount {
             record.forEachSession { session in

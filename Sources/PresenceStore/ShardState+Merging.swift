@@ -218,8 +218,11 @@ extension ShardState {
                 ?? announceActivity(number, nil, cause)
         }
         var verdict = evidence(of: record, at: now, near: now).verdict(at: now)
-        if verdict.rule == .grace, incoming.version > record.version, incoming.status != record.announced {
-            // What a grace holds is what was said last, wherever it was said.
+        if verdict.rule == .grace,
+            (record.version, record.announced) < (incoming.version, incoming.status),
+            incoming.status != record.announced
+        {
+            // What a grace holds is what was said last, wherever it was said; of two things that time said at one instant, the more present.
             verdict.publicStatus = incoming.status
         }
         let (reason, session) = ShardState.reason(merged, local)

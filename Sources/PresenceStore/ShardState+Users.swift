@@ -69,8 +69,8 @@ extension ShardState {
         let oldText = old.hasText ? UserRecord.textBytes + old.textCount : 0
         let newText = text.map { UserRecord.textBytes + $0.count } ?? oldText
         let oldSize = old.byteCount
-        let size = oldSize + manualGrowth + newText - oldText
-        number = try resize(number, to: size, at: now)
+        // The manual status gets its place before a shorter text gives up its own.
+        number = try resize(number, to: oldSize + manualGrowth + max(newText - oldText, 0), at: now)
         if change.changesPrivacy {
             try setPrivacy(
                 &number, visibility: change.visibility, lastSeen: change.lastSeen, stamp: stamp, at: now)

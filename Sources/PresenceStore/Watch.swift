@@ -14,6 +14,8 @@ public final class Watch: Sendable {
     public let number: UInt32
     /// Called on any thread when the first row must be looked at again since the last drain. Must return at once.
     private let wake: @Sendable (Watch) -> Void
+    /// What all its cursors begin with.
+    private let cursorPrefix: String
     let state = Lock(WatchRows())
 
     init(
@@ -24,6 +26,7 @@ public final class Watch: Sendable {
         self.number = number
         self.id = id
         self.wake = wake
+        cursorPrefix = String(id, radix: 16) + "-"
     }
 
     /// How many users it lists.
@@ -53,7 +56,7 @@ public final class Watch: Sendable {
     }
 
     /// What a client gives back to go on from here.
-    func cursor(_ frame: UInt32) -> String { String(id, radix: 16) + "-" + String(frame) }
+    func cursor(_ frame: UInt32) -> String { cursorPrefix + String(frame) }
 
     /// The frame that a cursor of this list names; nil if it is none of this list's.
     func frame(_ cursor: Span<UInt8>, upTo newest: UInt32) -> UInt32? {

@@ -263,4 +263,21 @@ struct StoreRuleTests {
         try store.connect("u", session: "t", at: later)
         #expect(store.timeToLive(.presence, SlowModel.Name("u").bytes.span, at: later) == .milliseconds(1_500))
     }
+
+    @Test("A status set and a text cleared at once leave a record's neighbours alone, however full its slot is")
+    func fullSlots() throws {
+        let users = (0..<100).map { "user-\(1_000 + $0)" }
+        for length in 1...48 {
+            let store = store(shards: 1)
+            let text = [UInt8](repeating: UInt8(ascii: "a"), count: length)
+            for user in users {
+                try store.connect(user, session: "s")
+                try store.set(user, UserSettings(activity: text))
+            }
+            for user in users { try store.set(user, UserSettings(status: .dnd, activity: .some(nil))) }
+            for user in users {
+                check(store.status(of: user) == .dnd && store.describe(user)?.activity == nil, "\(user), \(length)")
+            }
+        }
+    }
 }
