@@ -106,15 +106,15 @@ extension ReplicaFacts {
             // A record keeps the end of a session where its activity was.
             merged.facts.sessions[id]?.activity = nil
         }
-        for (id, words) in other.words { merged.words[id] = merged.words(of: id, self, other, words) }
+        for (id, theirs) in other.words { merged.words[id] = words(of: id, joinedWith: theirs, of: other) }
         if let theirs = other.privacy { merged.privacy = privacy.map { $0.merged(with: theirs) } ?? theirs }
         merged.edges.merge(other.edges) { $0.merged(with: $1) }
         return merged
     }
 
     /// The newer incarnation has the words; of one incarnation there is one set of them, or none where a table was full.
-    private func words(of id: [UInt8], _ mine: ReplicaFacts, _ other: ReplicaFacts, _ theirs: Words) -> Words {
-        guard let own = mine.words[id], let session = mine.facts.sessions[id], let copy = other.facts.sessions[id]
+    private func words(of id: [UInt8], joinedWith theirs: Words, of other: ReplicaFacts) -> Words {
+        guard let own = words[id], let session = facts.sessions[id], let copy = other.facts.sessions[id]
         else { return theirs }
         guard session.incarnation == copy.incarnation else {
             return session.incarnation < copy.incarnation ? theirs : own

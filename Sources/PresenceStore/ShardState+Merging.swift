@@ -134,7 +134,10 @@ extension ShardState {
         let ids = user.sessionIDs
         // The new uses first, so that no word goes that comes again.
         let words = ids.map { intern(user.words[$0] ?? .init(), isClosed: user.facts.sessions[$0]?.closed != nil) }
-        record.forEachSession { forget($0) }
+        record.forEachSession { session in
+            if !session.isClosed { counters.sessions -= 1 }
+            release(WordNumbers(of: session), ofTombstone: session.isClosed)
+        }
         record.clearParts()
         if let relations { record.storeRelations(relations) }
         if let firstWatcher { record.firstWatcher = firstWatcher }
@@ -194,14 +197,6 @@ extension ShardState {
         numbers.platform = take(words.platform, &platforms)
         numbers.server = take(words.server, &servers)
         return numbers
-    }
-
-    /// Gives back what a session of a record that is written anew holds.
-    private mutating func forget(_ session: SessionRecord) {
-        counters.sessions -= session.isClosed ? 0 : 1
-        devices.release(session.device, isSession: !session.isClosed)
-        platforms.release(session.platform, isSession: !session.isClosed)
-        servers.release(session.server, isSession: !session.isClosed)
     }
 
     // MARK: Announcing

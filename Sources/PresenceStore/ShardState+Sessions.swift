@@ -346,7 +346,7 @@ extension ShardState {
     }
 
     /// Gives words back; those of a tombstone were not counted as a session's any more.
-    private mutating func release(_ numbers: WordNumbers, ofTombstone isTombstone: Bool = false) {
+    mutating func release(_ numbers: WordNumbers, ofTombstone isTombstone: Bool = false) {
         devices.release(numbers.device, isSession: !isTombstone)
         platforms.release(numbers.platform, isSession: !isTombstone)
         servers.release(numbers.server, isSession: !isTombstone)
