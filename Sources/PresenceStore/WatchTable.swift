@@ -39,10 +39,11 @@ final class WatchTable: Sendable {
         }
     }
 
-    /// Forgets a watch; false if it was forgotten already.
+    /// Forgets a watch; false if it was forgotten already, though another may have its viewer and its number by now.
     func remove(_ watch: Watch) -> Bool {
         tables.withLock { tables in
-            guard tables.byViewer[watch.viewerHash] == watch.number else { return false }
+            guard tables.byViewer[watch.viewerHash] == watch.number, tables.byNumber[Int(watch.number)] === watch
+            else { return false }
             tables.byViewer[watch.viewerHash] = nil
             tables.byNumber[Int(watch.number)] = nil
             tables.vacant.append(watch.number)

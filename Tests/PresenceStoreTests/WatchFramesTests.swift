@@ -84,6 +84,22 @@ struct WatchFramesTests {
         _ = try store.frames(for: "alice", of: ["carol"])
     }
 
+    @Test("of a list that ended do not end the one that the viewer has now")
+    func anotherList() async throws {
+        let store = store
+        var old: WatchFrames? = try store.frames(for: "alice", of: ["bob"], every: .zero)
+        if let sequence = old {
+            let waiting = Task { for await _ in sequence {} }
+            waiting.cancel()
+            await waiting.value
+        }
+        #expect(store.watchCount == 0)
+        let new = try store.frames(for: "alice", of: ["bob"], every: .zero)
+        old = nil
+        #expect(store.watchCount == 1)
+        #expect(new.remove(["bob"]) == 1)
+    }
+
     @Test("are empty of those who are over the limit: there is no list then")
     func limits() throws {
         store.setWatchLimits(users: 2, watchersPerUser: 10, lists: 1)
