@@ -15,6 +15,8 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var index: SegmentedIndex
     var wheel: TimerWheel
     var ring: ChangeRing
+    /// What other nodes are to be told.
+    var replicaLog: ReplicaLog
     var devices = WordTable()
     var platforms = WordTable()
     var servers = WordTable()
@@ -36,7 +38,7 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     private var accountedBytes = 0
     /// Grows with everything that readers and watchers are to be told.
     @inline(__always)
-    var newsCount: UInt64 { ring.nextNumber &+ watchers.markCount }
+    var newsCount: UInt64 { ring.nextNumber &+ watchers.markCount &+ replicaLog.end }
     /// Whether a reader of the ring has read all of it and waits to be woken.
     var hasIdleReader = false
     /// For how long its lock was held.
@@ -52,6 +54,7 @@ struct ShardState: ~Copyable, @unchecked Sendable {
         index = SegmentedIndex(skippedBits: bits)
         wheel = TimerWheel(at: now, phase: shard * 64 / configuration.shards)
         ring = ChangeRing(capacity: configuration.changeRingBytes)
+        replicaLog = ReplicaLog(capacity: configuration.replicaLogEntries)
         hash = BytesHash(secret: configuration.hashSecret)
         stamps = StampClock(node: configuration.node)
         settings = ShardSettings(configuration)
@@ -78,8 +81,8 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     // MARK: Memory
 
     var capacityBytes: Int {
-        slabs.capacityBytes + index.capacityBytes + wheel.capacityBytes + ring.capacity + blockBytes
-            + watchers.capacityBytes + devices.capacityBytes + platforms.capacityBytes + servers.capacityBytes
+        slabs.capacityBytes + index.capacityBytes + wheel.capacityBytes + ring.capacity + replicaLog.capacityBytes
+            + blockBytes + watchers.capacityBytes + devices.capacityBytes + platforms.capacityBytes + servers.capacityBytes
     }
 
     /// Tells the budget what came or went since the last time.
