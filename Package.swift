@@ -27,14 +27,19 @@ let core: [Target] = [
 
     // Nodes, slots, membership: values. Imports nothing.
     .target(name: "PresenceCluster"),
-    // The peers' wire: frames and their bytes. Imports the rules only, for stamps and instants.
-    .target(name: "PresenceReplication", dependencies: ["Presence"]),
+    // What nodes tell each other: frames, their bytes, and when which is sent. No I/O.
+    .target(name: "PresenceReplication", dependencies: ["Presence", "PresenceCluster", "PresenceStore"]),
 
     .testTarget(name: "PresenceTests", dependencies: ["Presence", "PresenceTesting"]),
     .testTarget(name: "PresenceRESPTests", dependencies: ["PresenceRESP", "PresenceTesting"]),
     .testTarget(name: "PresenceClusterTests", dependencies: ["PresenceCluster", "PresenceTesting"]),
     .testTarget(
-        name: "PresenceReplicationTests", dependencies: ["Presence", "PresenceReplication", "PresenceTesting"]),
+        name: "PresenceReplicationTests",
+        dependencies: ["Presence", "PresenceCluster", "PresenceReplication", "PresenceStore", "PresenceTesting"]),
+    // A cluster's life from a seed: the replicator and the store over a network that fails.
+    .testTarget(
+        name: "PresenceSimulationTests",
+        dependencies: ["Presence", "PresenceCluster", "PresenceReplication", "PresenceStore", "PresenceTesting"]),
     .testTarget(
         name: "PresenceStoreTests", dependencies: ["Presence", "PresenceStore", "PresenceTesting"] + jemalloc),
 ]

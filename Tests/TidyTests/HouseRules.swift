@@ -10,7 +10,7 @@ enum HouseRules {
         "Presence": [],
         "PresenceRESP": ["Synchronization"],
         "PresenceCluster": [],
-        "PresenceReplication": ["Presence"],
+        "PresenceReplication": ["Presence", "PresenceCluster", "PresenceStore"],
         "CPrefetch": [],
         "CJemalloc": [],
         "COpenSSL": [],

@@ -1,0 +1,49 @@
+import Presence
+
+/// One connection: its codec, its greeting, and what goes before everything else.
+///
+/// What waits here is bounded by its kind: of most there is one, and the newest replaces the older.
+final class LinkState {
+    let id: LinkID
+    /// The node that was dialed; nil if the other side dialed.
+    let dialed: UInt8?
+    let began: PeerTime
+    var reader: FrameReader
+    var writer: FrameWriter
+    /// Who is at the other end, once that is known.
+    var peer: UInt8?
+    var version: UInt16 = 0
+    var incarnation: UInt64 = 0
+    var lastReceived: PeerTime
+    var openedAt: PeerTime?
+    var clock: ClockOffset
+    var nextPing: PeerTime
+    /// What was said at the beginning, to be compared with the answer.
+    var hello: Hello?
+
+    // What is to be sent first.
+    var greeting: Frame?
+    var pong: (sent: Int64, received: Int64)?
+    var wantsPing = false
+    var drain: UInt32?
+    var goodbye: Goodbye?
+    /// Nothing more is sent or read after what is waiting.
+    var isClosing = false
+    /// The peer was told how far we have its shards, or asked for everything.
+    var hasResumed = false
+    /// Digests to be sent: of ranges that the other side is to compare.
+    var digests: [RangeDigest] = []
+
+    init(_ id: LinkID, dialed: UInt8?, settings: ReplicatorSettings, at now: PeerTime) {
+        self.id = id
+        self.dialed = dialed
+        began = now
+        reader = FrameReader(limits: settings.limits)
+        writer = FrameWriter(limits: settings.limits)
+        lastReceived = now
+        clock = ClockOffset(maximum: settings.maxClockOffset * 1000)
+        nextPing = now
+    }
+
+    var isOpen: Bool { openedAt != nil && !isClosing }
+}

@@ -1,0 +1,161 @@
+import Presence
+import PresenceCluster
+import PresenceStore
+
+/// What a node keeps of another one, links aside: how far each has what the other knows. It outlives links, so that a link that comes back goes on where
+/// it was.
+///
+/// Memory: 40 bytes a shard, and ranges of the hash order up to their bound. What is to be told lies in the store's logs, so a slow peer costs nothing more.
+final class PeerState {
+    /// How far the peer has a shard of ours.
+    enum Sending: Equatable {
+        /// The peer has not said yet how far it is.
+        case unknown
+        /// It has everything up to the first position, and the rest up to the second is on its way.
+        case streaming
+        /// It is sent all records from a place in hash order on; afterwards it has everything up to the position.
+        case copying(from: UInt64, upTo: UInt64)
+        /// The same, and a link must first come to it.
+        case waiting
+    }
+
+    struct Shard {
+        var sending = Sending.unknown
+        var sent: UInt64 = 0
+        var acknowledged: UInt64 = 0
+    }
+
+    /// A range of records to be sent, and from which place on.
+    struct RangeOut {
+        var token: UInt32
+        var range: HashRange
+        var from: UInt64
+        var done: UInt64 = 0
+    }
+
+    /// All records that the peer was asked for.
+    struct CopyIn {
+        var token: UInt32
+        var began: PeerTime
+        var done: UInt64 = 0
+        var total: UInt64 = 0
+        var isDone = false
+    }
+
+    /// The bit of a token that says: this range differed.
+    static let mendingToken: UInt32 = 1 << 31
+
+    let node: ClusterNode
+    var number: UInt8 { node.number }
+    /// The newest start of the node that was seen.
+    var incarnation: UInt64 = 0
+    var link: LinkID?
+    var protocolVersion: UInt16 = 0
+
+    // What we send.
+    var shards: [Shard]
+    /// Shards of ours that may have something for the peer.
+    var dirty: Set<Int> = []
+    /// Copies that the peer asked for: the token of that under way, and what was sent of it.
+    var copyOut: RangeOut?
+    var ranges: [RangeOut] = []
+    /// A flush that the peer is to be told of.
+    var flush = Stamp.zero
+
+    // What we get.
+    /// How far each of the peer's shards was merged, in that incarnation of the peer.
+    var merged: [UInt16: UInt64] = [:]
+    var mergedIncarnation: UInt64 = 0
+    /// Shards of which the peer is to be told how far they were merged.
+    var unacknowledged: Set<UInt16> = []
+    /// The same, with the next tick.
+    var acknowledgeLater: Set<UInt16> = []
+    var copyIn: CopyIn?
+    /// Whether the peer is still to be asked for it.
+    var wantsCopy = false
+    /// Why an image was not merged, last.
+    var lastRefusal: MergeError?
+    /// Users of whom a beat came and who are not known here; their records are asked for.
+    var wanted: [HashRange] = []
+
+    // Comparing. The node with the lower number asks.
+    /// The next range to be compared, as a place in hash order, and what the present pass began with.
+    var digestPlace: UInt64 = 0
+    var digestBits: UInt8 = 8
+    var nextDigest: PeerTime
+    var passBegan: PeerTime
+    var isPassUrgent = false
+    /// Ranges that differed and are looked at again.
+    var suspects: [(range: HashRange, at: PeerTime)] = []
+    /// What was found to differ twice: to be asked for.
+    var mending: [HashRange] = []
+
+    // Dialing.
+    var nextDial: PeerTime
+    var failures = 0
+    var isDialing = false
+
+    var counters = PeerCounters()
+    /// The position whose acknowledgement is timed.
+    var marker: (shard: Int, position: UInt64, at: PeerTime)?
+
+    init(_ node: ClusterNode, shardCount: Int, at now: PeerTime) {
+        self.node = node
+        shards = Array(repeating: Shard(), count: shardCount)
+        nextDial = now
+        nextDigest = now
+        passBegan = now
+    }
+
+    /// Whether all of our records were sent and acknowledged once, in the peer's present incarnation.
+    var hasCopy: Bool { shards.allSatisfy { $0.sending == .streaming } }
+
+    /// Adds an element to a list that is bounded; what is beyond is counted.
+    static func add<Element>(
+        _ element: Element, to list: inout [Element], limit: Int, dropped: inout UInt64
+    ) {
+        if list.count < limit { list.append(element) } else { dropped += 1 }
+    }
+}
+
+/// What is counted of a peer, since this node started.
+public struct PeerCounters: Sendable {
+    /// Bytes of frames.
+    public var bytesSent: UInt64 = 0
+    /// Bytes of frames.
+    public var bytesReceived: UInt64 = 0
+    /// Changed records that were told.
+    public var imagesSent: UInt64 = 0
+    /// Changed records that came.
+    public var imagesReceived: UInt64 = 0
+    /// Those of them that were news.
+    public var imagesMerged: UInt64 = 0
+    /// Images that could not be merged: no memory, or from the future.
+    public var imagesRefused: UInt64 = 0
+    /// Heartbeats that were told.
+    public var beatsSent: UInt64 = 0
+    /// Heartbeats that came.
+    public var beatsReceived: UInt64 = 0
+    /// Records sent in copies.
+    public var copiedOut: UInt64 = 0
+    /// Records that came in copies.
+    public var copiedIn: UInt64 = 0
+    /// Ranges that were compared, here.
+    public var rangesCompared: UInt64 = 0
+    /// Ranges that differed twice, and whose records were exchanged.
+    public var rangesMended: UInt64 = 0
+    /// Records that such an exchange brought up to date here.
+    public var recordsMended: UInt64 = 0
+    /// Ranges and requests that were left for the next comparison, since too many waited.
+    public var rangesDropped: UInt64 = 0
+    /// Links that were opened.
+    public var links: UInt64 = 0
+    /// What the peer sent and was no frame.
+    public var frameErrors: UInt64 = 0
+    /// Milliseconds until changes were acknowledged, of one at a time, in tenths.
+    public var lag = DurationHistogram()
+    /// The newest of them.
+    public var lastLagMicroseconds: Int64 = 0
+
+    init() {}
+}

@@ -1,0 +1,85 @@
+import Presence
+import PresenceCluster
+import PresenceStore
+
+/// What a ``Replicator`` knows of itself at one moment, for those who run it.
+public struct ReplicationReport: Sendable {
+    /// One other node.
+    public struct Peer: Sendable {
+        /// Its line.
+        public var node: ClusterNode
+        /// How it is thought to be.
+        public var member: Membership.Node
+        /// Whether there is an open link, and since when.
+        public var linkOpenedAt: PeerTime?
+        /// Whether this node dialed.
+        public var isDialed = false
+        /// The version that is spoken; 0 without a link.
+        public var version: UInt16 = 0
+        /// The start of the peer that was seen last; 0 if none.
+        public var incarnation: UInt64 = 0
+        /// Its clock against ours; nil if it was not measured.
+        public var clock: ClockOffset.Estimate?
+        /// Changes of ours that it has not acknowledged.
+        public var behind: UInt64 = 0
+        /// Whether it has all records that were here when it came, and is told the rest as it happens.
+        public var hasCopy = false
+        /// Records sent to it of the copy under way, and how many there are.
+        public var copyOut: (done: UInt64, total: UInt64)?
+        /// Records that came of the copy from it, and how many there are; nil once it is done.
+        public var copyIn: (done: UInt64, total: UInt64)?
+        /// What was counted.
+        public var counters: PeerCounters
+        /// Why the last image that could not be merged could not.
+        public var lastRefusal: String?
+    }
+
+    /// This start of the node.
+    public var incarnation: UInt64
+    /// Whether it has copied from all who are there.
+    public var isReady: Bool
+    /// Milliseconds until it leaves; nil if it stays.
+    public var drainLeft: Int64?
+    /// Changes noted since the start.
+    public var position: UInt64
+    /// All others, by rising numbers.
+    public var peers: [Peer]
+    /// Connections that have not said who they are.
+    public var greeting: Int
+    /// What came from such, and was no frame.
+    public var strayFrameErrors: UInt64
+    /// Images that fit into no frame.
+    public var oversizedImages: UInt64
+}
+
+extension Replicator {
+    /// What is known now. O(peers * shards).
+    public func report(at instant: PeerTime) -> ReplicationReport {
+        advance(to: instant)
+        let ends = positions().map(\.position)
+        return ReplicationReport(
+            incarnation: incarnation, isReady: isReady,
+            drainLeft: drainsUntil.map { max(0, $0.milliseconds(since: now)) }, position: ends.reduce(0, &+),
+            peers: peers.compactMap { describe($0, ends) }, greeting: links.values.count { $0.openedAt == nil },
+            strayFrameErrors: strayFrameErrors, oversizedImages: oversizedImages)
+    }
+
+    private func describe(_ peer: PeerState, _ ends: [UInt64]) -> ReplicationReport.Peer? {
+        guard let member = membership.node(peer.number) else { return nil }
+        var report = ReplicationReport.Peer(node: peer.node, member: member, counters: peer.counters)
+        report.incarnation = peer.incarnation
+        report.hasCopy = peer.hasCopy
+        report.lastRefusal = peer.lastRefusal?.message
+        for (end, shard) in zip(ends, peer.shards) {
+            report.behind &+= shard.sending == .streaming ? end &- min(end, shard.acknowledged) : 0
+        }
+        guard let link = openLink(to: peer) else { return report }
+        report.linkOpenedAt = link.openedAt
+        report.isDialed = link.dialed != nil
+        report.version = link.version
+        report.clock = link.clock.estimate(at: now.microseconds)
+        if let copy = peer.copyOut { report.copyOut = (copy.done, max(copy.done, UInt64(store.recordCount()))) }
+        if let copy = peer.copyIn, !copy.isDone { report.copyIn = (copy.done, copy.total) }
+        return report
+    }
+}

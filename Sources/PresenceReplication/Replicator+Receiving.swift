@@ -1,0 +1,285 @@
+import Presence
+import PresenceCluster
+import PresenceStore
+
+/// What comes.
+extension Replicator {
+    /// Bytes that a connection brought, in any pieces.
+    public func received(_ bytes: Span<UInt8>, on id: LinkID, at instant: PeerTime) {
+        advance(to: instant)
+        guard let link = links[id], !link.isClosing else { return }
+        if let number = link.peer { peer(number)?.counters.bytesReceived += UInt64(bytes.count) }
+        var position = 0
+        do throws(FrameError) {
+            while !link.isClosing, let frame = try link.reader.next(in: bytes, from: &position) {
+                if link.openedAt != nil, let number = link.peer, let peer = peer(number) {
+                    act(on: frame, link, peer)
+                } else {
+                    greet(frame, link)
+                }
+            }
+        } catch {
+            fail(link, error)
+        }
+    }
+
+    private func fail(_ link: LinkState, _ error: FrameError) {
+        let reason = "the peer sent what is no frame: \(error)"
+        if let number = link.peer {
+            peer(number)?.counters.frameErrors += 1
+        } else {
+            strayFrameErrors += 1
+            actions.append(.refused(node: link.dialed ?? 0, reason: reason))
+        }
+        close(link, Goodbye(.frameError, reason))
+    }
+
+    // MARK: - Greeting
+
+    private func greet(_ frame: Frame, _ link: LinkState) {
+        switch frame {
+        case .hello(let hello) where link.dialed == nil: answer(hello, link)
+        case .welcome(let welcome) where link.hello != nil: accept(welcome, link)
+        case .refuse(let refusal):
+            actions.append(.refused(node: link.dialed ?? 0, reason: refusal.text))
+            leave(link)
+        default:
+            actions.append(.refused(node: link.dialed ?? 0, reason: "the greeting was answered with another one"))
+            leave(link)
+        }
+    }
+
+    /// Ends a link that has no version in which a goodbye could be said.
+    private func leave(_ link: LinkState) {
+        link.isClosing = true
+        actions.append(.close(link.id))
+    }
+
+    private func answer(_ hello: Hello, _ link: LinkState) {
+        do throws(Refusal) {
+            let version = try hello.version(
+                answeredBy: identity, maximumClockOffset: settings.maxClockOffset,
+                delayMilliseconds: settings.greetingTimeout)
+            try admit(hello.identity)
+            link.greeting = .welcome(Welcome(version: version, identity: identity))
+            open(link, hello.identity, version: version)
+        } catch {
+            link.greeting = .refuse(error)
+            actions.append(.refused(node: hello.identity.node, reason: error.text))
+            leave(link)
+        }
+    }
+
+    private func accept(_ welcome: Welcome, _ link: LinkState) {
+        guard let hello = link.hello else { return }
+        do throws(Refusal) {
+            let version = try welcome.version(
+                answering: hello, at: now.timestamp, maximumClockOffset: settings.maxClockOffset,
+                delayMilliseconds: settings.greetingTimeout)
+            try admit(welcome.identity)
+            guard welcome.identity.node == link.dialed else { throw .unknownNode(welcome.identity) }
+            link.writer.open(version: version)
+            open(link, welcome.identity, version: version)
+        } catch {
+            actions.append(.refused(node: welcome.identity.node, reason: error.text))
+            leave(link)
+        }
+    }
+
+    /// Throws if a node may not link: no line names it, or it was seen in a newer start.
+    private func admit(_ identity: NodeIdentity) throws(Refusal) {
+        guard let peer = peer(identity.node), peer.node.name == identity.name else { throw .unknownNode(identity) }
+        guard identity.incarnation >= peer.incarnation else {
+            throw .oldIncarnation(identity, seen: peer.incarnation)
+        }
+    }
+
+    private func open(_ link: LinkState, _ identity: NodeIdentity, version: UInt16) {
+        guard let peer = peer(identity.node) else { return }
+        link.reader.open(version: version)
+        link.peer = identity.node
+        link.version = version
+        link.incarnation = identity.incarnation
+        link.openedAt = now
+        if let old = peer.link, let other = links[old], old != link.id {
+            // The peer has come anew: the old link leads nowhere.
+            close(other, Goodbye(.duplicate, "node \(peer.node.name) has come by a newer link"))
+            forgetSent(peer)
+        }
+        peer.link = link.id
+        peer.isDialing = false
+        peer.failures = 0
+        peer.incarnation = identity.incarnation
+        peer.protocolVersion = version
+        peer.counters.links += 1
+        peer.dirty = Set(0..<store.shardCount)
+        peer.flush = store.flushStamp
+        peer.nextDigest = now
+        resume(link, peer)
+        link.drain = drainSeconds
+        note(membership.heard(from: peer.number, at: now.milliseconds))
+        compareSoon()
+        actions.append(
+            .opened(
+                link.id, node: peer.number, version: version,
+                differences: shared.differences(from: identity.settings)))
+        if settings.fails(.cutAfterGreeting) { leave(link) }
+    }
+
+    /// Says how far we have the peer's shards, or asks for everything.
+    private func resume(_ link: LinkState, _ peer: PeerState) {
+        link.hasResumed = true
+        if peer.mergedIncarnation == peer.incarnation, peer.copyIn?.isDone == true, !peer.merged.isEmpty {
+            peer.unacknowledged = Set(peer.merged.keys)
+            return
+        }
+        peer.mergedIncarnation = peer.incarnation
+        peer.merged = [:]
+        peer.unacknowledged = []
+        lastToken = lastToken &+ 1
+        peer.copyIn = PeerState.CopyIn(token: lastToken, began: now)
+        peer.wantsCopy = true
+    }
+
+    // MARK: - Frames
+
+    private func act(on frame: Frame, _ link: LinkState, _ peer: PeerState) {
+        link.lastReceived = now
+        note(membership.heard(from: peer.number, at: now.milliseconds))
+        switch frame {
+        case .ping(let ping): link.pong = (ping.sent, now.microseconds)
+        case .pong(let pong):
+            _ = link.clock.add(pong, receivedAt: now.microseconds)
+            if let goodbye = link.clock.goodbye(at: now.microseconds) {
+                actions.append(.refused(node: peer.number, reason: goodbye.text))
+                close(link, goodbye)
+            }
+        case .changes(let changes): merge(changes, peer)
+        case .acknowledge(let positions): acknowledged(positions, peer)
+        case .beats(let beats): merge(beats, peer)
+        case .digest(let digests): compare(digests, peer)
+        case .request(let request): requested(request, peer)
+        case .records(let slice): merge(slice, peer)
+        case .flush(let stamp): flush(stamp, peer)
+        case .drain(let seconds):
+            note(membership.setDraining(peer.number, seconds > 0, at: now.milliseconds))
+        case .goodbye(let goodbye):
+            if goodbye.reason == .shutdown { note(membership.left(peer.number, at: now.milliseconds)) }
+            link.goodbye = goodbye
+            leave(link)
+        case .hello, .welcome, .refuse: break  // The reader lets no greeting through on an open link.
+        }
+    }
+
+    private func merge(_ changes: Changes, _ peer: PeerState) {
+        _ = merge(changes.images, peer)
+        peer.merged[changes.shard] = max(peer.merged[changes.shard] ?? 0, changes.after)
+        if settings.fails(.lateAcknowledge) {
+            peer.acknowledgeLater.insert(changes.shard)
+        } else {
+            peer.unacknowledged.insert(changes.shard)
+        }
+    }
+
+    /// Merges images; returns how many were news.
+    private func merge(_ images: Images, _ peer: PeerState) -> Int {
+        var news = 0
+        images.forEach { image in
+            peer.counters.imagesReceived += 1
+            do throws(MergeError) {
+                if settings.fails(.refusedImage) { throw .outOfMemory }
+                if try store.merge(image, from: peer.number, at: now.timestamp) { news += 1 }
+            } catch {
+                // The next comparison finds it, when there is memory again or clocks agree.
+                peer.counters.imagesRefused += 1
+                peer.lastRefusal = error
+            }
+        }
+        peer.counters.imagesMerged += UInt64(news)
+        return news
+    }
+
+    private func merge(_ beats: [Beat], _ peer: PeerState) {
+        for beat in beats {
+            peer.counters.beatsReceived += 1
+            let heartbeat = now.timestamp.advanced(byMilliseconds: -Int64(beat.heartbeatAge))
+            let activity = beat.activityAge.map { now.timestamp.advanced(byMilliseconds: -Int64($0)) }
+            let told = ReplicaBeat(user: beat.user, session: beat.session, heartbeat: heartbeat, activity: activity)
+            let outcome = store.merge(told, from: peer.number, at: now.timestamp)
+            if outcome == .unknown || settings.fails(.unknownBeat) {
+                PeerState.add(
+                    HashRange(containing: beat.user, bits: 64), to: &peer.wanted, limit: FrameLimits.ranges,
+                    dropped: &peer.counters.rangesDropped)
+            }
+        }
+    }
+
+    private func acknowledged(_ positions: [ShardPosition], _ peer: PeerState) {
+        for position in positions where Int(position.shard) < peer.shards.count {
+            let index = Int(position.shard)
+            var shard = peer.shards[index]
+            if shard.sending == .unknown {
+                shard.sending =
+                    position.position <= store.replicaLogEnd(shard: index) ? .streaming : .waiting
+                shard.sent = position.position
+                shard.acknowledged = position.position
+            } else if shard.sending == .streaming {
+                shard.acknowledged = max(shard.acknowledged, min(position.position, shard.sent))
+            }
+            peer.shards[index] = shard
+        }
+        // Whoever says how far he is says it of all shards that he has.
+        for index in peer.shards.indices where peer.shards[index].sending == .unknown {
+            peer.shards[index].sending = .waiting
+        }
+        timeLag(peer)
+    }
+
+    /// How long a change takes until it is acknowledged: one at a time is looked at.
+    private func timeLag(_ peer: PeerState) {
+        guard let marker = peer.marker, peer.shards[marker.shard].acknowledged >= marker.position else { return }
+        peer.marker = nil
+        peer.counters.lastLagMicroseconds = now.microseconds - marker.at.microseconds
+        peer.counters.lag.record(peer.counters.lastLagMicroseconds / 100)
+    }
+
+    private func requested(_ request: RecordRequest, _ peer: PeerState) {
+        for range in request.ranges {
+            if range == .everything {
+                for index in peer.shards.indices { peer.shards[index].sending = .waiting }
+                peer.copyOut = PeerState.RangeOut(token: request.token, range: range, from: 0)
+            } else {
+                PeerState.add(
+                    PeerState.RangeOut(token: request.token, range: range, from: range.start), to: &peer.ranges,
+                    limit: settings.maximumRanges, dropped: &peer.counters.rangesDropped)
+            }
+        }
+    }
+
+    private func merge(_ slice: RecordSlice, _ peer: PeerState) {
+        let news = merge(slice.images, peer)
+        peer.counters.copiedIn += UInt64(slice.images.count)
+        if slice.token & PeerState.mendingToken != 0 {
+            peer.counters.recordsMended += UInt64(news)
+            if news > 0 { actions.append(.mended(from: peer.number, records: news)) }
+        }
+        guard var copy = peer.copyIn, copy.token == slice.token, !copy.isDone else { return }
+        copy.done = slice.done
+        copy.total = slice.total
+        copy.isDone = slice.isLast
+        peer.copyIn = copy
+        if copy.isDone {
+            actions.append(
+                .copied(from: peer.number, records: copy.done, milliseconds: now.milliseconds(since: copy.began)))
+        }
+    }
+
+    private func flush(_ stamp: Stamp, _ peer: PeerState) {
+        guard stamp.timestamp.milliseconds(since: now.timestamp) <= settings.maxClockOffset else {
+            peer.counters.imagesRefused += 1
+            return
+        }
+        guard store.beginFlush(upTo: stamp, at: now.timestamp) else { return }
+        flushing = (stamp, 0)
+    }
+}

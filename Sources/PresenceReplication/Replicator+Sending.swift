@@ -1,0 +1,253 @@
+import Presence
+import PresenceCluster
+import PresenceStore
+
+/// What goes.
+extension Replicator {
+    /// Appends what a link is to send now. Called when the carrier can take more: after something came, after a shard woke, after a tick, after what was
+    /// pulled has left.
+    ///
+    /// Greeting and answers go first, then changes, then copies: who is copied to hears the news of what he has already.
+    ///
+    /// - Parameters:
+    ///   - id: the link.
+    ///   - room: about how many bytes the carrier takes; a frame that was begun is finished.
+    ///   - output: appended to; nothing if there is nothing to be said.
+    ///   - instant: when.
+    public func pull(_ id: LinkID, room: Int, into output: inout [UInt8], at instant: PeerTime) {
+        advance(to: instant)
+        guard let link = links[id] else { return }
+        let start = output.count
+        defer {
+            if let number = link.peer { peer(number)?.counters.bytesSent += UInt64(output.count - start) }
+        }
+        if let greeting = link.greeting {
+            link.greeting = nil
+            write(greeting, link, &output)
+            if case .welcome(let welcome) = greeting { link.writer.open(version: welcome.version) }
+        }
+        guard let number = link.peer, let peer = peer(number), link.writer.stage.version != nil else { return }
+        guard !link.isClosing else {
+            if let goodbye = link.goodbye { write(.goodbye(goodbye), link, &output) }
+            link.goodbye = nil
+            return
+        }
+        answer(link, peer, &output)
+        let limit = start + room
+        sendChanges(link, peer, limit: limit, &output)
+        sendCopies(link, peer, limit: limit, &output)
+        sendRanges(link, peer, limit: limit, &output)
+    }
+
+    private func write(_ frame: Frame, _ link: LinkState, _ output: inout [UInt8]) {
+        do throws(FrameError) {
+            try link.writer.write(frame, to: &output)
+        } catch {
+            // A value that no reader would take is a fault of ours: the link ends, and the peer begins anew.
+            guard !link.isClosing else { return }
+            link.isClosing = true
+            actions.append(.refused(node: link.peer ?? 0, reason: "a frame was not sent: \(error)"))
+            actions.append(.close(link.id))
+        }
+    }
+
+    // MARK: - Answers
+
+    private func answer(_ link: LinkState, _ peer: PeerState, _ output: inout [UInt8]) {
+        if let pong = link.pong {
+            link.pong = nil
+            write(
+                .pong(Pong(sent: pong.sent, received: pong.received, answered: now.microseconds)), link, &output)
+        }
+        if link.nextPing <= now {
+            link.nextPing = now.advanced(byMilliseconds: settings.pingInterval)
+            write(.ping(Ping(sent: now.microseconds)), link, &output)
+        }
+        if let seconds = link.drain {
+            link.drain = nil
+            write(.drain(seconds: seconds), link, &output)
+        }
+        if peer.flush != .zero {
+            write(.flush(peer.flush), link, &output)
+            if settings.fails(.repeatedFlush) { write(.flush(peer.flush), link, &output) }
+            peer.flush = .zero
+        }
+        if !peer.unacknowledged.isEmpty {
+            let positions = peer.unacknowledged.sorted().map {
+                ShardPosition(shard: $0, position: peer.merged[$0] ?? 0)
+            }
+            peer.unacknowledged = []
+            write(.acknowledge(positions), link, &output)
+        }
+        if peer.wantsCopy, let copy = peer.copyIn {
+            peer.wantsCopy = false
+            write(.request(RecordRequest(token: copy.token, ranges: [.everything])), link, &output)
+        }
+        ask(for: &peer.wanted, token: 0, link, &output)
+        ask(for: &peer.mending, token: PeerState.mendingToken, link, &output)
+        if !link.digests.isEmpty {
+            write(.digest(link.digests), link, &output)
+            link.digests = []
+        }
+    }
+
+    private func ask(for ranges: inout [HashRange], token: UInt32, _ link: LinkState, _ output: inout [UInt8]) {
+        guard !ranges.isEmpty else { return }
+        let part = Array(ranges.prefix(FrameLimits.ranges))
+        ranges.removeFirst(part.count)
+        write(.request(RecordRequest(token: token, ranges: part)), link, &output)
+    }
+
+    // MARK: - Changes
+
+    private func sendChanges(_ link: LinkState, _ peer: PeerState, limit: Int, _ output: inout [UInt8]) {
+        for shard in peer.dirty.sorted() where peer.shards[shard].sending == .streaming {
+            var isRead = false
+            while output.count < limit, !isRead, link.isOpen {
+                isRead = sendChanges(of: shard, link, peer, room: limit - output.count, &output)
+            }
+            guard isRead else { return }
+            peer.dirty.remove(shard)
+        }
+    }
+
+    /// Sends a slice of a shard's log; true if nothing of it is left to be told now.
+    private func sendChanges(
+        of shard: Int, _ link: LinkState, _ peer: PeerState, room: Int, _ output: inout [UInt8]
+    ) -> Bool {
+        let from = peer.shards[shard].sent
+        guard let slice = read(shard, from: from, room: room) else {
+            peer.shards[shard].sending = .waiting
+            return true
+        }
+        guard slice.upTo > from else { return true }
+        var beats = slice.beats
+        if settings.fails(.lostBeat) { beats = [] }
+        for start in stride(from: 0, to: beats.count, by: FrameLimits.beats) {
+            let part = beats[start..<min(start + FrameLimits.beats, beats.count)]
+            write(.beats(part.map(spell)), link, &output)
+        }
+        peer.counters.beatsSent += UInt64(beats.count)
+        // Behind the beats: who acknowledges it has those too.
+        write(
+            .changes(Changes(shard: UInt16(shard), before: from, after: slice.upTo, images: slice.images)), link,
+            &output)
+        peer.counters.imagesSent += UInt64(slice.images.count)
+        peer.shards[shard].sent = slice.upTo
+        if peer.marker == nil { peer.marker = (shard, slice.upTo, now) }
+        return slice.upTo >= store.replicaLogEnd(shard: shard)
+    }
+
+    private func spell(_ beat: ReplicaBeat) -> Beat {
+        func age(_ instant: Timestamp) -> UInt32 { UInt32(clamping: now.timestamp.milliseconds(since: instant)) }
+        return Beat(
+            user: beat.user, session: beat.session, heartbeatAge: age(beat.heartbeat),
+            activityAge: beat.activity.map(age))
+    }
+
+    /// A slice of a log, made for whoever is the first to need it; nil if it was overwritten.
+    private func read(_ shard: Int, from: UInt64, room: Int) -> LogSlice? {
+        if settings.fails(.logOverwritten) { return nil }
+        if let last = lastRead[shard], last.from == from { return last }
+        var slice = LogSlice(from: from, upTo: from, images: Images(), beats: [])
+        let room = min(max(room, 4096), settings.frameBytes)
+        let outcome = store.readReplicaLog(
+            shard: shard, from: from, limit: settings.changesAtOnce, at: now.timestamp,
+            image: { add($0, to: &slice.images, room: room) }, beat: { slice.beats.append($0) })
+        guard case .upTo(let position) = outcome else { return nil }
+        slice.upTo = position
+        if peers.count > 1 { lastRead[shard] = slice }
+        return slice
+    }
+
+    /// Adds an image if there is room; one that fits into no frame is counted and left out.
+    private func add(_ image: Span<UInt8>, to images: inout Images, room: Int) -> Bool {
+        guard images.isEmpty || images.byteCount + image.count <= room else { return false }
+        switch images.append(image, limits: settings.limits) {
+        case .added: return true
+        case .full: return false
+        case .outOfBounds:
+            oversizedImages += 1
+            return true
+        }
+    }
+
+    // MARK: - Copies
+
+    private func sendCopies(_ link: LinkState, _ peer: PeerState, limit: Int, _ output: inout [UInt8]) {
+        while output.count < limit, link.isOpen {
+            if let shard = peer.shards.firstIndex(where: { if case .copying = $0.sending { true } else { false } }) {
+                sendCopy(of: shard, link, peer, room: limit - output.count, &output)
+            } else if let shard = peer.shards.firstIndex(where: { $0.sending == .waiting }) {
+                peer.shards[shard].sending = .copying(
+                    from: range(of: shard).start, upTo: store.replicaLogEnd(shard: shard))
+            } else {
+                return
+            }
+        }
+    }
+
+    /// Sends some records of a shard; behind the last of them, that the peer has everything up to a position.
+    private func sendCopy(
+        of shard: Int, _ link: LinkState, _ peer: PeerState, room: Int, _ output: inout [UInt8]
+    ) {
+        guard case .copying(let place, let upTo) = peer.shards[shard].sending else { return }
+        var images = Images()
+        let room = min(max(room, 4096), settings.frameBytes)
+        let next = store.readImages(from: place, through: range(of: shard).end, room: room, at: now.timestamp) {
+            _ = add($0, to: &images, room: .max)
+        }
+        var copy = peer.copyOut ?? PeerState.RangeOut(token: 0, range: range(of: shard), from: 0)
+        copy.done += UInt64(images.count)
+        if let next {
+            peer.shards[shard].sending = .copying(from: next, upTo: upTo)
+        } else {
+            peer.shards[shard].sending = .streaming
+            peer.shards[shard].sent = upTo
+            peer.dirty.insert(shard)
+        }
+        let isLast = peer.copyOut == nil ? next == nil : peer.shards.allSatisfy { $0.sending == .streaming }
+        let total = isLast ? copy.done : max(copy.done, UInt64(store.recordCount()))
+        write(
+            .records(
+                RecordSlice(
+                    token: copy.token, range: copy.range, isLast: isLast, done: copy.done, total: total, images: images)
+            ), link, &output)
+        peer.counters.copiedOut += UInt64(images.count)
+        if peer.copyOut != nil { peer.copyOut = isLast ? nil : copy }
+        if next == nil {
+            write(.changes(Changes(shard: UInt16(shard), before: upTo, after: upTo)), link, &output)
+        } else if settings.fails(.cutWithinCopy) {
+            close(link, Goodbye(.silence, "cut on purpose"))
+        }
+    }
+
+    /// The hashes of a shard.
+    private func range(of shard: Int) -> HashRange {
+        let bits = UInt8(store.shardCount.trailingZeroBitCount)
+        return HashRange(containing: bits == 0 ? 0 : UInt64(shard) << UInt64(64 - bits), bits: bits)
+    }
+
+    private func sendRanges(_ link: LinkState, _ peer: PeerState, limit: Int, _ output: inout [UInt8]) {
+        while output.count < limit, link.isOpen, var out = peer.ranges.first {
+            var images = Images()
+            let room = min(max(limit - output.count, 4096), settings.frameBytes)
+            let next = store.readImages(from: out.from, through: out.range.end, room: room, at: now.timestamp) {
+                _ = add($0, to: &images, room: .max)
+            }
+            out.done += UInt64(images.count)
+            write(
+                .records(
+                    RecordSlice(
+                        token: out.token, range: out.range, isLast: next == nil, done: out.done,
+                        total: out.done, images: images)), link, &output)
+            peer.counters.copiedOut += UInt64(images.count)
+            if let next {
+                out.from = next
+                peer.ranges[0] = out
+            } else {
+                peer.ranges.removeFirst()
+            }
+        }
+    }
+}

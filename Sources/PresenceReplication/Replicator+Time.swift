@@ -1,0 +1,68 @@
+import Presence
+import PresenceCluster
+import PresenceStore
+
+/// What time brings.
+extension Replicator {
+    /// Time has gone on: judges silences, pings, compares, carries a flush on. To be called every 10 ms or so; then pull from all links.
+    public func tick(at instant: PeerTime) {
+        advance(to: instant)
+        lastRead = [:]
+        for change in membership.tick(at: now.milliseconds) {
+            note(change)
+            if change.node.state == .down { wentDown(change.node) }
+        }
+        for link in orderedLinks where !link.isClosing {
+            if link.openedAt == nil, now.milliseconds(since: link.began) >= settings.greetingTimeout {
+                actions.append(
+                    .refused(node: link.dialed ?? 0, reason: "no greeting within \(settings.greetingTimeout) ms"))
+                link.isClosing = true
+                actions.append(.close(link.id))
+            }
+        }
+        for peer in peers {
+            peer.unacknowledged.formUnion(peer.acknowledgeLater)
+            peer.acknowledgeLater = []
+            if let link = openLink(to: peer) { compareOnward(peer, link) }
+        }
+        goOnFlushing()
+        lookWhetherReady()
+    }
+
+    private func wentDown(_ node: Membership.Node) {
+        guard let peer = peer(node.number) else { return }
+        if let id = peer.link, let link = links[id] {
+            close(link, Goodbye(.silence, "node \(peer.node.name) is down: \(node.cause)"))
+        }
+        compareSoon()
+    }
+
+    /// A flush that a peer told goes on in slices.
+    private func goOnFlushing() {
+        guard var flush = flushing else { return }
+        for _ in 0..<64 {
+            flush.cursor = store.removeAll(from: flush.cursor, upTo: flush.stamp, at: now.timestamp)
+            if flush.cursor == 0 {
+                flushing = nil
+                return
+            }
+        }
+        flushing = flush
+    }
+
+    private func lookWhetherReady() {
+        guard !isReady else { return }
+        let mayStillCome = now.milliseconds(since: began) < settings.joinTimeout
+        for peer in peers {
+            if openLink(to: peer) != nil {
+                guard peer.copyIn?.isDone == true else { return }
+            } else if mayStillCome {
+                return
+            }
+        }
+        isReady = true
+        actions.append(.ready)
+        if drainsUntil == nil { note(membership.setDraining(cluster.own.number, false, at: now.milliseconds)) }
+        for link in links.values where link.isOpen { link.drain = drainSeconds }
+    }
+}

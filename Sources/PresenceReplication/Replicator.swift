@@ -1,0 +1,264 @@
+import Presence
+import PresenceCluster
+import PresenceStore
+
+/// One node's side of replication: what it tells each other node and what it does with what it is told. A state machine without I/O, a clock or threads.
+///
+/// Every node holds everyone and takes any write. A write leaves its key in the log of its shard; for each peer there is a position in each log, and what
+/// lies behind it is told as *images*, which the other side merges in any order. So there is nothing to elect, to vote on or to repeat: losing a node loses
+/// nothing that it had told, and a peer that falls out of a log gets a copy.
+/// ```
+///             dialed / answered                     takeActions() -> close, news for the log
+///  carrier -> received(bytes)      [ Replicator ] -> pull(link, room) -> bytes, only when the carrier can take them
+///             tick, woke(shard)          |
+///                                 ShardedStore: logs, images, merge
+/// ```
+/// **Kept true.** What is told of a shard up to a position is acknowledged only once it is merged. A peer that has acknowledged a position has every change
+/// before it, by the log or by a copy. Nothing waits for a peer: what it has not got lies in the store, in its log or in its records.
+///
+/// **Cost.** An image is made once for all peers that are equally far. Memory: the codec's buffers, 40 bytes a shard and peer.
+///
+/// Not safe for concurrent use: one thread runs it; the store may be used by others meanwhile.
+public final class Replicator {
+    let store: ShardedStore
+    /// The cluster, and which of its nodes this is.
+    public let cluster: ClusterConfiguration
+    /// This start of the node.
+    public let incarnation: UInt64
+    let shared: SharedSettings
+    let settings: ReplicatorSettings
+    /// Who is there.
+    public internal(set) var membership: Membership
+    /// Whether this node has copied from all who are there, or has waited for them in vain. Once true it stays.
+    public internal(set) var isReady = false
+    /// By rising numbers.
+    let peers: [PeerState]
+    var links: [LinkID: LinkState] = [:]
+    var actions: [ReplicatorAction] = []
+    var now: PeerTime
+    let began: PeerTime
+    private var lastLink: UInt32 = 0
+    var lastToken: UInt32 = 0
+    /// Until when this node says that it leaves; nil if it stays.
+    var drainsUntil: PeerTime?
+    /// A flush under way.
+    var flushing: (stamp: Stamp, cursor: UInt64)?
+    /// What was read last of a shard's log: for the next peer that is equally far. Forgotten with every tick.
+    var lastRead: [Int: LogSlice] = [:]
+
+    /// What came from who had not said who he is, and was no frame.
+    public internal(set) var strayFrameErrors: UInt64 = 0
+
+    /// Images that fit into no frame.
+    var oversizedImages: UInt64 = 0
+
+    /// A part of a log as it is told.
+    struct LogSlice {
+        var from: UInt64
+        var upTo: UInt64
+        var images: Images
+        var beats: [ReplicaBeat]
+    }
+
+    /// A node that begins: it knows nobody yet.
+    ///
+    /// - Parameters:
+    ///   - store: what is replicated; its `node` is that of the configuration, and its `replicaLogEntries` are not 0.
+    ///   - cluster: all nodes.
+    ///   - incarnation: higher than at every start before; microseconds since 1970 will do.
+    ///   - shared: the settings in which nodes should agree.
+    ///   - settings: bounds and paces.
+    ///   - now: when.
+    public init(
+        store: ShardedStore, cluster: ClusterConfiguration, incarnation: UInt64, shared: SharedSettings = .init(),
+        settings: ReplicatorSettings = .init(), at now: PeerTime
+    ) {
+        self.store = store
+        self.cluster = cluster
+        self.incarnation = incarnation
+        self.shared = shared
+        self.settings = settings
+        self.now = now
+        began = now
+        membership = Membership(cluster, limits: settings.silence, at: now.milliseconds)
+        peers = cluster.others.map { PeerState($0, shardCount: store.shardCount, at: now) }
+        if peers.isEmpty {
+            isReady = true
+        } else {
+            _ = membership.setDraining(cluster.own.number, true, at: now.milliseconds)
+        }
+    }
+
+    func peer(_ number: UInt8) -> PeerState? { peers.first { $0.number == number } }
+
+    /// The link to a peer, if it is open.
+    func openLink(to peer: PeerState) -> LinkState? {
+        guard let id = peer.link, let link = links[id], link.isOpen else { return nil }
+        return link
+    }
+
+    /// Links in the order in which they came.
+    var orderedLinks: [LinkState] { links.values.sorted { $0.id.rawValue < $1.id.rawValue } }
+
+    /// Who this node is, as greetings say it.
+    var identity: NodeIdentity {
+        NodeIdentity(
+            cluster: cluster.name, node: cluster.own.number, name: cluster.own.name, incarnation: incarnation,
+            clock: now.timestamp, settings: shared)
+    }
+
+    func advance(to instant: PeerTime) { now = max(now, instant) }
+
+    // MARK: - Connections
+
+    /// Peers that should be dialed now: of two nodes the one with the lower number dials, so that there is one link. Each is to be answered with
+    /// ``dialed(_:at:)`` or ``dialFailed(_:at:)``.
+    public func peersToDial(at instant: PeerTime) -> [ClusterNode] {
+        advance(to: instant)
+        var wanted: [ClusterNode] = []
+        for peer in peers where cluster.own.number < peer.number {
+            guard peer.node.peer != nil, peer.link == nil, !peer.isDialing, peer.nextDial <= now else { continue }
+            peer.isDialing = true
+            wanted.append(peer.node)
+        }
+        return wanted
+    }
+
+    /// A connection to a peer is there: the greeting begins.
+    public func dialed(_ node: UInt8, at instant: PeerTime) -> LinkID {
+        advance(to: instant)
+        let link = makeLink(dialed: node)
+        let hello = Hello(identity: identity)
+        link.hello = hello
+        link.greeting = .hello(hello)
+        return link.id
+    }
+
+    /// A peer could not be reached: it is dialed again after a while, which doubles each time.
+    public func dialFailed(_ node: UInt8, at instant: PeerTime) {
+        advance(to: instant)
+        guard let peer = peer(node) else { return }
+        peer.isDialing = false
+        delayDialing(peer)
+    }
+
+    /// Somebody has connected to this node's peer port. Nil if too many have without saying who they are: close it.
+    public func answered(at instant: PeerTime) -> LinkID? {
+        advance(to: instant)
+        guard links.values.count(where: { $0.openedAt == nil }) < settings.maximumGreeting else { return nil }
+        return makeLink(dialed: nil).id
+    }
+
+    private func makeLink(dialed: UInt8?) -> LinkState {
+        lastLink += 1
+        let link = LinkState(LinkID(rawValue: lastLink), dialed: dialed, settings: settings, at: now)
+        links[link.id] = link
+        return link
+    }
+
+    func delayDialing(_ peer: PeerState) {
+        peer.failures = min(peer.failures + 1, 16)
+        let wait = min(settings.redial.lowerBound << Int64(peer.failures - 1), settings.redial.upperBound)
+        peer.nextDial = now.advanced(byMilliseconds: wait)
+    }
+
+    /// The connection is gone, whoever closed it.
+    public func closed(_ id: LinkID, reason: String = "the connection ended", at instant: PeerTime) {
+        advance(to: instant)
+        guard let link = links.removeValue(forKey: id) else { return }
+        if let dialed = link.dialed, let peer = peer(dialed) {
+            peer.isDialing = false
+            if peer.link == nil || peer.link == id { delayDialing(peer) }
+        }
+        guard let number = link.peer, let peer = peer(number), peer.link == id else { return }
+        peer.link = nil
+        forgetSent(peer)
+        actions.append(.lost(id, node: number, reason: link.goodbye?.text ?? reason))
+    }
+
+    /// What was on its way may be lost: the peer says how far it is when it is there again.
+    func forgetSent(_ peer: PeerState) {
+        for index in peer.shards.indices { peer.shards[index].sending = .unknown }
+        peer.copyOut = nil
+        peer.ranges = []
+        peer.suspects = []
+        peer.mending = []
+        peer.marker = nil
+    }
+
+    /// What happened since the last call, in order.
+    public func takeActions() -> [ReplicatorAction] {
+        defer { actions = [] }
+        return actions
+    }
+
+    // MARK: - What is asked of it
+
+    /// A shard's log has something new (`ShardedStore.listen(wake:)`).
+    public func woke(shard: Int) {
+        for peer in peers { peer.dirty.insert(shard) }
+    }
+
+    /// How far the logs of all shards are now.
+    public func positions() -> [ShardPosition] {
+        (0..<store.shardCount).map {
+            ShardPosition(shard: UInt16($0), position: store.replicaLogEnd(shard: $0))
+        }
+    }
+
+    /// How many peers have all that was written here before some positions, and how many are there that could: who is being copied to is not yet.
+    ///
+    /// - Complexity: O(peers * positions).
+    public func holders(of positions: [ShardPosition]) -> (holding: Int, reachable: Int) {
+        var (holding, reachable) = (0, 0)
+        for peer in peers where openLink(to: peer) != nil && peer.hasCopy {
+            guard membership.node(peer.number)?.state == .alive else { continue }
+            reachable += 1
+            if positions.allSatisfy({ peer.shards[Int($0.shard)].acknowledged >= $0.position }) { holding += 1 }
+        }
+        return (holding, reachable)
+    }
+
+    /// All keys that exist were ended here: so they are there.
+    ///
+    /// - Parameter stamp: what `beginRemoveAll` returned.
+    public func flushed(_ stamp: Stamp) {
+        for peer in peers { peer.flush = max(peer.flush, stamp) }
+    }
+
+    /// This node leaves within so many seconds, 0 takes that back: it owns nothing more, here and at the peers.
+    public func drain(seconds: Int, at instant: PeerTime) {
+        advance(to: instant)
+        drainsUntil = seconds > 0 ? now.advanced(byMilliseconds: Int64(seconds) * 1000) : nil
+        note(membership.setDraining(cluster.own.number, drainsUntil != nil || !isReady, at: now.milliseconds))
+        for link in links.values where link.isOpen { link.drain = drainSeconds }
+    }
+
+    /// What peers are told: how soon this node leaves, or that it does not know everybody yet; 0 if it is here to stay.
+    var drainSeconds: UInt32 {
+        if let drainsUntil {
+            return UInt32(min(max(drainsUntil.milliseconds(since: now) / 1000, 1), Int64(FrameLimits.drainSeconds)))
+        }
+        return isReady ? 0 : FrameLimits.drainSeconds
+    }
+
+    /// Says goodbye on all links. They are closed once that is pulled.
+    public func stop(at instant: PeerTime) {
+        advance(to: instant)
+        for link in orderedLinks {
+            close(link, Goodbye(.shutdown, "node \(cluster.own.name) stops"))
+        }
+    }
+
+    /// Ends a link from this side.
+    func close(_ link: LinkState, _ goodbye: Goodbye) {
+        guard !link.isClosing else { return }
+        link.isClosing = true
+        link.goodbye = goodbye
+        actions.append(.close(link.id))
+    }
+
+    func note(_ change: Membership.Change?) {
+        if let change { actions.append(.membership(change)) }
+    }
+}

@@ -1,0 +1,270 @@
+import Presence
+import PresenceCluster
+import PresenceStore
+import Testing
+
+@testable import PresenceReplication
+
+/// What nodes tell each other, and what becomes of it.
+@Suite("Replicator")
+struct ReplicatorTests {
+    @Test("Two nodes meet, copy each other, and are ready")
+    func meet() throws {
+        let mesh = try Mesh(2)
+        try mesh.stores[0].connect("alice", session: "phone")
+        try mesh.stores[1].connect("bob", session: "phone")
+        #expect(!mesh.nodes[0].isReady)
+        mesh.run(milliseconds: 50)
+        #expect(mesh.nodes.allSatisfy(\.isReady))
+        #expect(mesh.stores[1].status(of: "alice") == .online)
+        #expect(mesh.stores[0].status(of: "bob") == .online)
+        #expect(mesh.nodes[0].membership.owners == [1, 2])
+        #expect(mesh.actions[0].contains(.copied(from: 2, records: 1, milliseconds: 0)))
+        #expect(mesh.peer(2, of: 0)?.hasCopy == true)
+        #expect(mesh.peer(2, of: 0)?.isDialed == true && mesh.peer(1, of: 1)?.isDialed == false)
+    }
+
+    @Test("A node alone waits for the others, and then is ready without them")
+    func alone() throws {
+        let mesh = try Mesh(2)
+        mesh.isCut = true
+        mesh.run(milliseconds: 400)
+        #expect(!mesh.nodes[0].isReady)
+        mesh.run(milliseconds: 200)
+        #expect(mesh.nodes[0].isReady)
+        #expect(mesh.nodes[0].membership.owners == [1])
+    }
+
+    @Test("What is written at one is known at the others, and each tells it once")
+    func changes() throws {
+        let mesh = try Mesh(3)
+        mesh.run(milliseconds: 50)
+        let readers = mesh.stores.map { $0.makeReader { _ in } }
+        try mesh.stores[0].connect("alice", session: "phone")
+        try mesh.stores[1].set("alice", UserSettings(status: .some(.dnd)))
+        mesh.run(milliseconds: 20)
+        for (store, reader) in zip(mesh.stores, readers) {
+            #expect(store.status(of: "alice") == .dnd)
+            #expect(store.describe("alice")?.version == mesh.stores[0].describe("alice")?.version)
+            var events: [StoreEvent] = []
+            for shard in 0..<store.shardCount { reader.read(shard: shard, into: &events) }
+            #expect((1...2).contains(events.count))
+        }
+        // Nothing is passed on: of three nodes each hears it from the one where it was written.
+        #expect(mesh.counters(2, of: 0).imagesSent == 1)
+        #expect(mesh.counters(3, of: 0).imagesSent == 1)
+        #expect(mesh.counters(1, of: 1).imagesSent == 1)
+        #expect(mesh.counters(1, of: 2).imagesSent == 0)
+    }
+
+    @Test("A link that comes back goes on where it was; nothing is copied again")
+    func resume() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        let copied = mesh.counters(2, of: 0).copiedOut
+        mesh.isCut = true
+        mesh.cutWires(of: 0)
+        for index in 0..<10 {
+            try mesh.stores[0].connect("user-\(index)", session: "phone")
+            try mesh.stores[1].connect("other-\(index)", session: "phone")
+        }
+        mesh.run(milliseconds: 3_000)
+        #expect(mesh.nodes[0].membership.node(2)?.state == .down)
+        #expect(mesh.stores[1].status(of: "user-3") == .offline)
+        mesh.isCut = false
+        mesh.run(milliseconds: 1_500)
+        #expect(mesh.nodes[0].membership.node(2)?.state == .alive)
+        for index in 0..<10 {
+            #expect(mesh.stores[1].status(of: "user-\(index)") == .online)
+            #expect(mesh.stores[0].status(of: "other-\(index)") == .online)
+        }
+        #expect(mesh.counters(2, of: 0).copiedOut == copied)
+        #expect(mesh.counters(2, of: 0).imagesSent == 10)
+        #expect(mesh.peer(2, of: 0)?.behind == 0)
+    }
+
+    @Test("Who falls out of a log gets the shard again")
+    func overwritten() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        mesh.isCut = true
+        mesh.cutWires(of: 0)
+        for index in 0..<500 { try mesh.stores[0].connect("user-\(index)", session: "phone") }
+        mesh.run(milliseconds: 1_000)
+        mesh.isCut = false
+        mesh.run(milliseconds: 1_500)
+        for index in 0..<500 { #expect(mesh.stores[1].status(of: "user-\(index)") == .online) }
+        #expect(mesh.counters(2, of: 0).copiedOut >= 500)
+        #expect(mesh.peer(2, of: 0)?.hasCopy == true && mesh.peer(2, of: 0)?.behind == 0)
+    }
+
+    @Test("A node that died comes back with nothing, and copies before it is ready")
+    func returns() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        try mesh.stores[0].connect("alice", session: "phone")
+        mesh.run(milliseconds: 20)
+        try mesh.restart(1, incarnation: 9)
+        #expect(mesh.stores[1].status(of: "alice") == .offline)
+        #expect(!mesh.nodes[1].isReady)
+        mesh.run(milliseconds: 1_500)
+        #expect(mesh.nodes[1].isReady)
+        #expect(mesh.stores[1].status(of: "alice") == .online)
+        #expect(mesh.peer(2, of: 0)?.incarnation == 9)
+    }
+
+    @Test("A node that says an older start than was seen is refused")
+    func oldIncarnation() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        try mesh.restart(1, incarnation: 1)
+        mesh.run(milliseconds: 1_500)
+        #expect(mesh.nodes[0].membership.node(2)?.state == .down)
+        #expect(mesh.refusals(of: 0).contains { $0.contains("was seen in incarnation 2 and now says 1") })
+    }
+
+    @Test("Another cluster is refused, and both say why")
+    func otherCluster() throws {
+        let mesh = try Mesh(2, clusters: ["demo", "test"])
+        mesh.run(milliseconds: 300)
+        for index in 0..<2 {
+            #expect(mesh.refusals(of: index).contains { $0.contains("'demo'") && $0.contains("'test'") })
+            #expect(mesh.nodes[index].membership.node(UInt8(2 - index))?.state == .down)
+        }
+        // It is tried again, and not all the time.
+        #expect((2...6).contains(mesh.refusals(of: 0).count))
+    }
+
+    @Test("What is no frame ends the link, and is counted")
+    func garbage() throws {
+        let mesh = try Mesh(2)
+        let link = try #require(mesh.nodes[1].answered(at: mesh.now))
+        let garbage = Array("GET / HTTP/1.1\r\n\r\n".utf8)
+        mesh.nodes[1].received(garbage.span, on: link, at: mesh.now)
+        #expect(mesh.nodes[1].strayFrameErrors == 1)
+        #expect(mesh.nodes[1].takeActions().contains(.close(link)))
+        mesh.nodes[1].closed(link, at: mesh.now)
+        mesh.run(milliseconds: 50)
+        #expect(mesh.nodes.allSatisfy(\.isReady))
+    }
+
+    @Test("Connections that do not say who they are are few, and end")
+    func greetings() throws {
+        let mesh = try Mesh(2) {
+            $0.maximumGreeting = 3; $0.greetingTimeout = 1_000
+        }
+        let links = (0..<5).map { _ in mesh.nodes[1].answered(at: mesh.now) }
+        #expect(links.count { $0 != nil } == 3)
+        mesh.isCut = true
+        mesh.run(milliseconds: 1_100)
+        #expect(mesh.refusals(of: 1).count { $0.contains("no greeting within 1000 ms") } == 3)
+    }
+
+    @Test("A peer that is silent is suspect, then down, and its link ends")
+    func silence() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        mesh.isCut = true
+        mesh.run(milliseconds: 900)
+        #expect(mesh.nodes[0].membership.node(2)?.state == .suspect)
+        #expect(mesh.nodes[0].membership.owners == [1, 2])
+        mesh.run(milliseconds: 1_000)
+        #expect(mesh.nodes[0].membership.node(2)?.state == .down)
+        #expect(mesh.nodes[0].membership.owners == [1])
+        #expect(mesh.wires.isEmpty)
+        mesh.isCut = false
+        mesh.run(milliseconds: 1_500)
+        #expect(mesh.nodes[0].membership.node(2)?.state == .alive)
+    }
+
+    @Test("Who stops says goodbye, and is down at once")
+    func goodbye() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        mesh.nodes[1].stop(at: mesh.now)
+        mesh.carry()
+        #expect(mesh.nodes[0].membership.node(2)?.state == .down)
+        #expect(mesh.nodes[0].membership.node(2)?.cause == .goodbye)
+    }
+
+    @Test("Who leaves owns nothing, until he takes it back")
+    func drain() throws {
+        let mesh = try Mesh(3)
+        mesh.run(milliseconds: 50)
+        mesh.nodes[1].drain(seconds: 30, at: mesh.now)
+        mesh.carry()
+        #expect(mesh.nodes.allSatisfy { $0.membership.owners == [1, 3] })
+        #expect(mesh.nodes[1].report(at: mesh.now).drainLeft == 30_000)
+        mesh.nodes[1].drain(seconds: 0, at: mesh.now)
+        mesh.carry()
+        #expect(mesh.nodes.allSatisfy { $0.membership.owners == [1, 2, 3] })
+    }
+
+    @Test("Who has a write is known by what was acknowledged")
+    func holders() throws {
+        let mesh = try Mesh(3)
+        mesh.run(milliseconds: 50)
+        #expect(mesh.nodes[0].holders(of: mesh.nodes[0].positions()) == (2, 2))
+        try mesh.stores[0].connect("alice", session: "phone")
+        let positions = mesh.nodes[0].positions()
+        #expect(mesh.nodes[0].holders(of: positions) == (0, 2))
+        for shard in 0..<2 { mesh.nodes[0].woke(shard: shard) }
+        mesh.carry()
+        #expect(mesh.nodes[0].holders(of: positions) == (2, 2))
+        #expect(mesh.counters(2, of: 0).lag.count > 0)
+    }
+
+    @Test("What differs in silence is found and mended, both ways")
+    func mending() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        try mesh.stores[0].connect("alice", session: "phone")
+        mesh.run(milliseconds: 3_000)
+        let mended = mesh.counters(2, of: 0).rangesMended
+        #expect(mended == 0)
+        // Planted where no log tells of it: an image that only one node takes.
+        let other = mesh.makeStore(9)
+        try other.connect("ghost", session: "phone")
+        try mesh.stores[1].merge(try #require(other.image(of: "ghost")))
+        #expect(mesh.stores[0].status(of: "ghost") == .offline)
+        mesh.run(milliseconds: 3_000)
+        #expect(mesh.stores[0].status(of: "ghost") == .online)
+        #expect(mesh.counters(2, of: 0).rangesMended == 1)
+        #expect(mesh.counters(2, of: 0).recordsMended == 1)
+        mesh.run(milliseconds: 3_000)
+        #expect(mesh.counters(2, of: 0).rangesMended == 1)
+    }
+
+    @Test("A flush is told, and what was written before it does not come back")
+    func flush() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        try mesh.stores[0].connect("alice", session: "phone")
+        try mesh.stores[1].setString("key", "value")
+        mesh.run(milliseconds: 20)
+        #expect(mesh.stores[0].getString("key") == "value")
+        mesh.clock.advance(byMilliseconds: 5)
+        let stamp = mesh.stores[0].beginRemoveAll(at: mesh.clock.now())
+        var cursor: UInt64 = 0
+        repeat {
+            cursor = mesh.stores[0].removeAll(from: cursor, upTo: stamp, at: mesh.clock.now())
+        } while cursor != 0
+        mesh.nodes[0].flushed(stamp)
+        mesh.run(milliseconds: 50)
+        for store in mesh.stores {
+            #expect(store.status(of: "alice") == .offline)
+            #expect(store.getString("key") == nil)
+        }
+    }
+
+    @Test("What waits for a peer is sent in pieces of the room that there is")
+    func room() throws {
+        let mesh = try Mesh(2) { $0.frameBytes = 4_096 }
+        mesh.room = 8_192
+        for index in 0..<2_000 { try mesh.stores[0].connect("user-\(index)", session: "phone") }
+        mesh.run(milliseconds: 100)
+        #expect(mesh.stores[1].status(of: "user-1999") == .online)
+        #expect(mesh.mostPulled < 8_192 + 4_096 + 40_000, "a segment of the index may be beyond")
+        #expect(mesh.mostPulled > 4_096)
+    }
+}

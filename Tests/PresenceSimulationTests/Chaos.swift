@@ -1,0 +1,46 @@
+import PresenceTesting
+
+/// What goes wrong.
+extension Simulation {
+    /// One thing, or two.
+    func misbehave() {
+        lastTrouble = world
+        let index = Int.random(in: nodes.indices, using: &random)
+        let other = (index + Int.random(in: 1..<nodes.count, using: &random)) % nodes.count
+        let length = Int64.random(in: 300...9_000, using: &random)
+        switch Int.random(in: 0..<12, using: &random) {
+        case 0, 1:
+            note("cut \(index) \(other)")
+            cut([[index, other], [other, index]], "both", length)
+        case 2, 3:
+            note("one way \(index) \(other)")
+            cut([[index, other]], "one way", length)
+        case 4:
+            note("partition \(index)")
+            cut(nodes.indices.filter { $0 != index }.flatMap { [[index, $0], [$0, index]] }, "partition", length)
+        case 5, 6:
+            // One at a time: whoever holds the last copy of something stays.
+            guard nodes.allSatisfy({ $0.isUp && !$0.isPaused && $0.replicator.isReady }) else { return }
+            crash(index, isNoticed: random.chance(oneIn: 2))
+            later(.restart(index), milliseconds: length)
+        case 7:
+            guard nodes[index].isUp, !nodes[index].isPaused else { return }
+            note("pause \(index)")
+            nodes[index].isPaused = true
+            later(.resume(index), milliseconds: length)
+        case 8:
+            let step = random.pick([-3_600_000, -500, 500, 3_600_000]) as Int64
+            note("step \(index) \(step)")
+            nodes[index].clock.step(byMilliseconds: step)
+        case 9:
+            network.delay = random.pick([0...1, 0...5, 0...40, 20...200])
+        default:
+            network.loss = random.pick([0, 0, 0, 300, 2_000])
+        }
+    }
+
+    private func cut(_ ways: [[Int]], _ name: String, _ length: Int64) {
+        network.cuts.formUnion(ways)
+        later(.heal(name, ways), milliseconds: length)
+    }
+}

@@ -1,0 +1,145 @@
+import Presence
+import PresenceStore
+import PresenceTesting
+
+/// What must hold, whatever is done and whatever goes wrong. Apart from what makes it happen.
+struct Checkers {
+    private(set) var failures: [String] = []
+    /// User-milliseconds that were looked at, and those that a node showed otherwise than they were.
+    private(set) var looked: Int64 = 0
+    private(set) var wrong: Int64 = 0
+    private var lastLook: Int64 = 0
+
+    mutating func fail(_ simulation: Simulation, _ text: String) {
+        if failures.count < 20 { failures.append("at \(simulation.milliseconds) ms: \(text)") }
+    }
+
+    mutating func restarted(_ node: Int) {}
+
+    // MARK: - All the time
+
+    mutating func look(at simulation: Simulation) {
+        let elapsed = simulation.milliseconds - lastLook
+        lastLook = simulation.milliseconds
+        for node in simulation.nodes where node.isUp && !node.isPaused {
+            for text in node.listen() { fail(simulation, "n\(node.index + 1): \(text)") }
+        }
+        for user in simulation.workload.users { look(at: user, simulation, elapsed) }
+    }
+
+    private mutating func look(at user: String, _ simulation: Simulation, _ elapsed: Int64) {
+        let now = simulation.milliseconds
+        let clients = simulation.workload.clients.filter { $0.user == user }
+        let isSure = now - (simulation.workload.unsure[user] ?? -100_000) > 25_000
+        for node in simulation.nodes where node.isUp && !node.isPaused {
+            let status = node.store.status(of: user.utf8.span, at: node.clock.now())
+            checkBlocks(of: user, node, simulation)
+            // Nobody is shown live past the hard limit and the margin; what clocks differ by may be added.
+            let silence = now - (simulation.workload.lastSign[user] ?? -1_000_000)
+            if status != .offline, silence > Simulation.hardLimit + Simulation.margin + 2_500 {
+                fail(simulation, "\(user) is \(status) at n\(node.index + 1) after \(silence) ms of silence")
+            }
+            guard isSure, isVisible(user, node) else { continue }
+            let own = clients.filter { $0.isConnected && !$0.isPassive && now - $0.lastBeat < Workload.ttl - 1_500 }
+            let isLive = !own.isEmpty
+            looked += elapsed
+            let isLinked = now - simulation.lastTrouble / 1_000_000 > 6_000
+            if isLive && status == .offline { wrong += elapsed }
+            // Where it beats it is shown.
+            if own.contains(where: { $0.node == node.index && $0.lastBeat > simulation.nodes[node.index].restartedAt }),
+                status == .offline
+            {
+                fail(simulation, "\(user) beats at n\(node.index + 1) and is offline there")
+            }
+            // With healthy links it is shown everywhere.
+            if isLinked, own.contains(where: { now - $0.since > 6_000 }), status == .offline {
+                fail(simulation, "\(user) beats and is offline at n\(node.index + 1), where nothing is wrong")
+            }
+        }
+    }
+
+    private func isVisible(_ user: String, _ node: SimulatedNode) -> Bool {
+        node.store.explain(user.utf8.span, for: nil, at: node.clock.now()).manual.value != .invisible
+    }
+
+    /// Whoever is blocked, as a node knows it, sees nobody there.
+    private mutating func checkBlocks(of user: String, _ node: SimulatedNode, _ simulation: Simulation) {
+        let now = node.clock.now()
+        for blocked in node.store.relations(of: user.utf8.span, at: now).blocked {
+            let view = node.store.view(of: user.utf8.span, for: blocked.span, at: now)
+            if view.status != .offline {
+                fail(simulation, "\(user) blocked somebody, who sees him \(view.status) at n\(node.index + 1)")
+            }
+        }
+    }
+
+    // MARK: - In the end
+
+    mutating func look(atEndOf simulation: Simulation) {
+        look(at: simulation)
+        let first = simulation.nodes[0]
+        for node in simulation.nodes {
+            if !node.replicator.isReady { fail(simulation, "n\(node.index + 1) is not ready") }
+            for peer in node.replicator.report(at: node.now).peers {
+                if peer.member.state != .alive || peer.linkOpenedAt == nil || !peer.hasCopy {
+                    fail(
+                        simulation,
+                        "n\(node.index + 1) has no link to \(peer.node.name): \(peer.member.cause), has copy \(peer.hasCopy)"
+                    )
+                }
+            }
+            compare(node, first, simulation)
+        }
+    }
+
+    private mutating func compare(_ node: SimulatedNode, _ first: SimulatedNode, _ simulation: Simulation) {
+        let name = "n\(node.index + 1)"
+        let (now, then) = (node.clock.now(), first.clock.now())
+        for user in simulation.workload.users {
+            let here = node.store.describe(user.utf8.span, at: now)
+            let there = first.store.describe(user.utf8.span, at: then)
+            if here?.status != there?.status || here?.version != there?.version || here?.activity != there?.activity {
+                fail(
+                    simulation,
+                    "\(user) differs at \(name): \(String(describing: here)) and \(String(describing: there))")
+            }
+            if node.store.relations(of: user.utf8.span, at: now) != first.store.relations(of: user.utf8.span, at: then)
+            {
+                fail(simulation, "the relations of \(user) differ at \(name)")
+            }
+            // Whatever is shown was announced, here as well.
+            if let told = node.told[user], told.new != here?.status {
+                fail(simulation, "\(user) is \(String(describing: here?.status)) at \(name), announced was \(told.new)")
+            }
+            if node.told[user] == nil, here?.status ?? .offline != .offline {
+                fail(simulation, "\(user) is \(String(describing: here?.status)) at \(name), and nothing was announced")
+            }
+            let view = node.store.view(of: user.utf8.span, for: SimulatedNode.viewer.utf8.span, at: now)
+            if node.list[user] ?? .offline != view.status {
+                fail(
+                    simulation,
+                    "the watcher at \(name) was told \(String(describing: node.list[user])) of \(user), who is \(view.status)"
+                )
+            }
+        }
+        for number in 0..<20 {
+            let key = "key-\(number)"
+            let (here, there) = (node.store.string(key, at: now), first.store.string(key, at: then))
+            if here != there { fail(simulation, "\(key) differs at \(name): \(here ?? "nil") and \(there ?? "nil")") }
+        }
+        let (here, there) = (
+            node.store.digest(start: 0, bits: 0, at: now), first.store.digest(start: 0, bits: 0, at: then)
+        )
+        if here.digest != there.digest { fail(simulation, "digests differ at \(name): \(here) and \(there)") }
+    }
+}
+
+extension ShardedStore {
+    fileprivate func string(_ key: String, at now: Timestamp) -> String? {
+        var value: String?
+        _ = getString(key.utf8.span, at: now) { span in
+            value = String(decoding: span.withUnsafeBytes { Array($0) }, as: UTF8.self)
+        }
+        return value
+    }
+}

@@ -1,0 +1,176 @@
+import Presence
+import PresenceStore
+import PresenceTesting
+
+/// People and what they do: they come, beat, act, set, block and go, at whatever node they reach. It keeps what is true.
+struct Workload {
+    static let beatInterval: Int64 = 5_000
+    static let ttl: Int64 = 20_000
+
+    /// One client: it beats where it is connected, and goes to another node when that one is gone.
+    struct Client {
+        let user: String
+        let session: String
+        var node: Int
+        var isConnected = false
+        /// When a node last took its beat, or opened its session, in milliseconds of simulated time.
+        var lastBeat: Int64 = 0
+        /// Since when it has been connected without a break.
+        var since: Int64 = 0
+        var isPassive = false
+    }
+
+    let users: [String]
+    var clients: [Client] = []
+    /// Whether nobody does anything but beat.
+    var isQuiet = false
+    /// Users of whom somebody has ended something, or who are invisible: what they should look like is not followed.
+    var unsure: [String: Int64] = [:]
+    /// The last instant at which any node took a sign of life of a user.
+    var lastSign: [String: Int64] = [:]
+
+    init(users count: Int) {
+        users = (0..<count).map { "user-\($0)" }
+        for user in users {
+            for session in ["phone", "web"] { clients.append(Client(user: user, session: session, node: 0)) }
+        }
+    }
+
+    mutating func nodeEnded(_ node: Int) {}
+
+    // MARK: - Beating
+
+    mutating func beat(_ index: Int, _ simulation: Simulation) {
+        var client = clients[index]
+        guard client.isConnected else { return }
+        defer { clients[index] = client }
+        if !reaches(client.node, simulation) || simulation.random.chance(oneIn: 40) {
+            guard let node = anyNode(simulation) else {
+                simulation.later(.beat(index), milliseconds: 500)
+                return
+            }
+            client.node = node
+        }
+        simulation.later(
+            .beat(index), milliseconds: Workload.beatInterval + Int64.random(in: -300...300, using: &simulation.random))
+        let node = simulation.nodes[client.node]
+        let isActive = simulation.random.chance(oneIn: 3)
+        if node.store.beat(
+            client.user.utf8.span, session: client.session.utf8.span, isActive: isActive, at: node.clock.now())
+        {
+            signed(&client, simulation)
+        } else {
+            open(&client, simulation)
+        }
+        simulation.settle(node)
+    }
+
+    private func reaches(_ node: Int, _ simulation: Simulation) -> Bool {
+        simulation.nodes[node].isUp && !simulation.nodes[node].isPaused
+    }
+
+    private func anyNode(_ simulation: Simulation) -> Int? {
+        let there = simulation.nodes.indices.filter { reaches($0, simulation) }
+        return there.isEmpty ? nil : simulation.random.pick(there)
+    }
+
+    private mutating func signed(_ client: inout Client, _ simulation: Simulation) {
+        client.lastBeat = simulation.milliseconds
+        lastSign[client.user] = simulation.milliseconds
+    }
+
+    private mutating func open(_ client: inout Client, _ simulation: Simulation) {
+        let node = simulation.nodes[client.node]
+        let options = ConnectOptions(ttlMilliseconds: Workload.ttl, isPassive: client.isPassive)
+        do throws(StoreError) {
+            try node.store.connect(
+                client.user.utf8.span, session: client.session.utf8.span, device: "mobile".utf8.span,
+                platform: "ios".utf8.span, server: "gate".utf8.span, options, at: node.clock.now())
+            client.isConnected = true
+            client.since = simulation.milliseconds
+            signed(&client, simulation)
+        } catch {
+            simulation.checkers.fail(simulation, "\(client.user) cannot connect: \(error)")
+        }
+    }
+
+    // MARK: - Doing
+
+    mutating func act(_ simulation: Simulation) {
+        guard !isQuiet, let at = anyNode(simulation) else { return }
+        let node = simulation.nodes[at]
+        let index = Int.random(in: clients.indices, using: &simulation.random)
+        let user = clients[index].user
+        let other = simulation.random.pick(users)
+        let now = node.clock.now()
+        do throws(StoreError) {
+            switch Int.random(in: 0..<24, using: &simulation.random) {
+            case 0..<9:
+                guard !clients[index].isConnected else { return }
+                clients[index].node = at
+                clients[index].isPassive = simulation.random.chance(oneIn: 12)
+                var client = clients[index]
+                open(&client, simulation)
+                clients[index] = client
+                simulation.later(.beat(index), milliseconds: Workload.beatInterval)
+            case 9, 10:
+                guard clients[index].isConnected, reaches(clients[index].node, simulation) else { return }
+                clients[index].isConnected = false
+                doubt(user, simulation)
+                let home = simulation.nodes[clients[index].node]
+                home.store.disconnect(
+                    user.utf8.span, session: clients[index].session.utf8.span,
+                    reason: simulation.random.pick([.disconnect, .wsDisconnect]), at: home.clock.now())
+                simulation.settle(home)
+            case 11:
+                // It vanishes without a word.
+                clients[index].isConnected = false
+            case 12, 13:
+                var change = UserSettings()
+                if simulation.random.chance(oneIn: 2) {
+                    change.status = .some(simulation.random.pick([nil, nil, .dnd, .away, .invisible]))
+                }
+                if simulation.random.chance(oneIn: 2) { change.activity = .some(Array("reading".utf8)) }
+                guard change.changesSomething else { return }
+                doubt(user, simulation)
+                try node.store.set(user.utf8.span, change, at: now)
+            case 14, 15:
+                guard user != other else { return }
+                let change = simulation.random.pick(RelationChange.allCases)
+                let range = [KeyRange(offset: 0, length: other.utf8.count)]
+                _ = try node.store.relate(user.utf8.span, change, to: other.utf8.span, range.span, at: now)
+            case 16..<19:
+                let key = "key-\(Int.random(in: 0..<20, using: &simulation.random))"
+                let options = StringSetOptions(
+                    expiry: simulation.random.chance(oneIn: 2)
+                        ? .at(now.advanced(byMilliseconds: Int64.random(in: 1...20_000, using: &simulation.random)))
+                        : .none)
+                _ = try node.store.setString(
+                    key.utf8.span, "value-\(simulation.milliseconds)".utf8.span, options, at: now)
+            case 19:
+                let key = "key-\(Int.random(in: 0..<20, using: &simulation.random))"
+                node.store.remove(.string, key.utf8.span, at: now)
+            case 20:
+                doubt(user, simulation)
+                node.store.remove(.presence, user.utf8.span, at: now)
+            case 21:
+                guard simulation.random.chance(oneIn: 30) else { return }
+                for user in users { doubt(user, simulation) }
+                let stamp = node.store.beginRemoveAll(at: now)
+                var cursor: UInt64 = 0
+                repeat { cursor = node.store.removeAll(from: cursor, upTo: stamp, at: now) } while cursor != 0
+                node.replicator.flushed(stamp)
+                simulation.note("flush \(at)")
+            default: return
+            }
+        } catch {
+            simulation.checkers.fail(simulation, "\(user): \(error)")
+        }
+        simulation.settle(node)
+    }
+
+    /// What a user looks like is not followed for a while: until what was done has come to all, and his clients have noticed.
+    private mutating func doubt(_ user: String, _ simulation: Simulation) {
+        unsure[user] = simulation.milliseconds
+    }
+}
