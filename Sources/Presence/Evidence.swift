@@ -105,7 +105,7 @@ public struct Evidence: Sendable {
         guard !session.isPassive else { return }
         latestPresentDeadline = max(latestPresentDeadline, deadline)
         if let activity = session.activity {
-            latestActivity = max(latestActivity, activity)
+            latestActivity = max(latestActivity, activity.advanced(byMilliseconds: session.marginMilliseconds))
         } else {
             lacksReport = true
         }

@@ -51,8 +51,15 @@ public struct Session: Sendable, Hashable {
     /// Whether it makes nobody online by itself (a calendar, a bot).
     public var isPassive: Bool
 
+    /// The node that it was last beaten at: the one that knows first of its heartbeats. 0 if nobody says.
+    public var home: UInt8
+
     /// The deadline that its gateway's lease gives it in place of its own, or nil. Whoever takes the facts fills it in; it is not merged.
     public var leasedUntil: Timestamp?
+
+    /// For how long past its deadline, and past its activity's limits, the word of its home is waited for, in milliseconds: 0 at its home. Whoever
+    /// takes the facts fills it in; it is not merged.
+    public var marginMilliseconds: Int64 = 0
 
     /// How it was ended, or nil while it is open. An open session may still have run out of time.
     public var closed: Closure?
@@ -61,7 +68,7 @@ public struct Session: Sendable, Hashable {
     @inlinable
     public init(
         incarnation: Stamp, heartbeat: Timestamp, ttlMilliseconds: Int64, activity: Timestamp? = nil,
-        brought: SessionStatus? = nil, isPassive: Bool = false, closed: Closure? = nil
+        brought: SessionStatus? = nil, isPassive: Bool = false, closed: Closure? = nil, home: UInt8 = 0
     ) {
         self.incarnation = incarnation
         self.heartbeat = heartbeat
@@ -70,13 +77,15 @@ public struct Session: Sendable, Hashable {
         self.brought = brought
         self.isPassive = isPassive
         self.closed = closed
+        self.home = home
     }
 
     /// The first instant at which it is not live if no heartbeat comes.
     @inlinable
     public func deadline(_ policy: Policy) -> Timestamp {
         if let leasedUntil { return min(leasedUntil, heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit)) }
-        return heartbeat.advanced(byMilliseconds: min(ttlMilliseconds, policy.heartbeatHardLimit))
+        return heartbeat.advanced(
+            byMilliseconds: min(ttlMilliseconds, policy.heartbeatHardLimit) + marginMilliseconds)
     }
 
     /// Whether it is open and its last sign of life still lasts.
@@ -102,7 +111,7 @@ public struct Session: Sendable, Hashable {
     public func status(at now: Timestamp, _ policy: Policy) -> Status {
         guard isLive(at: now, policy) else { return .offline }
         if let brought { return brought.status }
-        guard let activity else { return .online }
+        guard let activity = activity?.advanced(byMilliseconds: marginMilliseconds) else { return .online }
         if now >= activity.advanced(byMilliseconds: policy.awayAfter) { return .away }
         if now >= activity.advanced(byMilliseconds: policy.idleAfter) { return .idle }
         return .online
@@ -155,17 +164,18 @@ public struct Session: Sendable, Hashable {
 
     /// Joins another holder's facts of the same session id.
     ///
-    /// The newer incarnation wins whole. Of the same one: ended by either (the later end), the greater pair of heartbeat
-    /// and TTL, the later activity.
+    /// The newer incarnation wins whole. Of the same one: ended by either (the later end), the greatest of heartbeat, TTL and
+    /// home, which go together, and the later activity.
     public mutating func merge(_ other: Session) {
         guard incarnation == other.incarnation else {
             if other.incarnation > incarnation { self = other }
             return
         }
         if let end = other.closed { closed = max(closed ?? end, end) }
-        if (heartbeat, ttlMilliseconds) < (other.heartbeat, other.ttlMilliseconds) {
+        if (heartbeat, ttlMilliseconds, home) < (other.heartbeat, other.ttlMilliseconds, other.home) {
             heartbeat = other.heartbeat
             ttlMilliseconds = other.ttlMilliseconds
+            home = other.home
         }
         if let acted = other.activity { activity = max(activity ?? acted, acted) }
         // One CONNECT gives one value of these; should copies differ, the outcome still does not depend on the order.

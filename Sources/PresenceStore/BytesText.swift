@@ -9,6 +9,11 @@ enum BytesText {
         }
     }
 
+    /// The same of bytes in an array.
+    static func expand(_ bytes: [UInt8], isPacked: Bool) -> [UInt8] {
+        bytes.withUnsafeBytes { expand($0, isPacked: isPacked) }
+    }
+
     /// Hands the bytes of an id to `body`, spelled on the stack if they are packed.
     @inline(__always)
     static func withSpelling<Result>(

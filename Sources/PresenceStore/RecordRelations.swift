@@ -180,6 +180,25 @@ struct RelationsRecord {
         }
     }
 
+    /// The same in the order of the hashes.
+    func forEachByHash(near now: Timestamp, _ body: (UInt64, Relation) -> Void) {
+        var (next, nextOther) = (0, 0)
+        while next < friendCount || nextOther < otherCount {
+            let hash = next < friendCount ? friend(next).loadUnaligned(as: UInt64.self) : .max
+            let otherHash = nextOther < otherCount ? other(nextOther).loadUnaligned(as: UInt64.self) : .max
+            if nextOther == otherCount || next < friendCount && hash < otherHash {
+                var relation = Relation()
+                relation.isFriend = true
+                relation.friendStamp = stamp(friend(next) + 8, near: now)
+                body(hash, relation)
+                next += 1
+            } else {
+                body(otherHash, relation(at: nextOther, near: now))
+                nextOther += 1
+            }
+        }
+    }
+
     /// Those in the long list, to be changed in place: what others read when the visibility changes.
     func updateOthers(near now: Timestamp, _ body: (inout Relation) -> Void) {
         for index in 0..<otherCount {

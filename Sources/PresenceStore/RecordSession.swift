@@ -2,16 +2,16 @@ import Presence
 
 /// One session inside a user's record.
 /// ```
-///  0             8           13          18    22       24         26       28      29     30
-/// +-------------+-----------+-----------+-----+--------+----------+--------+-------+------+-----
-/// | incarnation | heartbeat | activity, | TTL | device | platform | server | flags | id   | id
-/// | (stamp)     |           | or end    | ms  | word   | word     | word   |       | size |
-/// +-------------+-----------+-----------+-----+--------+----------+--------+-------+------+-----
+///  0             8           13          18    22       24         26       28      29     30     31
+/// +-------------+-----------+-----------+-----+--------+----------+--------+-------+------+------+-----
+/// | incarnation | heartbeat | activity, | TTL | device | platform | server | flags | id   | home | id
+/// | (stamp)     |           | or end    | ms  | word   | word     | word   |       | size | node |
+/// +-------------+-----------+-----------+-----+--------+----------+--------+-------+------+------+-----
 /// ```
 /// An ended session stays as a tombstone until its TTL would have run out, so that a late copy of it cannot come to life; the instant of its end
 /// lies where its activity lay.
 struct SessionRecord {
-    static let fixedBytes = 30
+    static let fixedBytes = 31
 
     private enum Flag {
         static let isClosed: UInt8 = 1
@@ -60,6 +60,14 @@ struct SessionRecord {
         key.matches(address + SessionRecord.fixedBytes, storedCount: idCount, isPacked: isPacked)
     }
 
+    /// The hash that names it to other nodes.
+    func hash(_ hash: BytesHash) -> UInt64 {
+        guard isPacked else { return hash.bytes(id, .free) }
+        let bytes = address + SessionRecord.fixedBytes
+        return hash.packed(
+            bytes.loadUnaligned(as: UInt64.self), bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self), .free)
+    }
+
     var device: UInt16 { address.loadUnaligned(fromByteOffset: 22, as: UInt16.self) }
     var platform: UInt16 { address.loadUnaligned(fromByteOffset: 24, as: UInt16.self) }
     var server: UInt16 { address.loadUnaligned(fromByteOffset: 26, as: UInt16.self) }
@@ -72,10 +80,20 @@ struct SessionRecord {
 
     var isPassive: Bool { flags & Flag.isPassive != 0 }
 
+    /// Whether a person's activity was ever reported.
+    var hasActivity: Bool { flags & Flag.hasActivity != 0 }
+
+    /// The node that it was last beaten at.
+    @inline(__always)
+    var home: UInt8 {
+        get { address.load(fromByteOffset: 30, as: UInt8.self) }
+        nonmutating set { address.storeBytes(of: newValue, toByteOffset: 30, as: UInt8.self) }
+    }
+
     @inline(__always)
     var isClosed: Bool { flags & Flag.isClosed != 0 }
 
-    /// The first instant at which it is not live if no heartbeat comes.
+    /// The first instant at which it is not live at its home if no heartbeat comes.
     @inline(__always)
     func deadline(near now: Timestamp, _ policy: Policy) -> Timestamp {
         let heartbeat = RecordInstant.load(address + 8, near: now)
@@ -125,13 +143,15 @@ struct SessionRecord {
             isPassive: flags & Flag.isPassive != 0,
             closed: isClosed
                 ? Closure(
-                    at: moment, isLoss: flags & Flag.isLoss != 0, leavesGrace: flags & Flag.leavesNoGrace == 0) : nil)
+                    at: moment, isLoss: flags & Flag.isLoss != 0, leavesGrace: flags & Flag.leavesNoGrace == 0) : nil,
+            home: home)
     }
 
     /// Writes the facts over those that are there; id and words stay.
     func store(_ facts: Session) {
         address.storeBytes(of: facts.incarnation.rawValue, as: UInt64.self)
         RecordInstant.store(facts.heartbeat, to: address + 8)
+        home = facts.home
         RecordInstant.store(
             facts.closed?.at ?? facts.activity ?? Timestamp(milliseconds: 0), to: address + 13)
         address.storeBytes(

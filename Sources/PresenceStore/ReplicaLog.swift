@@ -57,10 +57,13 @@ struct ReplicaLog: ~Copyable {
     @inline(__always)
     mutating func note(_ hash: UInt64, _ kind: Kind) {
         guard capacity > 0 else { return }
-        // What is told already by the entry before it need not be told again.
-        if end > 0 {
+        // One entry that nobody has read tells both.
+        if end > readEnd {
             let last = Int(truncatingIfNeeded: end &- 1) & (capacity &- 1)
-            if hashes[last] == hash, kinds[last] == Kind.record.rawValue || kind == .beat, end &- 1 >= readEnd { return }
+            if hashes[last] == hash {
+                if kind == .record { kinds[last] = Kind.record.rawValue }
+                return
+            }
         }
         let place = Int(truncatingIfNeeded: end) & (capacity &- 1)
         hashes[place] = hash
@@ -71,10 +74,12 @@ struct ReplicaLog: ~Copyable {
     /// The farthest position that was read: an entry before it is told already, and cannot stand for a newer change.
     private var readEnd: UInt64 = 0
 
-    /// The entry at a position that is kept. It counts as read.
-    mutating func entry(at position: UInt64) -> Entry {
+    /// Remembers that all before a position was told to somebody.
+    mutating func didRead(upTo position: UInt64) { readEnd = max(readEnd, position) }
+
+    /// The entry at a position that is kept.
+    func entry(at position: UInt64) -> Entry {
         let place = Int(truncatingIfNeeded: position) & (capacity &- 1)
-        readEnd = max(readEnd, position &+ 1)
         return Entry(hash: hashes[place], kind: kinds[place] == 0 ? .record : .beat)
     }
 }

@@ -16,6 +16,8 @@ struct ShardSettings: Sendable {
     var maxWatch: Int
     var maxWatchersPerUser: Int
     var maxWatchLists: Int
+    /// How long past a deadline the word of a session's home is waited for, in milliseconds; 0 without other nodes.
+    let peerMargin: Int64
     var keyspaceInterest: KeyspaceEvents = []
 
     init(_ configuration: ShardedStore.Configuration) {
@@ -30,6 +32,7 @@ struct ShardSettings: Sendable {
         maxWatch = configuration.maxWatch
         maxWatchersPerUser = configuration.maxWatchersPerUser
         maxWatchLists = configuration.maxWatchLists
+        peerMargin = configuration.replicaLogEntries > 0 ? configuration.peerMargin : 0
     }
 
     /// The TTL that a client chose, or the default one, checked against its bounds.

@@ -12,13 +12,20 @@ extension ShardState {
         var isTime = false
     }
 
+    /// What a record says at an instant.
+    ///
+    /// - Parameter waits: whether the word of other nodes is waited for where it may be on its way.
     @inline(__always)
-    func evidence(of record: UserRecord, at instant: Timestamp, near now: Timestamp) -> Evidence {
+    func evidence(
+        of record: UserRecord, at instant: Timestamp, near now: Timestamp, waits: Bool = true
+    ) -> Evidence {
         let manual = record.hasManual ? record.manual(near: now) : Register<ManualStatus>()
         var evidence = Evidence(
             at: instant, policy: settings.policy, announced: record.announced, manual: manual.value,
             manualUntil: manual.until, pacing: settings.policy.storm == nil ? 0 : pacing(of: record))
-        record.forEachSession { evidence.add(facts(of: $0, near: now), settings.policy) }
+        record.forEachSession {
+            evidence.add(waits ? facts(of: $0, near: now) : plainFacts(of: $0, near: now), settings.policy)
+        }
         return evidence
     }
 
@@ -81,15 +88,16 @@ extension ShardState {
         return instant
     }
 
-    private mutating func announceIfChanged(
+    mutating func announceIfChanged(
         _ number: UInt32, at instant: Timestamp, until now: Timestamp, isTimer: Bool
     ) {
         let record = record(number)
         let verdict = evidence(of: record, at: instant, near: now).verdict(at: instant)
         guard verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent else { return }
-        let (reason, session) = reasonOfTime(record, at: instant, near: now)
+        let change = instantOfChange(to: verdict, seenAt: instant, record, near: now)
+        let (reason, session) = reasonOfTime(record, at: change, near: now)
         if isTimer { counters.lateness.record(now.milliseconds(since: instant)) }
-        let cause = Cause(reason: reason, stamp: Stamp(instant), at: instant, isTime: true)
+        let cause = Cause(reason: reason, stamp: Stamp(change), at: change, isTime: true)
         announce(number, verdict, cause, session, near: now)
     }
 
@@ -100,7 +108,7 @@ extension ShardState {
         let policy = settings.policy
         var found: (Reason, SessionRecord?)?
         record.forEachSession { session in
-            let facts = self.facts(of: session, near: now)
+            let facts = plainFacts(of: session, near: now)
             if facts.closed == nil && facts.deadline(policy) == instant {
                 let isHard = facts.ttlMilliseconds > policy.heartbeatHardLimit
                 found = (isHard ? .hardLimit : .heartbeatTimeout, session)
@@ -219,6 +227,7 @@ extension ShardState {
             }
         }
         if record.hasText, let end = record.untoldEndOfText(near: now) { next = min(next, end) }
+        if hasLeases, replicaLog.isKept { next = min(next, deadlineToldOfLeased(record, at: now)) }
         noteForHimself(record)
         arm(number, record.header, by: next)
     }

@@ -24,6 +24,11 @@ extension ShardState {
             let evidence = settle(number, at: now)
             guard evidence.isPresent else { return .missing }
             end = evidence.latestDeadline
+            if hasSessionsFromElsewhere(record(number)) {
+                // For how long their homes are waited for is none of their time to live.
+                let plain = self.evidence(of: record(number), at: now, near: now, waits: false)
+                return .milliseconds(max(plain.latestDeadline.milliseconds(since: now), 1))
+            }
         }
         return end == .distantFuture ? .persistent : .milliseconds(end.milliseconds(since: now))
     }
@@ -49,12 +54,17 @@ extension ShardState {
             guard ttl <= limit else { throw .ttlOutOfBounds(minimum: 1, maximum: limit) }
             let evidence = settle(number, at: now)
             guard evidence.liveCount > 0 else { return false }
+            var isPlain = true
             record(number).forEachSession { session in
                 var facts = self.facts(of: session, near: now)
-                if facts.beat(at: now, isActive: false, ttlMilliseconds: ttl, settings.policy) { session.store(facts) }
+                let (home, before) = (facts.home, facts.ttlMilliseconds)
+                guard facts.beat(at: now, isActive: false, ttlMilliseconds: ttl, settings.policy) else { return }
+                bringHome(&facts, at: now)
+                session.store(facts)
+                if home != facts.home || before != ttl { isPlain = false }
             }
             counters.beats += UInt64(evidence.liveCount)
-            announceWrite(number, nil, reason: .activity, at: now)
+            if announceWrite(number, nil, reason: .activity, at: now) || !isPlain { noteChange(number) }
             tell(.expire, ofUser: key)
             return true
         }

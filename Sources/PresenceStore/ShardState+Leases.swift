@@ -38,13 +38,22 @@ struct Lease {
     /// holds; and the last renewal that it saw is a heartbeat.
     ///
     /// One that ran out before the lease began, though nobody looked, did not live to be covered.
-    func apply(to session: inout Session, _ policy: Policy) {
-        if let end = ends.first(where: { session.incarnation < $0.stamp }) {
+    func apply(to session: inout Session, isHome: Bool, _ policy: Policy) {
+        if let end = end(of: session, isHome: isHome) {
+            guard isHome else {
+                if end.deadline <= session.deadline(policy) { session.leasedUntil = end.deadline }
+                return
+            }
             cover(&session, from: end.begin, renewedAt: end.renewedAt, until: end.deadline, policy)
             if end.deadline <= session.deadline(policy) { session.leasedUntil = end.deadline }
-        } else {
+        } else if isHome {
             cover(&session, from: begin, renewedAt: renewedAt, until: until, policy)
         }
+    }
+
+    /// The first end after a session was opened. A lease is its home's; that a server was dropped holds for all that it had.
+    func end(of session: Session, isHome: Bool) -> End? {
+        ends.first { session.incarnation < $0.stamp && (isHome || $0.reason == .dropped) }
     }
 
     private func cover(
@@ -129,20 +138,30 @@ extension ShardState {
     func facts(of session: SessionRecord, near now: Timestamp) -> Session {
         var facts = session.facts(near: now)
         if hasLeases { applyLease(to: &facts, ofServer: session.server) }
+        if facts.home != stamps.node, facts.home != 0, facts.closed == nil {
+            facts.marginMilliseconds = settings.peerMargin
+        }
+        return facts
+    }
+
+    /// The same as they are at the session's home: nobody is waited for.
+    func plainFacts(of session: SessionRecord, near now: Timestamp) -> Session {
+        var facts = facts(of: session, near: now)
+        facts.marginMilliseconds = 0
         return facts
     }
 
     @inline(never)
     private func applyLease(to facts: inout Session, ofServer server: UInt16) {
         guard facts.closed == nil, let lease = leases[server] else { return }
-        lease.apply(to: &facts, settings.policy)
+        lease.apply(to: &facts, isHome: facts.home == stamps.node, settings.policy)
     }
 
     /// When the record may forget a session.
     func keptUntil(_ session: SessionRecord, of record: UserRecord, near now: Timestamp) -> Timestamp {
         var kept = session.keptUntil(near: now, settings.policy)
         let hasStorm = settings.policy.storm != nil && record.announced != .offline
-        guard hasStorm || hasLeases && !session.isClosed else { return kept }
+        guard hasStorm || !session.isClosed && (hasLeases || session.home != stamps.node) else { return kept }
         let facts = facts(of: session, near: now)
         if !session.isClosed { kept = facts.deadline(settings.policy) }
         return hasStorm ? max(kept, facts.stormRelease(settings.policy, pacing: pacing(of: record))) : kept
@@ -255,6 +274,7 @@ extension ShardState {
             let cause = Cause(reason: end.reason, stamp: Stamp(end.at), at: end.at, isTime: end.reason == .leaseLost)
             announce(number, verdict, cause, last, near: now)
         }
+        if carried != nil { noteChange(number) }
         return carried
     }
 
@@ -271,7 +291,7 @@ extension ShardState {
     private func end(of session: SessionRecord, near now: Timestamp, by limit: Timestamp) -> Lease.End? {
         guard !session.isClosed, let lease = leases[session.server], !lease.ends.isEmpty else { return nil }
         let facts = facts(of: session, near: now)
-        guard let end = lease.ends.first(where: { facts.incarnation < $0.stamp }), end.at <= limit else { return nil }
+        guard let end = lease.end(of: facts, isHome: facts.home == stamps.node), end.at <= limit else { return nil }
         return facts.deadline(settings.policy) == end.deadline && facts.leasedUntil != nil ? end : nil
     }
 
@@ -296,6 +316,7 @@ extension ShardState {
         for number in numbers {
             guard let address = slabs.addressIfPresent(number), RecordHeader(address).kind == .user else { continue }
             guard isLeased(UserRecord(address)) else { continue }
+            bringLeasedHome(number, at: now)
             arm(number, settle(number, at: now), at: now)
         }
         return numbers.count
@@ -307,5 +328,19 @@ extension ShardState {
             if !session.isClosed, leases[session.server] != nil { isLeased = true }
         }
         return isLeased
+    }
+
+    /// A lease is a sign of life: the sessions that it covers are at home where it is renewed.
+    private mutating func bringLeasedHome(_ number: UInt32, at now: Timestamp) {
+        var hasMoved = false
+        record(number).forEachSession { session in
+            guard session.home != stamps.node, leases[session.server]?.begin != nil else { return }
+            var facts = facts(of: session, near: now)
+            guard facts.isLive(at: now, settings.policy) else { return }
+            bringHome(&facts, at: now)
+            session.store(facts)
+            hasMoved = true
+        }
+        if hasMoved { noteChange(number) }
     }
 }

@@ -39,16 +39,11 @@ extension ShardState {
         return user
     }
 
-    /// The same without sessions that say nothing any more.
-    func factsThatHold(_ number: UInt32, at now: Timestamp) -> ReplicaFacts {
-        var user = facts(of: number, near: now)
-        for (id, session) in user.facts.sessions where isOver(session, at: now) { user.forgetSession(id) }
-        return user
-    }
-
     /// Joins another node's facts of a user with what is known of him, and announces what comes of it.
+    ///
+    /// - Parameter sender: the node that made them, whose word counts for what is at home there; 0 if nobody says.
     mutating func merge(
-        _ incoming: ReplicaFacts, _ user: BytesKey, _ userHash: UInt64, at now: Timestamp
+        _ incoming: ReplicaFacts, from sender: UInt8, _ user: BytesKey, _ userHash: UInt64, at now: Timestamp
     ) throws(StoreError) -> MergeOutcome {
         var number = find(user, userHash)
         let isNew = number == 0
@@ -57,15 +52,23 @@ extension ShardState {
         } else {
             // What time changed before this came is announced as of then.
             _ = settle(number, at: now)
+            endMargins(number, ofHome: sender, at: now) { session in
+                incoming.facts.sessions[BytesText.expand(session.id, isPacked: session.isPacked)] != nil
+            }
             number = prune(number, at: now, mayShrink: false)
         }
         let local = facts(of: number, near: now)
         var merged = local.merged(with: incoming)
         for (id, session) in merged.facts.sessions where local.facts.sessions[id] == nil {
             // What is over everywhere is not taken up again. What is over here goes by the next look.
-            if isOver(session, at: now) { merged.forgetSession(id) }
+            // What only its home can know to live is taken up while it is waited for.
+            if isOver(session, waiting: session.home == sender ? settings.peerMargin : 0, at: now) {
+                merged.forgetSession(id)
+            }
         }
         boundSessions(&merged)
+        noteConflicts(of: local, with: incoming, from: sender, userHash)
+        countLosses(merged, local)
         stamps.observe(incoming.newestStamp)
         if merged != local {
             do throws(StoreError) {
@@ -85,9 +88,30 @@ extension ShardState {
     }
 
     /// Whether a session says nothing any more: it ran out, or it was ended and its TTL and grace are over.
-    private func isOver(_ session: Session, at now: Timestamp) -> Bool {
+    func isOver(_ session: Session, waiting margin: Int64 = 0, at now: Timestamp) -> Bool {
         let deadline = session.deadline(settings.policy)
-        return session.closed == nil ? deadline <= now : max(deadline, session.graceEnd(settings.policy)) <= now
+        guard session.closed != nil else { return deadline.advanced(byMilliseconds: margin) <= now }
+        return max(deadline, session.graceEnd(settings.policy)) <= now
+    }
+
+    /// A session was beaten at two nodes at once, and here last: the other one must know before it takes it for over.
+    private mutating func noteConflicts(
+        of local: ReplicaFacts, with incoming: ReplicaFacts, from sender: UInt8, _ userHash: UInt64
+    ) {
+        guard replicaLog.isKept, sender != 0 else { return }
+        for (id, session) in local.facts.sessions where session.home == stamps.node && session.closed == nil {
+            guard let theirs = incoming.facts.sessions[id], theirs.home == sender, theirs.closed == nil,
+                theirs.incarnation == session.incarnation, theirs.heartbeat < session.heartbeat
+            else { continue }
+            replicaLog.note(userHash, .beat)
+        }
+    }
+
+    /// Losses that another node noticed are losses here, too: storms are seen everywhere.
+    private mutating func countLosses(_ merged: ReplicaFacts, _ local: ReplicaFacts) {
+        for (id, session) in merged.facts.sessions where session.closed?.isLoss == true {
+            if let before = local.facts.sessions[id], before.closed == nil { counters.losses += 1 }
+        }
     }
 
     /// Two nodes may each have let in as many sessions as a user may have, and a record has a greatest size. Those that are ended go first, then those

@@ -126,13 +126,15 @@ extension ShardState {
                     if isAhead, facts.brought == brought, facts.activity ?? .distantPast <= activity,
                         hasWords(session, words)
                     {
-                        facts.heartbeat = max(facts.heartbeat, now)
+                        let isPlain =
+                            facts.home == stamps.node && facts.ttlMilliseconds == ttl && facts.activity != nil
+                        bringHome(&facts, at: now)
                         facts.ttlMilliseconds = ttl
                         facts.activity = activity
                         session.store(facts)
                         counters.beats += 1
                         noteActivity(record(number), session, activity, at: now)
-                        announceWrite(number, session, reason: reason, at: now)
+                        if announceWrite(number, session, reason: reason, at: now) || !isPlain { noteChange(number) }
                         return
                     }
                 }

@@ -64,7 +64,10 @@ extension ShardState {
     /// The number of a user whom others name from now on: one of whom nothing was known becomes known by it.
     mutating func name(_ user: BytesKey, _ userHash: UInt64, at now: Timestamp) throws(StoreError) -> UInt32 {
         let number = try known(user, userHash, at: now)
-        record(number).isNamed = true
+        if !record(number).isNamed {
+            record(number).isNamed = true
+            replicaLog.note(userHash, .record)
+        }
         return number
     }
 
@@ -119,6 +122,7 @@ extension ShardState {
         relation.read = privacy.rule(Standing(relation)).hides ? read : nil
         if relation.hasEnded, ended >= settings.maxRelations { _ = relations.dropOldestEnded(near: now) }
         try grow(number, at: now).store(relation, to: other)
+        noteChange(number)
         return true
     }
 

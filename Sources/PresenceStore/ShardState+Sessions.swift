@@ -45,6 +45,7 @@ extension ShardState {
         }
         let record = record(number)
         facts.incarnation = stamps.next(at: now)
+        facts.home = stamps.node
         guard let session = record.session(key) else { preconditionFailure("the session was just placed") }
         session.store(facts)
         counters.connects += 1
@@ -55,6 +56,7 @@ extension ShardState {
         let cause = Cause(reason: isStatusOnly ? .sessionStatus : reason, stamp: facts.incarnation, at: now)
         announce(number, evidence.verdict(at: now), cause, session, near: now)
         arm(number, evidence, at: now)
+        replicaLog.note(userHash, .record)
         account()
         return evidence.liveCount
     }
@@ -122,6 +124,7 @@ extension ShardState {
             counters.unknownBeats += 1
             return false
         }
+        if session.home != stamps.node { return beatAwayFromHome(number, session, isActive: isActive, at: now) }
         if hasLeases, leases[session.server] != nil { return beatLeased(number, session, isActive: isActive, at: now) }
         guard now < session.deadline(near: now, settings.policy) else {
             // The wheel is a little late: this is the look that announces it.
@@ -154,26 +157,55 @@ extension ShardState {
         return true
     }
 
+    /// A beat of a session that was last beaten at another node: it is at home here from now on, and the others are told.
+    @inline(never)
+    private mutating func beatAwayFromHome(
+        _ number: UInt32, _ session: SessionRecord, isActive: Bool, at now: Timestamp
+    ) -> Bool {
+        _ = settle(number, at: now)
+        var facts = facts(of: session, near: now)
+        guard facts.isLive(at: now, settings.policy) else {
+            arm(number, settle(number, at: now), at: now)
+            counters.unknownBeats += 1
+            return false
+        }
+        counters.beats += 1
+        bringHome(&facts, at: now)
+        session.store(facts)
+        if isActive { act(number, session, at: now, reason: .activity) }
+        // The margin is gone.
+        arm(number, evidence(of: record(number), at: now, near: now), at: now)
+        noteChange(number)
+        return true
+    }
+
     /// A heartbeat with activity: may bring the user back to online.
     mutating func act(_ number: UInt32, _ session: SessionRecord, at now: Timestamp, reason: Reason) {
         _ = settle(number, at: now)
+        let isFirst = !session.hasActivity
         session.beat(at: now)
         session.act(at: now)
         let record = record(number)
         noteActivity(record, session, now, at: now)
-        announceWrite(number, session, reason: reason, at: now)
+        // Other activity is told with the beats that matter.
+        if announceWrite(number, session, reason: reason, at: now) || isFirst { noteChange(number) }
     }
 
-    /// Announces what a write that needs no stamp of its own has changed, and arms the timer.
-    mutating func announceWrite(_ number: UInt32, _ session: SessionRecord?, reason: Reason, at now: Timestamp) {
+    /// Announces what a write that needs no stamp of its own has changed, and arms the timer. Returns whether there was anything to announce.
+    @discardableResult
+    mutating func announceWrite(
+        _ number: UInt32, _ session: SessionRecord?, reason: Reason, at now: Timestamp
+    ) -> Bool {
         let record = record(number)
         let evidence = evidence(of: record, at: now, near: now)
         let verdict = evidence.verdict(at: now)
-        if verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent {
+        let isNews = verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent
+        if isNews {
             let cause = Cause(reason: reason, stamp: stamps.next(at: now), at: now)
             announce(number, verdict, cause, session, near: now)
         }
         arm(number, evidence, at: now)
+        return isNews
     }
 
     /// `lastSeen` moves with what a visible user does, not with what a passive session does.
@@ -196,6 +228,7 @@ extension ShardState {
         if reason.isLoss { counters.losses += 1 }
         if !reason.isLoss { noteActivity(record(number), session, now, at: now) }
         announceWrite(number, session, reason: reason, at: now)
+        replicaLog.note(userHash, .record)
         return true
     }
 
@@ -231,12 +264,16 @@ extension ShardState {
             }
         }
         announceWrite(number, last, reason: reason, at: now)
+        // The others hear of a flush, and do the same.
+        if reason != .flushed { noteChange(number) }
         return true
     }
 
     private mutating func close(_ session: SessionRecord, _ closure: Closure, at now: Timestamp) -> Bool {
         var facts = self.facts(of: session, near: now)
         guard facts.close(closure, settings.policy) else { return false }
+        // Within the margin the end is a sign of life, too: its tombstone must last as long as what its home knows.
+        if facts.deadline(settings.policy) <= now { bringHome(&facts, at: now) }
         session.store(facts)
         counters.sessions -= 1
         devices.endSession(session.device)
@@ -262,6 +299,7 @@ extension ShardState {
         var source = record.sessionsOffset
         var target = source
         var kept = 0
+        var hasRunOutHere = false
         for _ in 0..<record.sessionCount {
             let session = SessionRecord(record.address + source)
             let size = session.byteCount
@@ -271,12 +309,13 @@ extension ShardState {
             }
             if isOver {
                 if !session.isClosed {
+                    if session.home == stamps.node { hasRunOutHere = true }
                     counters.sessions -= 1
                     counters.expiredSessions += 1
                 }
                 release(WordNumbers(of: session), ofTombstone: session.isClosed)
             } else {
-                if !session.isClosed { noteRunOut(session, at: now) }
+                if !session.isClosed, noteRunOut(session, at: now) { hasRunOutHere = true }
                 if target != source {
                     (record.address + target).copyMemory(from: record.address + source, byteCount: size)
                 }
@@ -286,6 +325,7 @@ extension ShardState {
             source += size
         }
         record.sessionCount = kept
+        if hasRunOutHere { noteChange(number) }
         guard mayShrink, Slabs.sizeClass(for: target) < Slabs.sizeClass(of: number) else { return number }
         // Without room for the smaller slot the record stays where it is.
         let growth = slabs.growth(forSize: target)
@@ -304,18 +344,19 @@ extension ShardState {
         return max(facts.graceEnd(policy), facts.stormRelease(policy, pacing: pacing(of: record)))
     }
 
-    /// A session that ran out and is kept, since a storm holds that back, is an ended one from now on.
-    private mutating func noteRunOut(_ session: SessionRecord, at now: Timestamp) {
+    /// A session that ran out and is kept, since a storm holds that back, is an ended one from now on. Returns whether it did so at its home.
+    private mutating func noteRunOut(_ session: SessionRecord, at now: Timestamp) -> Bool {
         var facts = facts(of: session, near: now)
-        let deadline = facts.deadline(settings.policy)
-        guard deadline <= now else { return }
-        facts.closed = Closure(at: deadline, isLoss: true)
+        guard facts.deadline(settings.policy) <= now else { return false }
+        facts.marginMilliseconds = 0
+        facts.closed = Closure(at: facts.deadline(settings.policy), isLoss: true)
         session.store(facts)
         counters.sessions -= 1
         counters.expiredSessions += 1
         devices.endSession(session.device)
         platforms.endSession(session.platform)
         servers.endSession(session.server)
+        return facts.home == stamps.node
     }
 
     /// Words as numbers, one use more each; those that were not given are the `kept` ones.

@@ -48,7 +48,9 @@ extension ShardState {
         var losses: UInt64 = 0
         record.forEachSession { session in
             guard !session.isClosed, session.hasBeaten(near: now) else { return }
+            let isHome = session.home == stamps.node || session.home == 0
             let deadline = session.deadline(near: now, settings.policy)
+                .advanced(byMilliseconds: isHome ? 0 : settings.peerMargin)
             guard deadline <= now, deadline > since else { return }
             // What a lease ends is counted there.
             if hasLeases, leases[session.server] != nil { return }
@@ -75,7 +77,9 @@ extension ShardState {
             countLosses(UserRecord(address), since: wheel.settledUntil(firedTick), at: now)
             let evidence = settle(number, at: now, firedTick: firedTick)
             let isWhole = evidence.liveCount == UserRecord(address).sessionCount
-            arm(isWhole ? number : prune(number, at: now), evidence, at: now)
+            let kept = isWhole ? number : prune(number, at: now)
+            noteBeats(kept, at: now)
+            arm(kept, evidence, at: now)
         }
     }
 }

@@ -36,8 +36,9 @@ extension ShardState {
                     id: BytesText.expand(session.id, isPacked: session.isPacked),
                     status: facts.status(at: now, policy), device: devices.bytes(session.device),
                     platform: platforms.bytes(session.platform), server: servers.bytes(session.server),
-                    lastHeartbeat: facts.heartbeat, lastActivity: facts.activity, expiresAt: facts.deadline(policy),
-                    brought: facts.brought, isPassive: facts.isPassive))
+                    lastHeartbeat: facts.heartbeat, lastActivity: facts.activity,
+                    expiresAt: facts.deadline(policy).advanced(byMilliseconds: -facts.marginMilliseconds),
+                    brought: facts.brought, isPassive: facts.isPassive, home: facts.home))
         }
         return list
     }
@@ -98,6 +99,7 @@ extension ShardState {
         let cause = Cause(reason: .manual, stamp: stamp, at: now)
         announce(number, evidence.verdict(at: now), cause, nil, near: now)
         arm(number, evidence, at: now)
+        replicaLog.note(userHash, .record)
     }
 
     /// Moves the end of a record, from `offset` on, by some bytes.

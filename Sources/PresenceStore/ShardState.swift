@@ -82,7 +82,8 @@ struct ShardState: ~Copyable, @unchecked Sendable {
 
     var capacityBytes: Int {
         slabs.capacityBytes + index.capacityBytes + wheel.capacityBytes + ring.capacity + replicaLog.capacityBytes
-            + blockBytes + watchers.capacityBytes + devices.capacityBytes + platforms.capacityBytes + servers.capacityBytes
+            + blockBytes + watchers.capacityBytes + devices.capacityBytes + platforms.capacityBytes
+            + servers.capacityBytes
     }
 
     /// Tells the budget what came or went since the last time.
@@ -147,7 +148,10 @@ struct ShardState: ~Copyable, @unchecked Sendable {
         let armedTick = header.armedTick
         new.copyMemory(from: old, byteCount: byteCount)
         header.armedTick = armedTick
-        index.replace(hash(of: number), number, with: other)
+        let hash = hash(of: number)
+        index.replace(hash, number, with: other)
+        // Its timer stays behind, and with it the deadline that others know.
+        if replicaLog.isKept, header.kind == .user, hasSessionAtHome(UserRecord(new)) { replicaLog.note(hash, .beat) }
         slabs.free(number)
         account()
     }

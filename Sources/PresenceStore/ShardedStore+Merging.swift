@@ -8,18 +8,18 @@ import Presence
 extension ShardedStore {
     /// All that is known of a user, in bytes that ``merge(_:at:)`` takes; nil if nothing is.
     ///
-    /// A session that has run out is not in it, though a lease may keep it here: leases are not merged.
+    /// A session that has run out is not in it. One that a lease keeps alive is told with a later heartbeat: leases are not merged.
     ///
-    /// - Returns: about 100 bytes for a user with one session, and 27 more an edge; the same bytes for the same facts.
+    /// - Returns: about 90 bytes for a user with one session, and 27 more an edge; the same bytes for the same facts.
     /// - Complexity: O(sessions + edges), under one lock.
     public func image(of user: Span<UInt8>, at now: Timestamp) -> [UInt8]? {
-        let facts = withUser(user) { state, key, hash -> ReplicaFacts? in
+        withUser(user) { state, key, hash -> [UInt8]? in
             let number = state.find(key, hash)
             guard number != 0 else { return nil }
-            _ = state.settle(number, at: now)
-            return state.factsThatHold(number, at: now)
+            var image: [UInt8] = []
+            state.appendUserImage(of: number, at: now, to: &image)
+            return image
         }
-        return facts.map { UserImage.bytes(of: $0) }
     }
 
     /// The same by text, now.
@@ -36,6 +36,12 @@ extension ShardedStore {
     /// - Complexity: O(sessions + edges), under one lock.
     @discardableResult
     public func merge(_ image: Span<UInt8>, at now: Timestamp) throws(MergeError) -> Bool {
+        try merge(image, from: 0, at: now)
+    }
+
+    /// The same of an image that node `sender` made: its word on the sessions that were last beaten there ends the waiting for it.
+    package func merge(_ image: Span<UInt8>, from sender: UInt8, at now: Timestamp) throws(MergeError) -> Bool {
+        if image.count > 0, image[0] != UserImage.form { return try mergeString(image, at: now) }
         let facts = try UserImage.facts(in: image)
         let ahead = facts.latestInstant.milliseconds(since: now)
         guard ahead <= maxClockOffset else { throw .fromTheFuture(milliseconds: ahead) }
@@ -44,7 +50,7 @@ extension ShardedStore {
         let user = userHash(facts.id.span)
         do throws(StoreError) {
             outcome = try withUser(facts.id.span) { state, key, hash throws(StoreError) in
-                try state.merge(facts, key, hash, at: now)
+                try state.merge(facts, from: sender, key, hash, at: now)
             }
         } catch {
             throw .outOfMemory

@@ -37,6 +37,8 @@ public final class ShardedStore: Sendable {
         public var changeRingBytes = 131_072
         /// Changes that each shard keeps for other nodes, rounded up to a power of two; 0, without other nodes, keeps none. 9 bytes each.
         public var replicaLogEntries = 0
+        /// How long past a deadline the word of the node that a session was last beaten at is waited for, in milliseconds, if there are other nodes.
+        public var peerMargin: Int64 = 2_000
         /// Different devices, platforms and servers that a shard keeps, 1 to 65 535 each.
         public var maxWords = 16_384
         /// Friends and blocked users that a user may have, 0 to 1 000 000.

@@ -141,6 +141,8 @@ public struct SessionDescription: Sendable, Hashable {
     public var brought: SessionStatus?
     /// Whether it is passive.
     public var isPassive: Bool
+    /// The node that it was last beaten at, by its number; 0 if nobody says.
+    public var home: UInt8
 }
 
 /// The fields of the seed's record of a present user: those of the user, and those of his most present session.

@@ -28,17 +28,21 @@ public enum MergeError: Error, Sendable, Hashable {
 
 /// A user's facts in bytes, little endian, the same for the same facts.
 /// ```
-///  0      1       2        3          11           19        20...
-/// +------+-------+--------+----------+------------+---------+----+--------+------+---------+-------+----------+
-/// | form | flags | status | version  | last seen  | id size | id | manual | text | privacy | edges | sessions |
-/// | (1)  |       |        | (stamp)  | 8 B, if any|         |    | if any | ...  |         |       |          |
-/// +------+-------+--------+----------+------------+---------+----+--------+------+---------+-------+----------+
+///  0      1       2        3          11            ...       ...
+/// +------+-------+--------+----------+-------------+---------+----+--------+------+---------+-------+----------+
+/// | form | flags | status | version  | last seen,  | id size | id | manual | text | privacy | edges | sessions |
+/// | (1)  |       |        | (stamp)  | if any      |         |    | if any | ...  |         |       |          |
+/// +------+-------+--------+----------+-------------+---------+----+--------+------+---------+-------+----------+
+/// last seen: from the version's instant on, signed
 /// manual:  stamp 8, value 1, end 8            text: stamp 8, end 8, size 1, bytes
 /// privacy: stamps 8 + 8, values 1 + 1, what strangers and what friends read 9 + 9 (form 1, instant 8)
 /// edges:   number 4; each: hash 8, friend (instant 8, node 1), block (instant 8, node 1), flags 1, what he read 9, what I read 9 if any
-/// session: number 1; each: id size 1, id, incarnation 8, heartbeat 8, TTL 4, activity or end 8, flags 1, brought 1, three words (size 1, bytes)
+/// session: number 1; each: flags 1, home 1, id size 1, id, incarnation 8, heartbeat (from the incarnation's instant on, signed), TTL,
+///          activity or end, if any (from the heartbeat on, signed), three words (size 1, bytes)
 /// ```
-/// An instant is in milliseconds since 1970. Ends that are not set are the greatest number.
+/// An id that is a UUID is its sixteen bytes, and a flag says so. An instant of eight bytes is in milliseconds since 1970; ends that are not set are the
+/// greatest number. What is told from another instant on, and TTLs, take as many bytes as they need (LEB128: seven bits a byte, the lowest first; signed
+/// ones zigzag). Edges go by their hashes, sessions by their ids: those of other bytes first, then UUIDs.
 enum UserImage {
     static let form: UInt8 = 1
 
@@ -49,7 +53,8 @@ enum UserImage {
         static let hasText: UInt8 = 8
         static let hasPrivacy: UInt8 = 16
         static let hasEdges: UInt8 = 32
-        static let all: UInt8 = 63
+        static let isPacked: UInt8 = 64
+        static let all: UInt8 = 127
     }
 
     enum SessionFlag {
@@ -58,7 +63,9 @@ enum UserImage {
         static let leavesGrace: UInt8 = 4
         static let isPassive: UInt8 = 8
         static let hasActivity: UInt8 = 16
-        static let all: UInt8 = 31
+        /// Two bits: what the session brings with it, 0 for nothing.
+        static let broughtShift: UInt8 = 5
+        static let isPacked: UInt8 = 128
     }
 
     enum EdgeFlag {
@@ -67,120 +74,6 @@ enum UserImage {
         static let hasRead: UInt8 = 4
         static let hasOthersRead: UInt8 = 8
         static let all: UInt8 = 15
-    }
-
-    // MARK: Writing
-
-    static func bytes(of user: ReplicaFacts) -> [UInt8] {
-        var writer = Writer()
-        let facts = user.facts
-        var flags: UInt8 = user.isNamed ? Flag.isNamed : 0
-        if facts.lastSeen != nil { flags |= Flag.hasLastSeen }
-        if facts.manual.stamp != .zero { flags |= Flag.hasManual }
-        if facts.text.stamp != .zero { flags |= Flag.hasText }
-        if user.privacy != nil { flags |= Flag.hasPrivacy }
-        if !user.edges.isEmpty { flags |= Flag.hasEdges }
-        writer.byte(form)
-        writer.byte(flags)
-        writer.byte(user.status.rawValue)
-        writer.word(user.version.rawValue)
-        if let lastSeen = facts.lastSeen { writer.instant(lastSeen) }
-        writer.short(user.id)
-        if facts.manual.stamp != .zero {
-            writer.word(facts.manual.stamp.rawValue)
-            writer.byte(facts.manual.value?.rawValue ?? 0)
-            writer.instant(facts.manual.until ?? .distantFuture)
-        }
-        if facts.text.stamp != .zero {
-            writer.word(facts.text.stamp.rawValue)
-            writer.instant(facts.text.until ?? .distantFuture)
-            writer.short(facts.text.value ?? [])
-        }
-        if let privacy = user.privacy { write(privacy, to: &writer) }
-        if !user.edges.isEmpty {
-            writer.half(UInt32(user.edges.count))
-            for (other, relation) in user.edges.sorted(by: { $0.key < $1.key }) { write(other, relation, to: &writer) }
-        }
-        writer.byte(UInt8(facts.sessions.count))
-        for id in user.sessionIDs {
-            guard let session = facts.sessions[id] else { continue }
-            write(id, session, user.words[id] ?? .init(), to: &writer)
-        }
-        return writer.bytes
-    }
-
-    private static func write(_ privacy: ReplicaFacts.PrivacyRegisters, to writer: inout Writer) {
-        writer.word(privacy.visibilityStamp.rawValue)
-        writer.word(privacy.lastSeenStamp.rawValue)
-        writer.byte(privacy.value.visibility.rawValue)
-        writer.byte(privacy.value.lastSeen.rawValue)
-        writer.lastSeen(privacy.value.strangersRead)
-        writer.lastSeen(privacy.value.friendsRead)
-    }
-
-    private static func write(_ other: UInt64, _ relation: Relation, to writer: inout Writer) {
-        writer.word(other)
-        for stamp in [relation.friendStamp, relation.blockStamp] {
-            writer.instant(stamp.at)
-            writer.byte(stamp.node)
-        }
-        writer.byte(
-            (relation.isFriend ? EdgeFlag.isFriend : 0) | (relation.isBlocked ? EdgeFlag.isBlocked : 0)
-                | (relation.read == nil ? 0 : EdgeFlag.hasRead)
-                | (relation.othersRead == nil ? 0 : EdgeFlag.hasOthersRead))
-        if let read = relation.read { writer.lastSeen(read) }
-        if let read = relation.othersRead { writer.lastSeen(read) }
-    }
-
-    private static func write(
-        _ id: [UInt8], _ facts: Session, _ words: ReplicaFacts.Words, to writer: inout Writer
-    ) {
-        writer.short(id)
-        writer.word(facts.incarnation.rawValue)
-        writer.instant(facts.heartbeat)
-        writer.half(UInt32(clamping: facts.ttlMilliseconds))
-        writer.instant(facts.closed?.at ?? facts.activity ?? Timestamp(milliseconds: 0))
-        var flags: UInt8 = facts.isPassive ? SessionFlag.isPassive : 0
-        if let closed = facts.closed {
-            flags |= SessionFlag.isClosed | (closed.isLoss ? SessionFlag.isLoss : 0)
-            flags |= closed.leavesGrace ? SessionFlag.leavesGrace : 0
-        } else if facts.activity != nil {
-            flags |= SessionFlag.hasActivity
-        }
-        writer.byte(flags)
-        writer.byte(facts.brought?.rawValue ?? 0)
-        for word in [words.device, words.platform, words.server] { writer.short(word) }
-    }
-
-    /// Appends numbers and short texts.
-    private struct Writer {
-        var bytes: [UInt8] = []
-
-        mutating func byte(_ value: UInt8) { bytes.append(value) }
-        mutating func half(_ value: UInt32) {
-            for shift in 0..<4 { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * shift))) }
-        }
-        mutating func word(_ value: UInt64) {
-            for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * shift))) }
-        }
-        mutating func instant(_ value: Timestamp) { word(UInt64(bitPattern: value.milliseconds)) }
-        mutating func short(_ text: [UInt8]) {
-            byte(UInt8(text.count))
-            bytes.append(contentsOf: text)
-        }
-        mutating func lastSeen(_ value: LastSeen) {
-            switch value {
-            case .unknown:
-                byte(0)
-                word(0)
-            case .exact(let instant):
-                byte(1)
-                self.instant(instant)
-            case .coarse(let instant):
-                byte(2)
-                self.instant(instant)
-            }
-        }
     }
 
     // MARK: Reading
@@ -193,8 +86,8 @@ enum UserImage {
         let flags = try byte(bytes, &place, upTo: Flag.all)
         guard let status = Status(rawValue: try byte(bytes, &place)) else { throw .malformed(offset: place - 1) }
         let version = Stamp(rawValue: try word(bytes, &place))
-        let lastSeen = flags & Flag.hasLastSeen == 0 ? nil : try instant(bytes, &place)
-        var user = ReplicaFacts(id: try short(bytes, &place))
+        let lastSeen = flags & Flag.hasLastSeen == 0 ? nil : try instant(from: version.timestamp, bytes, &place)
+        var user = ReplicaFacts(id: try id(bytes, &place, isPacked: flags & Flag.isPacked != 0))
         user.isNamed = flags & Flag.isNamed != 0
         user.status = status
         user.version = version
@@ -222,13 +115,13 @@ enum UserImage {
                 last = other
             }
         }
-        var last: [UInt8]?
         for _ in 0..<(try byte(bytes, &place)) {
-            let id = try short(bytes, &place)
-            guard last.map({ $0.precedes(id) }) ?? true else { throw .malformed(offset: place) }
-            user.facts.sessions[id] = try session(bytes, &place)
+            let flags = try byte(bytes, &place)
+            let home = try byte(bytes, &place)
+            let id = try id(bytes, &place, isPacked: flags & SessionFlag.isPacked != 0)
+            guard user.facts.sessions[id] == nil else { throw .malformed(offset: place) }
+            user.facts.sessions[id] = try session(flags, home: home, bytes, &place)
             user.words[id] = try words(bytes, &place)
-            last = id
         }
         guard place == bytes.count else { throw .malformed(offset: place) }
         return user
@@ -272,23 +165,26 @@ enum UserImage {
         return stamp
     }
 
-    private static func session(_ bytes: Span<UInt8>, _ place: inout Int) throws(MergeError) -> Session {
+    private static func session(
+        _ flags: UInt8, home: UInt8, _ bytes: Span<UInt8>, _ place: inout Int
+    ) throws(MergeError) -> Session {
         let incarnation = Stamp(rawValue: try word(bytes, &place))
-        let heartbeat = try instant(bytes, &place)
-        let ttl = try half(bytes, &place)
-        let moment = try instant(bytes, &place)
-        let flags = try byte(bytes, &place, upTo: SessionFlag.all)
-        let brought = try byte(bytes, &place)
-        guard brought == 0 || SessionStatus(rawValue: brought) != nil else { throw .malformed(offset: place - 1) }
-        let isClosed = flags & SessionFlag.isClosed != 0
-        return Session(
+        let heartbeat = try instant(from: incarnation.timestamp, bytes, &place)
+        let start = place
+        let ttl = try shrunk(bytes, &place)
+        guard ttl <= UInt64(UInt32.max) else { throw .malformed(offset: start) }
+        var session = Session(
             incarnation: incarnation, heartbeat: heartbeat, ttlMilliseconds: Int64(ttl),
-            activity: !isClosed && flags & SessionFlag.hasActivity != 0 ? moment : nil,
-            brought: SessionStatus(rawValue: brought), isPassive: flags & SessionFlag.isPassive != 0,
-            closed: isClosed
-                ? Closure(
-                    at: moment, isLoss: flags & SessionFlag.isLoss != 0,
-                    leavesGrace: flags & SessionFlag.leavesGrace != 0) : nil)
+            brought: SessionStatus(rawValue: flags >> SessionFlag.broughtShift & 3),
+            isPassive: flags & SessionFlag.isPassive != 0, home: home)
+        if flags & SessionFlag.isClosed != 0 {
+            session.closed = Closure(
+                at: try instant(from: heartbeat, bytes, &place), isLoss: flags & SessionFlag.isLoss != 0,
+                leavesGrace: flags & SessionFlag.leavesGrace != 0)
+        } else if flags & SessionFlag.hasActivity != 0 {
+            session.activity = try instant(from: heartbeat, bytes, &place)
+        }
+        return session
     }
 
     private static func words(_ bytes: Span<UInt8>, _ place: inout Int) throws(MergeError) -> ReplicaFacts.Words {
@@ -338,6 +234,39 @@ enum UserImage {
         if value == Timestamp.distantFuture.milliseconds { return nil }
         guard value >= 0, value < 1 << 44 else { throw .malformed(offset: place - 8) }
         return Timestamp(milliseconds: value)
+    }
+
+    /// A number of seven bits a byte. One that takes more bytes than it needs, or has more than 64 bits, is none.
+    private static func shrunk(_ bytes: Span<UInt8>, _ place: inout Int) throws(MergeError) -> UInt64 {
+        var value: UInt64 = 0
+        for shift in stride(from: UInt64(0), to: 64, by: 7) {
+            let byte = try byte(bytes, &place)
+            guard shift < 63 || byte <= 1, byte != 0 || shift == 0 else { break }
+            value |= UInt64(byte & 0x7F) << shift
+            if byte < 0x80 { return value }
+        }
+        throw .malformed(offset: place - 1)
+    }
+
+    /// An instant that is told from another one on.
+    private static func instant(
+        from base: Timestamp, _ bytes: Span<UInt8>, _ place: inout Int
+    ) throws(MergeError) -> Timestamp {
+        let start = place
+        let bits = try shrunk(bytes, &place)
+        let instant = base.advanced(byMilliseconds: Int64(bitPattern: bits >> 1) ^ -Int64(bits & 1))
+        guard instant.milliseconds >= 0, instant.milliseconds < 1 << 44 else { throw .malformed(offset: start) }
+        return instant
+    }
+
+    /// An id in the spelling in which it was given.
+    private static func id(
+        _ bytes: Span<UInt8>, _ place: inout Int, isPacked: Bool
+    ) throws(MergeError) -> [UInt8] {
+        let id = try short(bytes, &place)
+        guard isPacked else { return id }
+        guard id.count == PackedUUID.packedLength else { throw .malformed(offset: place) }
+        return BytesText.expand(id, isPacked: true)
     }
 
     private static func short(_ bytes: Span<UInt8>, _ place: inout Int) throws(MergeError) -> [UInt8] {

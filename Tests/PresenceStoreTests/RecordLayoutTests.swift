@@ -31,20 +31,20 @@ struct RecordLayoutTests {
     private func session() -> Session {
         Session(
             incarnation: Stamp(rawValue: 0x1122_3344_5566_7788), heartbeat: Timestamp(milliseconds: 0x01_0203_0405),
-            ttlMilliseconds: 120_000, activity: Timestamp(milliseconds: 0x06_0708_090A))
+            ttlMilliseconds: 120_000, activity: Timestamp(milliseconds: 0x06_0708_090A), home: 7)
     }
 
-    @Test("A user with a UUID, one session of a 20-byte id and all words takes 92 bytes, a slot of 96")
+    @Test("A user with a UUID, one session of a 20-byte id and all words takes 93 bytes, a slot of 96")
     func size() {
         withRecord(session()) { record, session in
-            #expect(record.byteCount == 92)
-            #expect(session.byteCount == 50)
+            #expect(record.byteCount == 93)
+            #expect(session.byteCount == 51)
             #expect(session.address - record.address == 42)
         }
-        #expect(Slabs.size(ofClass: Slabs.sizeClass(for: 92)) == 96)
+        #expect(Slabs.size(ofClass: Slabs.sizeClass(for: 93)) == 96)
         #expect(RecordHeader.byteCount == 12)
         #expect(UserRecord.idOffset == 26)
-        #expect(SessionRecord.fixedBytes == 30)
+        #expect(SessionRecord.fixedBytes == 31)
         #expect(UserRecord.manualBytes == 14)
         #expect(UserRecord.textBytes == 15)
         #expect(StringRecord.fixedBytes == 36)
@@ -78,7 +78,7 @@ struct RecordLayoutTests {
     @Test("The session's part lies as it is drawn")
     func sessionPart() {
         withRecord(session()) { _, session in
-            let bytes = [UInt8](UnsafeRawBufferPointer(start: session.address, count: 50))
+            let bytes = [UInt8](UnsafeRawBufferPointer(start: session.address, count: 51))
             #expect(Array(bytes[0..<8]) == [0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11], "incarnation")
             #expect(Array(bytes[8..<13]) == [5, 4, 3, 2, 1], "heartbeat")
             #expect(Array(bytes[13..<18]) == [0x0A, 9, 8, 7, 6], "activity")
@@ -86,7 +86,8 @@ struct RecordLayoutTests {
             #expect(Array(bytes[22..<28]) == [2, 1, 4, 3, 6, 5], "device, platform, server")
             #expect(bytes[28] == 32, "has activity")
             #expect(bytes[29] == 20, "id size")
-            #expect(Array(bytes[30..<50]) == RecordLayoutTests.connection)
+            #expect(bytes[30] == 7, "home")
+            #expect(Array(bytes[31..<51]) == RecordLayoutTests.connection)
         }
     }
 
@@ -103,6 +104,7 @@ struct RecordLayoutTests {
             if random.chance(oneIn: 2) { facts.activity = instant() }
             if random.chance(oneIn: 2) { facts.brought = random.pick(SessionStatus.allCases) }
             facts.isPassive = random.chance(oneIn: 2)
+            facts.home = UInt8.random(in: .min ... .max, using: &random)
             if random.chance(oneIn: 2) {
                 // The end lies where the activity lay.
                 facts.activity = nil

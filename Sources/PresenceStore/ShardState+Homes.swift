@@ -1,0 +1,142 @@
+import Presence
+
+/// Homes: the node that a session was last beaten at knows first of its heartbeats, and the others wait a margin for its word.
+///
+/// **Kept true.** At a session's home the record's timer is armed no later than the deadline that the others know. So the look of the timer comes
+/// before they would end it, and tells them of the heartbeats since: one message a TTL, and not one a beat.
+extension ShardState {
+    // MARK: At home
+
+    /// A sign of life of a session here: this node is its home from now on. The facts are the caller's to store.
+    @inline(__always)
+    func bringHome(_ facts: inout Session, at now: Timestamp) {
+        if facts.home != stamps.node {
+            // Of the same instant the other node's heartbeat could win.
+            facts.heartbeat = facts.heartbeat.advanced(byMilliseconds: 1)
+            facts.home = stamps.node
+            facts.marginMilliseconds = 0
+        }
+        facts.heartbeat = max(facts.heartbeat, now)
+    }
+
+    /// Whether a session that is open was last beaten here.
+    func hasSessionAtHome(_ record: UserRecord) -> Bool {
+        var isFound = false
+        record.forEachSession { if !$0.isClosed, $0.home == stamps.node { isFound = true } }
+        return isFound
+    }
+
+    /// What a user is is to be told: facts that an image has have changed.
+    @inline(__always)
+    mutating func noteChange(_ number: UInt32) {
+        if replicaLog.isKept { replicaLog.note(hash(of: number), .record) }
+    }
+
+    /// The timer fired: the others are told of the heartbeats since they were told last.
+    @inline(__always)
+    mutating func noteBeats(_ number: UInt32, at now: Timestamp) {
+        if replicaLog.isKept { noteBeatsOfKept(number, at: now) }
+    }
+
+    @inline(never)
+    private mutating func noteBeatsOfKept(_ number: UInt32, at now: Timestamp) {
+        var hasBeaten = false
+        forEachBeat(number, at: now) { _ in hasBeaten = true }
+        if hasBeaten { replicaLog.note(hash(of: number), .beat) }
+    }
+
+    /// The last heartbeats of those of a user's sessions that live, are at home here, and were kept alive since they were opened.
+    func forEachBeat(_ number: UInt32, at now: Timestamp, _ body: (ReplicaBeat) -> Void) {
+        let record = record(number)
+        record.forEachSession { session in
+            guard !session.isClosed, session.home == stamps.node else { return }
+            let facts = factsToTell(of: session, at: now)
+            guard facts.heartbeat > facts.incarnation.timestamp, facts.isLive(at: now, settings.policy) else { return }
+            body(
+                ReplicaBeat(
+                    user: record.hash(hash), session: session.hash(hash), heartbeat: facts.heartbeat,
+                    activity: facts.activity))
+        }
+    }
+
+    /// The facts of a session as others are told of them.
+    ///
+    /// Others know nothing of leases. What one keeps alive is told with a heartbeat of now, but of no later than lets it end with the lease.
+    func factsToTell(of session: SessionRecord, at now: Timestamp) -> Session {
+        var facts = plainFacts(of: session, near: now)
+        guard facts.closed == nil, let end = facts.leasedUntil else { return facts }
+        let life = min(facts.ttlMilliseconds, settings.policy.heartbeatHardLimit)
+        facts.leasedUntil = nil
+        facts.heartbeat = max(facts.heartbeat, min(now, end.advanced(byMilliseconds: -life)))
+        return facts
+    }
+
+    /// The earliest deadline that others know of a session that a lease keeps alive here.
+    @inline(never)
+    func deadlineToldOfLeased(_ record: UserRecord, at now: Timestamp) -> Timestamp {
+        var earliest = Timestamp.distantFuture
+        record.forEachSession { session in
+            guard !session.isClosed, session.home == stamps.node, leases[session.server] != nil else { return }
+            let deadline = factsToTell(of: session, at: now).deadline(settings.policy)
+            if deadline > now { earliest = min(earliest, deadline) }
+        }
+        return earliest
+    }
+
+    // MARK: Away from home
+
+    /// Whether a session that is open was last beaten at another node, or nobody says where.
+    func hasSessionsFromElsewhere(_ record: UserRecord) -> Bool {
+        var isFound = false
+        record.forEachSession { if !$0.isClosed, $0.home != stamps.node { isFound = true } }
+        return isFound
+    }
+
+    /// When that became true which is seen at `instant`: of sessions from elsewhere it is seen a margin later.
+    @inline(__always)
+    func instantOfChange(
+        to verdict: Verdict, seenAt instant: Timestamp, _ record: UserRecord, near now: Timestamp
+    ) -> Timestamp {
+        guard settings.peerMargin > 0, hasSessionsFromElsewhere(record) else { return instant }
+        return instantBehindMargin(of: verdict, seenAt: instant, record, near: now)
+    }
+
+    /// Goes through the margin before `instant` by what is known, without waiting for anyone.
+    @inline(never)
+    private func instantBehindMargin(
+        of verdict: Verdict, seenAt instant: Timestamp, _ record: UserRecord, near now: Timestamp
+    ) -> Timestamp {
+        var place = instant.advanced(byMilliseconds: -settings.peerMargin - 1)
+        var found = instant
+        var isSo = false
+        for _ in 0..<(4 * record.sessionCount + 4) {
+            let next = evidence(of: record, at: place, near: now, waits: false).nextTransition(after: place)
+            guard next <= instant else { break }
+            place = next
+            let plain = evidence(of: record, at: place, near: now, waits: false).verdict(at: place)
+            let wasSo = isSo
+            isSo = plain.publicStatus == verdict.publicStatus && plain.isPresent == verdict.isPresent
+            if isSo && !wasSo { found = place }
+        }
+        return found
+    }
+
+    /// The home of a session knows nothing of it any more: what has run out is not waited for, and announced as of then.
+    ///
+    /// - Parameter isKnown: whether the home still says that a session is open.
+    mutating func endMargins(
+        _ number: UInt32, ofHome home: UInt8, at now: Timestamp, unless isKnown: (SessionRecord) -> Bool
+    ) {
+        guard settings.peerMargin > 0, home != 0, home != stamps.node else { return }
+        let policy = settings.policy
+        var hasEnded = false
+        record(number).forEachSession { session in
+            guard !session.isClosed, session.home == home, session.deadline(near: now, policy) <= now else { return }
+            guard !isKnown(session) else { return }
+            session.home = 0
+            hasEnded = true
+            if session.hasBeaten(near: now) { counters.losses += 1 }
+        }
+        if hasEnded { announceIfChanged(number, at: now, until: now, isTimer: false) }
+    }
+}

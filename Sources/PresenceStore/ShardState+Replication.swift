@@ -1,0 +1,136 @@
+import Presence
+
+/// What links read of one shard, by hashes, and the heartbeats that they bring.
+extension ShardState {
+    // MARK: Images
+
+    /// Appends the image of the key of that hash; false if there is nothing to tell.
+    mutating func appendImage(ofHash keyHash: UInt64, at now: Timestamp, to output: inout [UInt8]) -> Bool {
+        let number = index.find(keyHash) { hash(of: $0) == keyHash }
+        return number != 0 && appendImage(of: number, at: now, to: &output)
+    }
+
+    /// Appends the image of a key of either kind; false if there is nothing to tell.
+    mutating func appendImage(of number: UInt32, at now: Timestamp, to output: inout [UInt8]) -> Bool {
+        if RecordHeader(slabs.address(number)).kind == .user {
+            appendUserImage(of: number, at: now, to: &output)
+            return true
+        }
+        guard let image = stringImage(number, at: now) else { return false }
+        output.append(contentsOf: image)
+        return true
+    }
+
+    /// The keys of the segment at `place`, from there on, in the order of their hashes. Returns where the next one begins; nil at the end of the shard.
+    func segment(at place: UInt64, into keys: inout [(hash: UInt64, number: UInt32)]) -> UInt64? {
+        let records = slabs.reader
+        let next = index.numbers(around: place) {
+            records.prefetch($0)
+            keys.append((0, $0))
+        }
+        for index in keys.indices { keys[index].hash = hash(of: keys[index].number) }
+        keys.removeAll { $0.hash < place }
+        keys.sort { $0.hash < $1.hash }
+        return next
+    }
+
+    // MARK: Digests
+
+    /// What a key adds to a digest; nil if it is over, or nothing holds of it.
+    func digest(of number: UInt32, _ keyHash: UInt64, at now: Timestamp) -> UInt64? {
+        let address = slabs.address(number)
+        guard RecordHeader(address).kind == .user else { return stringDigest(number, at: now) }
+        let record = UserRecord(address)
+        var print = Fingerprint()
+        var says = record.isNamed
+        print.add(keyHash)
+        print.add(record.isNamed ? 1 : 0)
+        for stamp in [record.manual(near: now).stamp, record.textStamp] {
+            print.add(stamp.rawValue)
+            if stamp != .zero { says = true }
+        }
+        if let relations = record.relations {
+            for stamp in [relations.visibilityStamp, relations.lastSeenStamp] where stamp != .zero {
+                print.add(stamp.rawValue)
+                says = true
+            }
+            let edges = digest(of: relations, near: now)
+            if edges != 0 { says = true }
+            print.add(edges)
+        } else {
+            print.add(0)
+        }
+        var sessions: UInt64 = 0
+        record.forEachSession { session in
+            guard facts(of: session, near: now).isLive(at: now, settings.policy) else { return }
+            var part = Fingerprint()
+            part.add(session.hash(hash))
+            part.add(session.facts(near: now).incarnation.rawValue)
+            sessions &+= part.value
+            says = true
+        }
+        print.add(sessions)
+        return says ? print.value : nil
+    }
+
+    /// Of edges only those that hold: which of the others are kept is each store's own.
+    private func digest(of relations: RelationsRecord, near now: Timestamp) -> UInt64 {
+        var sum: UInt64 = 0
+        relations.forEach(near: now) { other, relation in
+            guard !relation.hasEnded else { return }
+            var part = Fingerprint()
+            part.add(other)
+            for (holds, stamp) in [
+                (relation.isFriend, relation.friendStamp), (relation.isBlocked, relation.blockStamp),
+            ] {
+                part.add(holds ? stamp.at : nil)
+                part.add(holds ? UInt64(stamp.node) : 0)
+            }
+            sum &+= part.value
+        }
+        return sum
+    }
+
+    // MARK: Heartbeats
+
+    /// Hands out the heartbeats of the user of that hash that matter to others.
+    func tellBeats(ofHash userHash: UInt64, at now: Timestamp, _ body: (ReplicaBeat) -> Void) {
+        let number = find(userHash: userHash)
+        if number != 0 { forEachBeat(number, at: now, body) }
+    }
+
+    /// Takes a heartbeat that a session's home tells of.
+    mutating func merge(_ beat: ReplicaBeat, from sender: UInt8, at now: Timestamp) -> ShardedStore.BeatOutcome {
+        let number = find(userHash: beat.user)
+        guard number != 0 else { return .unknown }
+        guard sender != stamps.node else { return .stale }
+        _ = settle(number, at: now)
+        var found: SessionRecord?
+        record(number).forEachSession { if $0.hash(hash) == beat.session { found = $0 } }
+        guard let session = found else { return .unknown }
+        var facts = facts(of: session, near: now)
+        guard facts.closed == nil else { return .stale }
+        // What ran out here while its home went on: the sender's image brings it back.
+        guard facts.isLive(at: now, settings.policy) else { return .unknown }
+        let isNewer = (facts.heartbeat, facts.home) < (beat.heartbeat, sender)
+        let acted = beat.activity.flatMap { $0 > facts.activity ?? .distantPast ? $0 : nil }
+        guard isNewer || acted != nil else {
+            // Beaten at both, and here last: the other one must know before it takes it for over.
+            if facts.home == stamps.node, sender != 0, beat.heartbeat < facts.heartbeat {
+                replicaLog.note(beat.user, .beat)
+            }
+            return .stale
+        }
+        if isNewer {
+            facts.heartbeat = beat.heartbeat
+            facts.home = sender
+        }
+        if let acted {
+            facts.activity = acted
+            noteActivity(record(number), session, acted, at: now)
+        }
+        session.store(facts)
+        announceWrite(number, session, reason: .activity, at: now)
+        return .merged
+    }
+}
