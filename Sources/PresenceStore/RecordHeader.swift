@@ -3,6 +3,8 @@ enum RecordKind: UInt8 {
     case free = 0
     case user = 1
     case string = 2
+    /// What is left of a string that is gone, for stores that exchange what they know.
+    case tombstone = 3
 }
 
 /// The first twelve bytes of every slot of the slabs, whatever lives there.

@@ -8,6 +8,8 @@ import Presence
 /// |      |       |          |            | 8 B    | 8 B    | address of a block, 8 B, its size 4 B|
 /// +------+-------+----------+------------+--------+--------+--------------------------------------+
 /// ```
+/// Flag 2: the last write changed the end alone. Other nodes are told with it, so that they announce what happened here.
+///
 /// Key and value of more than `inlineLimit` bytes together have a block of their own outside the slabs. It may be larger than both: what is
 /// appended to has room to grow.
 struct StringRecord {
@@ -19,6 +21,7 @@ struct StringRecord {
     /// The most bytes of key and value together: sizes have 32 bits.
     static let maximumByteCount = Int(UInt32.max)
     private static let isOutside: UInt8 = 1
+    private static let isEndAlone: UInt8 = 2
 
     let address: UnsafeMutableRawPointer
 
@@ -45,10 +48,10 @@ struct StringRecord {
         self.expiry = expiry
         let bytes: UnsafeMutableRawPointer
         if key.count + room <= StringRecord.inlineLimit {
-            address.storeBytes(of: 0, toByteOffset: 1, as: UInt8.self)
+            flags = 0
             bytes = address + StringRecord.fixedBytes
         } else {
-            address.storeBytes(of: StringRecord.isOutside, toByteOffset: 1, as: UInt8.self)
+            flags = StringRecord.isOutside
             bytes = .allocate(byteCount: key.count + room, alignment: 16)
             address.storeBytes(of: UInt(bitPattern: bytes), toByteOffset: StringRecord.fixedBytes, as: UInt.self)
             address.storeBytes(
@@ -61,7 +64,8 @@ struct StringRecord {
     /// Writes another value of a size for which the slot has room and which is inside as the old one was.
     func store(value: UnsafeRawBufferPointer, stamp: Stamp) {
         address.storeBytes(of: UInt32(value.count), toByteOffset: 16, as: UInt32.self)
-        address.storeBytes(of: stamp.rawValue, toByteOffset: 28, as: UInt64.self)
+        flags &= ~StringRecord.isEndAlone
+        self.stamp = stamp
         guard value.count > 0 else { return }
         (bytes + keyCount).copyMemory(from: value.baseAddress!, byteCount: value.count)
     }
@@ -70,7 +74,8 @@ struct StringRecord {
     func append(_ more: UnsafeRawBufferPointer, stamp: Stamp) {
         let count = valueCount
         address.storeBytes(of: UInt32(count + more.count), toByteOffset: 16, as: UInt32.self)
-        address.storeBytes(of: stamp.rawValue, toByteOffset: 28, as: UInt64.self)
+        flags &= ~StringRecord.isEndAlone
+        self.stamp = stamp
         guard more.count > 0 else { return }
         (bytes + keyCount + count).copyMemory(from: more.baseAddress!, byteCount: more.count)
     }
@@ -81,7 +86,7 @@ struct StringRecord {
     }
 
     @inline(__always)
-    var isOutside: Bool { address.load(fromByteOffset: 1, as: UInt8.self) & StringRecord.isOutside != 0 }
+    var isOutside: Bool { flags & StringRecord.isOutside != 0 }
 
     /// Bytes of its block; 0 if it has none.
     var outsideBytes: Int {
@@ -101,7 +106,26 @@ struct StringRecord {
     var value: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: bytes + keyCount, count: valueCount) }
 
     /// The write that made it: what replicas compare, and what a flush spares if it is newer.
-    var stamp: Stamp { Stamp(rawValue: address.loadUnaligned(fromByteOffset: 28, as: UInt64.self)) }
+    @inline(__always)
+    private(set) var stamp: Stamp {
+        get { Stamp(rawValue: address.loadUnaligned(fromByteOffset: 28, as: UInt64.self)) }
+        nonmutating set { address.storeBytes(of: newValue.rawValue, toByteOffset: 28, as: UInt64.self) }
+    }
+
+    /// Whether the last write changed the end and nothing else: `EXPIRE`, `PERSIST`.
+    var hasNewEndAlone: Bool { flags & StringRecord.isEndAlone != 0 }
+
+    /// Makes the change of its end a write of its own.
+    func noteNewEnd(_ stamp: Stamp) {
+        self.stamp = stamp
+        flags |= StringRecord.isEndAlone
+    }
+
+    @inline(__always)
+    private var flags: UInt8 {
+        get { address.load(fromByteOffset: 1, as: UInt8.self) }
+        nonmutating set { address.storeBytes(of: newValue, toByteOffset: 1, as: UInt8.self) }
+    }
 
     /// The first instant at which it is gone; `distantFuture` if it stays.
     @inline(__always)
@@ -113,6 +137,10 @@ struct StringRecord {
     @inline(__always)
     func isNamed(_ key: BytesKey) -> Bool {
         keyCount == key.bytes.count && BytesKey.equal(bytes, key.bytes.baseAddress, key.bytes.count)
+    }
+
+    func hasValue(_ other: UnsafeRawBufferPointer) -> Bool {
+        valueCount == other.count && BytesKey.equal(bytes + keyCount, other.baseAddress, other.count)
     }
 
     func hash(_ hash: BytesHash) -> UInt64 { hash.bytes(key, .string) }

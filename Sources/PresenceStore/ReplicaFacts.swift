@@ -42,6 +42,19 @@ struct ReplicaFacts: Sendable, Hashable {
         words[id] = nil
     }
 
+    /// The same with every session ended that a flush ended: one that comes late from a node which has not heard of it.
+    func flushed(upTo flush: Stamp) -> ReplicaFacts {
+        guard flush != .zero, facts.sessions.values.contains(where: { $0.incarnation <= flush }) else { return self }
+        var user = self
+        for (id, session) in facts.sessions where session.incarnation <= flush {
+            var closed = session.closed ?? Closure(at: flush.timestamp, isLoss: false)
+            closed.leavesGrace = false
+            user.facts.sessions[id]?.closed = closed
+            user.facts.sessions[id]?.activity = nil
+        }
+        return user
+    }
+
     /// The newest stamp of all writes that made these facts.
     var newestStamp: Stamp {
         var newest = max(version, facts.manual.stamp, facts.text.stamp)

@@ -18,6 +18,10 @@ struct ShardSettings: Sendable {
     var maxWatchLists: Int
     /// How long past a deadline the word of a session's home is waited for, in milliseconds; 0 without other nodes.
     let peerMargin: Int64
+    var stringTombstoneMilliseconds: Int64
+    var maxStringTombstones: Int
+    /// Bytes of key and value together; the greatest number is no bound.
+    var maxReplicatedString: Int
     var keyspaceInterest: KeyspaceEvents = []
 
     init(_ configuration: ShardedStore.Configuration) {
@@ -33,6 +37,9 @@ struct ShardSettings: Sendable {
         maxWatchersPerUser = configuration.maxWatchersPerUser
         maxWatchLists = configuration.maxWatchLists
         peerMargin = configuration.replicaLogEntries > 0 ? configuration.peerMargin : 0
+        stringTombstoneMilliseconds = configuration.stringTombstoneMilliseconds
+        maxStringTombstones = configuration.maxStringTombstones
+        maxReplicatedString = configuration.maxReplicatedString == 0 ? .max : configuration.maxReplicatedString
     }
 
     /// The TTL that a client chose, or the default one, checked against its bounds.
@@ -67,6 +74,7 @@ struct ShardCounters: Sendable {
     var leasesLost: UInt64 = 0
     var leasesDropped: UInt64 = 0
     var expiredStrings: UInt64 = 0
+    var droppedTombstones: UInt64 = 0
     var evictedUsers: UInt64 = 0
     var refusedForMemory: UInt64 = 0
     var timersLookedAt: UInt64 = 0

@@ -55,9 +55,10 @@ extension ShardState {
             guard let address = slabs.addressIfPresent(number), RecordHeader(address).kind != .free else { continue }
             guard let other = slabs.allocate(besideChunkOf: number) else { return }
             move(number, to: other, byteCount: slabs.slotSize(of: other))
-            if RecordHeader(slabs.address(other)).kind == .string {
-                arm(other, string(other).header, by: string(other).expiry)
-            } else {
+            switch RecordHeader(slabs.address(other)).kind {
+            case .string: arm(other, string(other).header, by: string(other).expiry)
+            case .tombstone: relinkTombstone(other)
+            case .user, .free:
                 let evidence = settle(other, at: now)
                 arm(prune(other, at: now, mayShrink: false), evidence, at: now)
             }

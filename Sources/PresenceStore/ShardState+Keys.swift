@@ -77,7 +77,7 @@ extension ShardState {
         case .string:
             let number = findLiveString(key, keyHash, at: now)
             guard number != 0 else { return false }
-            removeString(number, keyHash, event: .deleted)
+            deleteString(number, keyHash, at: now)
             return true
         case .presence:
             let number = find(key, keyHash)
@@ -116,12 +116,15 @@ extension ShardState {
         var found: [(hash: UInt64, kind: KeyKind, key: [UInt8])] = []
         for (hash, number) in numbers where hash >= position {
             let address = slabs.address(number)
-            if RecordHeader(address).kind == .string {
+            switch RecordHeader(address).kind {
+            case .string:
                 let string = StringRecord(address)
                 if string.expiry > now { found.append((hash, .string, [UInt8](string.key))) }
-            } else if settle(number, at: now).isPresent {
+            case .user:
+                guard settle(number, at: now).isPresent else { continue }
                 let record = UserRecord(address)
                 found.append((hash, .presence, BytesText.expand(record.id, isPacked: record.isPacked)))
+            case .tombstone, .free: continue
             }
         }
         return (found, next)
@@ -133,13 +136,20 @@ extension ShardState {
         let next = index.numbers(around: position) { numbers.append($0) }
         for number in numbers {
             let address = slabs.address(number)
-            if RecordHeader(address).kind == .user {
+            switch RecordHeader(address).kind {
+            case .user:
                 _ = closeAll(
                     number, reason: .flushed, leavesGrace: false, isClean: false, openedUpTo: limit, at: now)
-            } else if StringRecord(address).expiry <= now {
-                expireString(number, hash(of: number), at: now, isTimer: false)
-            } else if StringRecord(address).stamp <= limit {
-                removeString(number, hash(of: number), event: nil)
+            case .string:
+                if StringRecord(address).expiry <= now {
+                    expireString(number, hash(of: number), at: now, isTimer: false)
+                } else if StringRecord(address).stamp <= limit {
+                    removeString(number, hash(of: number), event: nil, leaving: nil, at: now)
+                }
+            case .tombstone:
+                // What it keeps from coming back, the flush does.
+                if TombstoneRecord(address).tombstone.stamp <= flushStamp { dropTombstone(number) }
+            case .free: continue
             }
         }
         return next

@@ -45,6 +45,7 @@ extension ShardState {
     mutating func merge(
         _ incoming: ReplicaFacts, from sender: UInt8, _ user: BytesKey, _ userHash: UInt64, at now: Timestamp
     ) throws(StoreError) -> MergeOutcome {
+        let incoming = incoming.flushed(upTo: flushStamp)
         var number = find(user, userHash)
         let isNew = number == 0
         if isNew {
@@ -244,7 +245,7 @@ extension ShardState {
             // What a grace holds is what was said last, wherever it was said; of two things that time said at one instant, the more present.
             verdict.publicStatus = incoming.status
         }
-        let (reason, session) = ShardState.reason(merged, local)
+        let (reason, session) = ShardState.reason(merged, local, flushStamp)
         // Both holders have the same facts now, and give the change the same version.
         let stamp = verdict.publicStatus == incoming.status ? incoming.version : incoming.newestStamp
         let place = session.flatMap { id in id.withUnsafeBytes { record.session(BytesKey($0)) } }
@@ -256,14 +257,17 @@ extension ShardState {
     }
 
     /// What the write was that another node tells of, as far as the facts say, and of which session.
-    private static func reason(_ merged: ReplicaFacts, _ local: ReplicaFacts) -> (Reason, session: [UInt8]?) {
+    private static func reason(
+        _ merged: ReplicaFacts, _ local: ReplicaFacts, _ flush: Stamp
+    ) -> (Reason, session: [UInt8]?) {
         var found: (Reason, session: [UInt8]?)?
         for id in merged.sessionIDs {
             guard let session = merged.facts.sessions[id] else { continue }
             let before = local.facts.sessions[id]
             if session.closed == nil, before?.incarnation != session.incarnation { return (.connect, id) }
             if let closed = session.closed, before?.closed != closed {
-                found = (closed.isLoss ? .wsDisconnect : closed.leavesGrace ? .disconnect : .deleted, id)
+                let deletion = session.incarnation <= flush ? Reason.flushed : .deleted
+                found = (closed.isLoss ? .wsDisconnect : closed.leavesGrace ? .disconnect : deletion, id)
             } else if found == nil, before?.activity != session.activity {
                 found = (.activity, id)
             }

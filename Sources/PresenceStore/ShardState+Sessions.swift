@@ -243,7 +243,8 @@ extension ShardState {
         var last: SessionRecord?
         record.forEachSession { session in
             if let limit, self.facts(of: session, near: now).incarnation > limit { return }
-            let closure = Closure(at: now, isLoss: reason.isLoss, leavesGrace: leavesGrace)
+            // A flush ends a session at one instant, whenever it comes to it and at every node.
+            let closure = Closure(at: limit?.timestamp ?? now, isLoss: reason.isLoss, leavesGrace: leavesGrace)
             if close(session, closure, at: now) {
                 last = session
                 if isClean { noteActivity(record, session, now, at: now) }

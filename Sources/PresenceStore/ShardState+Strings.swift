@@ -47,7 +47,7 @@ extension ShardState {
         case .at(let instant): expiry = instant
         }
         if expiry <= now {
-            setDeadString(number, key, keyHash)
+            setDeadString(number, key, keyHash, at: now)
             return true
         }
         try put(number, key, keyHash, value, expiry: expiry, at: now)
@@ -58,15 +58,20 @@ extension ShardState {
     }
 
     /// A string whose end has passed when it is set: as in Redis it was there, and ran out.
-    private mutating func setDeadString(_ number: UInt32, _ key: BytesKey, _ keyHash: UInt64) {
+    private mutating func setDeadString(
+        _ number: UInt32, _ key: BytesKey, _ keyHash: UInt64, at now: Timestamp
+    ) {
         if number == 0 { tell(.new, ofString: key) }
         tell(.set, ofString: key)
         tell(.expire, ofString: key)
         counters.expiredStrings += 1
+        let tombstone = makeTombstone(of: keyHash, hasRunOut: true, at: now)
         if number == 0 {
             tell(.expired, ofString: key)
+            // Other nodes may have the string that is not here.
+            if let tombstone { replaceTombstone(of: keyHash, with: tombstone, at: now) }
         } else {
-            removeString(number, keyHash, event: .expired)
+            removeString(number, keyHash, event: .expired, leaving: tombstone, at: now)
         }
     }
 
@@ -75,21 +80,35 @@ extension ShardState {
         _ number: UInt32, _ key: BytesKey, _ keyHash: UInt64, at deadline: Timestamp, now: Timestamp
     ) {
         guard deadline > now else {
-            removeString(number, keyHash, event: .deleted)
+            deleteString(number, keyHash, at: now)
             return
         }
         let string = string(number)
         setExpiry(of: string, deadline)
+        noteNewEnd(of: string, keyHash, at: now)
         arm(number, string.header, by: deadline)
         tell(.expire, ofString: key)
     }
 
     /// Takes the end of a string away; whether it had one.
-    mutating func persist(_ number: UInt32, _ key: BytesKey) -> Bool {
+    mutating func persist(_ number: UInt32, _ key: BytesKey, _ keyHash: UInt64, at now: Timestamp) -> Bool {
         guard string(number).expiry != .distantFuture else { return false }
         setExpiry(of: string(number), .distantFuture)
+        noteNewEnd(of: string(number), keyHash, at: now)
         tell(.persist, ofString: key)
         return true
+    }
+
+    /// With other nodes another end is a write of its own. Without any the string keeps its stamp.
+    private mutating func noteNewEnd(of string: StringRecord, _ keyHash: UInt64, at now: Timestamp) {
+        if replicaLog.isKept { string.noteNewEnd(stampWrite(of: keyHash, at: now)) }
+    }
+
+    /// The stamp of a write of this node, of which others are to be told.
+    @inline(__always)
+    mutating func stampWrite(of keyHash: UInt64, at now: Timestamp) -> Stamp {
+        replicaLog.note(keyHash, .record)
+        return stamps.next(at: now)
     }
 
     /// The one way to another end, so that strings that have one are counted.
@@ -133,11 +152,12 @@ extension ShardState {
         let keyCount = key.bytes.count
         let total = count + more.count
         guard total <= maximumLength, keyCount + total <= StringRecord.maximumByteCount else { throw .stringTooLong }
+        try checkReplicatedSize(keyCount + total)
         if number == 0 {
             try put(0, key, keyHash, more, expiry: .distantFuture, at: now)
             tell(.new, ofString: key)
         } else if hasRoom(number, for: keyCount + total) {
-            string(number).append(more, stamp: stamps.next(at: now))
+            string(number).append(more, stamp: stampWrite(of: keyHash, at: now))
         } else {
             // As Redis: room for as much again, so that appending byte by byte does not copy everything each time.
             let isOutside = StringRecord.blockBytes(key: keyCount, value: total) > 0
@@ -157,16 +177,26 @@ extension ShardState {
         return count <= StringRecord.inlineLimit && StringRecord.fixedBytes + count <= slabs.slotSize(of: number)
     }
 
+    /// Other nodes can be told of a string up to a bound.
+    @inline(__always)
+    private func checkReplicatedSize(_ byteCount: Int) throws(StoreError) {
+        guard byteCount <= settings.maxReplicatedString else {
+            throw .stringTooLongForOthers(limit: settings.maxReplicatedString)
+        }
+    }
+
     /// Writes the value of string `number`, of a new one if that is 0, with room for `room` bytes. Returns its number from now on.
     ///
-    /// `value` may lie in the old record as long as `room` asks for more than the slot has.
+    /// `value` may lie in the old record as long as `room` asks for more than the slot has. A write of another node brings its `stamp`; one of this
+    /// node gets it here.
     @discardableResult
-    private mutating func put(
+    mutating func put(
         _ number: UInt32, _ key: BytesKey, _ keyHash: UInt64, _ value: UnsafeRawBufferPointer, room: Int? = nil,
-        expiry: Timestamp, at now: Timestamp
+        expiry: Timestamp, stamp: Stamp? = nil, at now: Timestamp
     ) throws(StoreError) -> UInt32 {
         let room = room ?? value.count
         let keyCount = key.bytes.count
+        if stamp == nil { try checkReplicatedSize(keyCount + value.count) }
         let size = StringRecord.byteCount(key: keyCount, value: room)
         let block = StringRecord.blockBytes(key: keyCount, value: room)
         if number != 0 {
@@ -174,7 +204,7 @@ extension ShardState {
             if block == 0 && !string.isOutside && size <= slabs.slotSize(of: number)
                 && Slabs.sizeClass(for: size) == Slabs.sizeClass(of: number)
             {
-                string.store(value: value, stamp: stamps.next(at: now))
+                string.store(value: value, stamp: stamp ?? stampWrite(of: keyHash, at: now))
                 setExpiry(of: string, expiry)
                 arm(number, string.header, by: expiry)
                 return number
@@ -183,13 +213,15 @@ extension ShardState {
         let other = try allocate(size, blockBytes: block, sparing: number, at: now)
         // Making room may have moved other records, never this one.
         string(other).initialize(
-            key: key.bytes, value: value, room: room, expiry: expiry, stamp: stamps.next(at: now))
+            key: key.bytes, value: value, room: room, expiry: expiry,
+            stamp: stamp ?? stampWrite(of: keyHash, at: now))
         if expiry != .distantFuture { counters.stringsWithEnd += 1 }
         blockBytes += block
         if number != 0 {
             dropString(number)
             index.replace(keyHash, number, with: other)
         } else {
+            dropTombstone(of: keyHash)
             enter(keyHash, other)
             counters.strings += 1
         }
@@ -200,21 +232,32 @@ extension ShardState {
 
     // MARK: Ends
 
-    /// Removes a string whose time is over, and says so.
+    /// Removes a string whose time is over, and says so. Nobody else is told: whoever has the string knows its end.
     mutating func expireString(_ number: UInt32, _ keyHash: UInt64, at now: Timestamp, isTimer: Bool) {
-        if isTimer { counters.lateness.record(now.milliseconds(since: string(number).expiry)) }
+        let string = string(number)
+        if isTimer { counters.lateness.record(now.milliseconds(since: string.expiry)) }
         counters.expiredStrings += 1
-        removeString(number, keyHash, event: .expired)
+        let tombstone = Tombstone(stamp: string.stamp, since: string.expiry, hasRunOut: true)
+        removeString(number, keyHash, event: .expired, leaving: tombstone, at: now)
     }
 
-    /// Removes a string; without an event nobody is told.
-    mutating func removeString(_ number: UInt32, _ keyHash: UInt64, event: KeyEvent?) {
+    /// Removes a string by a command of a client here.
+    mutating func deleteString(_ number: UInt32, _ keyHash: UInt64, at now: Timestamp) {
+        let tombstone = makeTombstone(of: keyHash, hasRunOut: false, at: now)
+        removeString(number, keyHash, event: .deleted, leaving: tombstone, at: now)
+    }
+
+    /// Removes a string, and leaves a tombstone in its place if there are other nodes; without an event nobody is told.
+    mutating func removeString(
+        _ number: UInt32, _ keyHash: UInt64, event: KeyEvent?, leaving tombstone: Tombstone?, at now: Timestamp
+    ) {
         if let event, settings.keyspaceInterest.contains(event.kind) {
             ring.append(event, .string, key: .init(bytes: string(number).key))
         }
         index.remove(keyHash, number)
         counters.strings -= 1
         dropString(number)
+        if let tombstone { leave(tombstone, keyHash, at: now) }
         account()
     }
 

@@ -35,6 +35,15 @@ extension ShardState {
                 break
             }
         }
+        while hasOldTombstone(at: now) {
+            if start == nil { start = holds.start() }
+            if result.lookedAt >= budget {
+                result.isBehind = true
+                break
+            }
+            dropTombstone(tombstones.oldest)
+            result.lookedAt += 1
+        }
         result.hasTimers = wheel.entryCount > 0 || hasLeases
         guard let start else { return result }
         defer { holds.end(start) }
@@ -65,7 +74,7 @@ extension ShardState {
         let firedTick = header.armedTick
         guard wheel.isDue(header) else { return }
         switch header.kind {
-        case .free: return
+        case .free, .tombstone: return
         case .string:
             let string = StringRecord(address)
             if string.expiry <= now {

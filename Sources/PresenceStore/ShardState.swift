@@ -32,6 +32,9 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var settings: ShardSettings
     var counters = ShardCounters()
     let budget: MemoryBudget
+    /// What is left of strings that are gone, and the newest flush: what is older is not taken from other nodes.
+    var tombstones = TombstoneList()
+    var flushStamp = Stamp.zero
     /// Bytes of strings outside the slabs.
     var blockBytes = 0
     /// What of `capacityBytes` the budget has been told.
@@ -69,10 +72,10 @@ struct ShardState: ~Copyable, @unchecked Sendable {
         while let start = position {
             position = index.numbers(around: start) { number in
                 let address = records.address(number)
-                if RecordHeader(address).kind == .string {
-                    StringRecord(address).destroy()
-                } else {
-                    UserRecord(address).relations?.destroy()
+                switch RecordHeader(address).kind {
+                case .string: StringRecord(address).destroy()
+                case .user: UserRecord(address).relations?.destroy()
+                case .free, .tombstone: break
                 }
             }
         }
@@ -111,7 +114,11 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     func hash(of number: UInt32) -> UInt64 { ShardState.hash(of: slabs.address(number), hash) }
 
     private static func hash(of address: UnsafeMutableRawPointer, _ hash: BytesHash) -> UInt64 {
-        RecordHeader(address).kind == .user ? UserRecord(address).hash(hash) : StringRecord(address).hash(hash)
+        switch RecordHeader(address).kind {
+        case .user: UserRecord(address).hash(hash)
+        case .tombstone: TombstoneRecord(address).hash
+        case .string, .free: StringRecord(address).hash(hash)
+        }
     }
 
     /// Enters a new record into the index.

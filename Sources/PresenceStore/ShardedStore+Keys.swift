@@ -118,7 +118,7 @@ extension ShardedStore {
         var limit = Stamp.zero
         for shard in 0..<shardCount { limit = max(limit, withShard(shard) { $0.stamps.next(at: now) }) }
         // Shards' clocks may have run ahead of each other.
-        for shard in 0..<shardCount { withShard(shard) { $0.stamps.observe(limit) } }
+        for shard in 0..<shardCount { withShard(shard) { _ = $0.noteFlush(limit) } }
         return limit
     }
 

@@ -41,7 +41,7 @@ extension ShardedStore {
 
     /// The same of an image that node `sender` made: its word on the sessions that were last beaten there ends the waiting for it.
     package func merge(_ image: Span<UInt8>, from sender: UInt8, at now: Timestamp) throws(MergeError) -> Bool {
-        if image.count > 0, image[0] != UserImage.form { return try mergeString(image, at: now) }
+        if image.count > 0, image[0] == StringImage.form { return try mergeString(image, at: now) }
         let facts = try UserImage.facts(in: image)
         let ahead = facts.latestInstant.milliseconds(since: now)
         guard ahead <= maxClockOffset else { throw .fromTheFuture(milliseconds: ahead) }

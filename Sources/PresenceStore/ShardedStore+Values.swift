@@ -11,7 +11,7 @@ extension ShardedStore {
     ///   - now: when.
     ///   - previous: called with the value that the key had, if it existed, under the lock of its shard: copy it and return.
     /// - Returns: false, and nothing has changed, if the condition was not met.
-    /// - Throws: `outOfMemory`.
+    /// - Throws: `outOfMemory`; `stringTooLongForOthers` beyond `maxReplicatedString`.
     @discardableResult
     public func setString(
         _ key: Span<UInt8>, _ value: Span<UInt8>, _ options: StringSetOptions = StringSetOptions(), at now: Timestamp,
@@ -46,7 +46,7 @@ extension ShardedStore {
             body(state.string(number).value.bindMemory(to: UInt8.self).span)
             switch expiry {
             case .keep: break
-            case .persist: _ = state.persist(number, key)
+            case .persist: _ = state.persist(number, key, hash, at: now)
             case .at(let deadline): state.expireString(number, key, hash, at: deadline, now: now)
             }
             return true
@@ -59,7 +59,7 @@ extension ShardedStore {
             let number = state.readString(key, hash, at: now)
             guard number != 0 else { return false }
             body(state.string(number).value.bindMemory(to: UInt8.self).span)
-            state.removeString(number, hash, event: .deleted)
+            state.deleteString(number, hash, at: now)
             return true
         }
     }
@@ -91,7 +91,7 @@ extension ShardedStore {
     ///   - maximumLength: the most bytes that the string may have then.
     ///   - now: when.
     /// - Returns: how many it has.
-    /// - Throws: `stringTooLong`, `outOfMemory`; then nothing has changed.
+    /// - Throws: `stringTooLong`, `stringTooLongForOthers`, `outOfMemory`; then nothing has changed.
     /// - Complexity: O(`more`) as a rule: a string that grows is given room for as much again, at most 1 MiB.
     @discardableResult
     public func append(
@@ -111,7 +111,7 @@ extension ShardedStore {
     public func persistString(_ key: Span<UInt8>, at now: Timestamp) -> Bool {
         withKey(.string, key) { state, key, hash in
             let number = state.findLiveString(key, hash, at: now)
-            return number != 0 && state.persist(number, key)
+            return number != 0 && state.persist(number, key, hash, at: now)
         }
     }
 }

@@ -39,6 +39,13 @@ public final class ShardedStore: Sendable {
         public var replicaLogEntries = 0
         /// How long past a deadline the word of the node that a session was last beaten at is waited for, in milliseconds, if there are other nodes.
         public var peerMargin: Int64 = 2_000
+        /// For how long a string that was deleted or ran out leaves a tombstone, in milliseconds: an older write that comes from another node within
+        /// that time does not bring it back. Without other nodes there are none.
+        public var stringTombstoneMilliseconds: Int64 = 600_000
+        /// Tombstones of strings that each shard keeps; beyond, the oldest go early.
+        public var maxStringTombstones = 65_536
+        /// Bytes of key and value together that a string may have, since other nodes are told of it whole; 0 is no bound.
+        public var maxReplicatedString = 0
         /// Different devices, platforms and servers that a shard keeps, 1 to 65 535 each.
         public var maxWords = 16_384
         /// Friends and blocked users that a user may have, 0 to 1 000 000.
@@ -299,6 +306,14 @@ public final class ShardedStore: Sendable {
     public func setMaxRelations(_ limit: Int) {
         updateSettings { $0.maxRelations = min(max(limit, 0), 1_000_000) }
     }
+
+    /// For how long strings that are gone leave tombstones from now on, and those that are there.
+    public func setStringTombstones(milliseconds: Int64) {
+        updateSettings { $0.stringTombstoneMilliseconds = max(milliseconds, 0) }
+    }
+
+    /// Another bound of tombstones a shard. Those beyond it go as new ones come.
+    public func setMaxStringTombstones(_ limit: Int) { updateSettings { $0.maxStringTombstones = max(limit, 0) } }
 
     /// Another memory limit in bytes, 0 for none. Below what is used already it refuses what would grow.
     public func setMaxMemory(_ bytes: Int) { budget.setLimit(bytes) }

@@ -12,6 +12,10 @@ public struct Statistics: Sendable {
     public var strings = 0
     /// Those of them that end by themselves.
     public var stringsWithEnd = 0
+    /// Tombstones: what is left of strings that were deleted or ran out, for other nodes.
+    public var stringTombstones = 0
+    /// Since the start: tombstones that went before their time, for room.
+    public var droppedStringTombstones: UInt64 = 0
     /// Users on viewers' lists, each as often as he is on one.
     public var watched = 0
     /// Since the start: sessions opened.
@@ -125,6 +129,8 @@ extension ShardState {
         all.sessions += counters.sessions
         all.strings += counters.strings
         all.stringsWithEnd += counters.stringsWithEnd
+        all.stringTombstones += tombstones.count
+        all.droppedStringTombstones += counters.droppedTombstones
         all.connects += counters.connects
         all.beats += counters.beats
         all.unknownBeats += counters.unknownBeats

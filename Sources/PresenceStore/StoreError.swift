@@ -44,6 +44,8 @@ public enum StoreError: Error, Sendable, Hashable {
     case overflow
     /// The string would be longer than the caller allows.
     case stringTooLong
+    /// Key and value would have more bytes together than nodes tell each other of.
+    case stringTooLongForOthers(limit: Int)
 
     /// One sentence that names the limit and the setting, in the form of an error reply.
     public var message: String {
@@ -95,6 +97,9 @@ public enum StoreError: Error, Sendable, Hashable {
             "ERR increment or decrement would overflow"
         case .stringTooLong:
             "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+        case .stringTooLongForOthers(let limit):
+            "ERR string exceeds \(limit % (1 << 20) == 0 ? "\(limit >> 20)mb" : "\(limit) bytes"), "
+                + "the most that nodes of a cluster tell each other"
         }
     }
 }
