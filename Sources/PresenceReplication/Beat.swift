@@ -1,6 +1,36 @@
-/// A session's newest heartbeat, told before the deadline that the receiver knows.
+import Presence
+
+/// Heartbeats that the receiver must know of before the deadlines that it knows.
 ///
-/// Instants travel as ages, counted back from the sending of the frame: a clock that is off makes nobody live longer.
+/// Their instants are ages, counted back from one instant of the sender's clock: so they are the same at all who hear of them, and what time makes of them
+/// has one version everywhere. How far ahead of the receiver's clock that instant may be is `max-clock-offset`, as for images.
+public struct Beats: Sendable, Equatable {
+    /// The payload's bytes before the first heartbeat.
+    static let headBytes = 10
+
+    /// What ages are counted back from, from 1970 to 2527.
+    public var asOf: Timestamp
+    /// 1 to 4096 of them.
+    public var all: [Beat]
+
+    /// Heartbeats as of an instant. The writer throws if there are none, or too many.
+    public init(asOf: Timestamp, _ all: [Beat]) {
+        self.asOf = asOf
+        self.all = all
+    }
+
+    init(_ reader: inout PayloadReader, in bytes: Span<UInt8>) throws(FrameError) {
+        asOf = Timestamp(milliseconds: try reader.instant(.asOf, upTo: FrameLimits.clock, in: bytes))
+        all = try Beat.read(&reader, in: bytes)
+    }
+
+    func write(_ writer: PayloadWriter, to output: inout [UInt8]) throws(FrameError) {
+        try writer.instant(asOf.milliseconds, .asOf, upTo: FrameLimits.clock, to: &output)
+        try Beat.write(all, writer, to: &output)
+    }
+}
+
+/// A session's newest heartbeat.
 public struct Beat: Sendable, Equatable {
     /// Bytes on the wire.
     static let bytes = 24
@@ -13,9 +43,9 @@ public struct Beat: Sendable, Equatable {
     public let user: UInt64
     /// The session's id, hashed likewise.
     public let session: UInt64
-    /// Milliseconds since the heartbeat.
+    /// Milliseconds since the heartbeat, as of the frame's instant.
     public let heartbeatAge: UInt32
-    /// Milliseconds since the last activity; nil if there was none.
+    /// Milliseconds since the last activity, likewise; nil if there was none.
     public let activityAge: UInt32?
 
     /// A heartbeat; ages are held to `maximumAge`.

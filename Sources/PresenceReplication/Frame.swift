@@ -16,8 +16,8 @@ public enum Frame: Sendable, Equatable {
     case changes(Changes)
     /// How far shards were merged, 1 to 1024 of them.
     case acknowledge([ShardPosition])
-    /// Heartbeats, 1 to 4096 of them.
-    case beats([Beat])
+    /// Heartbeats that matter.
+    case beats(Beats)
     /// What ranges come to, 1 to 1024 of them.
     case digest([RangeDigest])
     /// Ranges that are wanted whole.
@@ -66,7 +66,7 @@ public enum Frame: Sendable, Equatable {
         case .pong: self = .pong(try Pong(&reader, in: bytes))
         case .changes: self = .changes(try Changes(&reader, in: bytes))
         case .acknowledge: self = .acknowledge(try ShardPosition.read(&reader, in: bytes))
-        case .beats: self = .beats(try Beat.read(&reader, in: bytes))
+        case .beats: self = .beats(try Beats(&reader, in: bytes))
         case .digest: self = .digest(try RangeDigest.read(&reader, in: bytes))
         case .request: self = .request(try RecordRequest(&reader, in: bytes))
         case .records: self = .records(try RecordSlice(&reader, in: bytes))
@@ -90,7 +90,7 @@ public enum Frame: Sendable, Equatable {
         case .pong(let pong): try pong.write(writer, to: &output)
         case .changes(let changes): try changes.write(writer, to: &output)
         case .acknowledge(let positions): try ShardPosition.write(positions, writer, to: &output)
-        case .beats(let beats): try Beat.write(beats, writer, to: &output)
+        case .beats(let beats): try beats.write(writer, to: &output)
         case .digest(let digests): try RangeDigest.write(digests, writer, to: &output)
         case .request(let request): try request.write(writer, to: &output)
         case .records(let slice): try slice.write(writer, to: &output)

@@ -120,6 +120,8 @@ public enum FrameField: String, Sendable {
     /// Of lists.
     case count = "the number of elements", images = "the images", imageLength = "an image's length"
     /// Of `beats`.
+    case asOf = "the instant of the heartbeats"
+    /// Of `beats`.
     case user = "a user's hash", session = "a session's hash", heartbeatAge = "the age of a heartbeat"
     /// Of `beats`.
     case activityAge = "the age of an activity"

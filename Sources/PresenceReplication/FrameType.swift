@@ -57,7 +57,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .changes: Changes.headBytes...limits.maximumPayload
         case .records: RecordSlice.headBytes...limits.maximumPayload
         case .acknowledge: FrameType.list(of: ShardPosition.bytes, upTo: FrameLimits.shards)
-        case .beats: FrameType.list(of: Beat.bytes, upTo: FrameLimits.beats)
+        case .beats: Beats.headBytes + Beat.bytes...Beats.headBytes + Beat.bytes * FrameLimits.beats
         case .digest: FrameType.list(of: RangeDigest.bytes(in: version), upTo: FrameLimits.ranges)
         case .request: 4 + HashRange.bytes + 2...4 + 2 + HashRange.bytes * FrameLimits.ranges
         }

@@ -199,11 +199,11 @@ extension Replicator {
         return news
     }
 
-    private func merge(_ beats: [Beat], _ peer: PeerState) {
-        for beat in beats {
+    private func merge(_ beats: Beats, _ peer: PeerState) {
+        for beat in beats.all {
             peer.counters.beatsReceived += 1
-            let heartbeat = now.timestamp.advanced(byMilliseconds: -Int64(beat.heartbeatAge))
-            let activity = beat.activityAge.map { now.timestamp.advanced(byMilliseconds: -Int64($0)) }
+            let heartbeat = beats.asOf.advanced(byMilliseconds: -Int64(beat.heartbeatAge))
+            let activity = beat.activityAge.map { beats.asOf.advanced(byMilliseconds: -Int64($0)) }
             let told = ReplicaBeat(user: beat.user, session: beat.session, heartbeat: heartbeat, activity: activity)
             let outcome = store.merge(told, from: peer.number, at: now.timestamp)
             if outcome == .unknown || settings.fails(.unknownBeat) {

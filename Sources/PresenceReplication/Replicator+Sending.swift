@@ -125,7 +125,7 @@ extension Replicator {
         if settings.fails(.lostBeat) { beats = [] }
         for start in stride(from: 0, to: beats.count, by: FrameLimits.beats) {
             let part = beats[start..<min(start + FrameLimits.beats, beats.count)]
-            write(.beats(part.map(spell)), link, &output)
+            write(.beats(Beats(asOf: now.timestamp, part.map(spell))), link, &output)
         }
         peer.counters.beatsSent += UInt64(beats.count)
         // Behind the beats: who acknowledges it has those too.
@@ -156,7 +156,8 @@ extension Replicator {
             image: { add($0, to: &slice.images, room: room) }, beat: { slice.beats.append($0) })
         guard case .upTo(let position) = outcome else { return nil }
         slice.upTo = position
-        if peers.count > 1 { lastRead[shard] = slice }
+        // What is empty now may not be in a moment.
+        if peers.count > 1, position > from { lastRead[shard] = slice }
         return slice
     }
 

@@ -83,8 +83,14 @@ extension ShardState {
             }
         }
         let hasNews = announce(merged, local, incoming, number, at: now)
+        let hasChanged = isNew || merged != local || hasNews
+        // Two wrote at once: neither knows yet what both come to, and what that is called. Where nothing was learned nothing is told, so this ends.
+        let record = record(number)
+        if hasChanged, record.version != incoming.version || record.announced != incoming.status {
+            replicaLog.note(userHash, .record)
+        }
         return MergeOutcome(
-            hasChanged: isNew || merged != local || hasNews,
+            hasChanged: hasChanged,
             changedEdges: merged.edges.filter { local.edges[$0.key] != $0.value }.map(\.key))
     }
 

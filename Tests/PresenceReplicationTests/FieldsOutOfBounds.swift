@@ -121,13 +121,28 @@ private var lists: [OutOfBounds] {
         OutOfBounds(
             "shard 1024", .acknowledge, [1, 0, 0, 4] + number(UInt64(1)), .shard, 1024, 0...1023,
             .acknowledge([.init(shard: 1024, position: 1)])),
-        OutOfBounds("no beat", .beats, [0, 0] + [UInt8](repeating: 0, count: 24), .count, 0, 1...4096, .beats([])),
         OutOfBounds(
-            "4097 beats", .beats, [1, 16] + [UInt8](repeating: 0, count: 24), .count, 4097, 1...4096,
-            .beats([Beat](repeating: Beat(user: 0, session: 0, heartbeatAge: 0, activityAge: nil), count: 4097))),
+            "no beat", .beats, number(UInt64(0)) + [0, 0] + [UInt8](repeating: 0, count: 24), .count, 0, 1...4096,
+            .beats(Beats(asOf: Timestamp(milliseconds: 0), []))),
+        OutOfBounds(
+            "beats of the year 2527", .beats, number(UInt64(1) << 44) + [1, 0] + [UInt8](repeating: 0, count: 24),
+            .asOf,
+            1 << 44, 0...1 << 44 - 1,
+            .beats(
+                Beats(
+                    asOf: Timestamp(milliseconds: 1 << 44),
+                    [Beat(user: 0, session: 0, heartbeatAge: 0, activityAge: nil)]))),
+        OutOfBounds(
+            "4097 beats", .beats, number(UInt64(0)) + [1, 16] + [UInt8](repeating: 0, count: 24), .count, 4097,
+            1...4096,
+            .beats(
+                Beats(
+                    asOf: Timestamp(milliseconds: 0),
+                    [Beat](repeating: Beat(user: 0, session: 0, heartbeatAge: 0, activityAge: nil), count: 4097)))),
         OutOfBounds(
             "a beat without an age", .beats,
-            [1, 0] + [UInt8](repeating: 1, count: 16) + number(UInt32.max) + number(UInt32(0)), .heartbeatAge,
+            number(UInt64(0)) + [1, 0] + [UInt8](repeating: 1, count: 16) + number(UInt32.max) + number(UInt32(0)),
+            .heartbeatAge,
             UInt64(UInt32.max), 0...UInt64(UInt32.max - 1)),
         OutOfBounds(
             "no digest", .digest, [0, 0] + [UInt8](repeating: 0, count: 21), .count, 0, 1...1024, .digest([])),

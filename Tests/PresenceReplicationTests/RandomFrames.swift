@@ -29,12 +29,14 @@ struct RandomFrames {
                 })
         case 4:
             return .beats(
-                list(&random) { random in
-                    Beat(
-                        user: word(&random), session: word(&random),
-                        heartbeatAge: UInt32(truncatingIfNeeded: word(&random)),
-                        activityAge: Bool.random(using: &random) ? UInt32(truncatingIfNeeded: word(&random)) : nil)
-                })
+                Beats(
+                    asOf: Timestamp(milliseconds: Int64.random(in: 0...FrameLimits.clock, using: &random)),
+                    list(&random) { random in
+                        Beat(
+                            user: word(&random), session: word(&random),
+                            heartbeatAge: UInt32(truncatingIfNeeded: word(&random)),
+                            activityAge: Bool.random(using: &random) ? UInt32(truncatingIfNeeded: word(&random)) : nil)
+                    }))
         case 5:
             return .digest(
                 list(&random) { random in

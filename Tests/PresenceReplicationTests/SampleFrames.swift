@@ -39,14 +39,17 @@ enum SampleFrames {
             ("acknowledge", 2, .acknowledge([.init(shard: 5, position: 1003), .init(shard: 6, position: 77)])),
             (
                 "beats", 2,
-                .beats([
-                    Beat(
-                        user: 0x0102_0304_0506_0708, session: 0x1112_1314_1516_1718, heartbeatAge: 15,
-                        activityAge: 60_000),
-                    Beat(
-                        user: 0x2122_2324_2526_2728, session: 0x3132_3334_3536_3738, heartbeatAge: 2000,
-                        activityAge: nil),
-                ])
+                .beats(
+                    Beats(
+                        asOf: Timestamp(milliseconds: 1_763_000_000_123),
+                        [
+                            Beat(
+                                user: 0x0102_0304_0506_0708, session: 0x1112_1314_1516_1718, heartbeatAge: 15,
+                                activityAge: 60_000),
+                            Beat(
+                                user: 0x2122_2324_2526_2728, session: 0x3132_3334_3536_3738, heartbeatAge: 2000,
+                                activityAge: nil),
+                        ]))
             ),
             ("digest", 2, .digest([RangeDigest(quarter, digest: 0x0123_4567_89AB_CDEF, count: 1000)])),
             ("digest, version 1", 1, .digest([RangeDigest(quarter, digest: 0x0123_4567_89AB_CDEF, count: nil)])),
