@@ -227,7 +227,10 @@ extension ShardState {
             }
         }
         if record.hasText, let end = record.untoldEndOfText(near: now) { next = min(next, end) }
-        if hasLeases, replicaLog.isKept { next = min(next, deadlineToldOfLeased(record, at: now)) }
+        if replicaLog.isKept {
+            if hasLeases { next = min(next, deadlineToldOfLeased(record, at: now)) }
+            next = min(next, activityLimitTold(record, at: now))
+        }
         noteForHimself(record)
         arm(number, record.header, by: next)
     }

@@ -83,6 +83,30 @@ extension ShardState {
         return earliest
     }
 
+    /// When others will take a session that is at home here for idle or away, by the activity that they know, though nothing of the user changes here: a
+    /// status by hand or another session stands before it.
+    @inline(never)
+    func activityLimitTold(_ record: UserRecord, at now: Timestamp) -> Timestamp {
+        let policy = settings.policy
+        var earliest = Timestamp.distantFuture
+        record.forEachSession { session in
+            guard !session.isClosed, session.home == stamps.node, session.hasActivity else { return }
+            guard let activity = plainFacts(of: session, near: now).activity else { return }
+            for limit in [policy.idleAfter, policy.awayAfter] {
+                let instant = activity.advanced(byMilliseconds: limit)
+                if instant > now { earliest = min(earliest, instant) }
+            }
+        }
+        return earliest
+    }
+
+    /// Whether others may take a session for idle or away.
+    func isIdleElsewhere(_ session: SessionRecord, at now: Timestamp) -> Bool {
+        guard replicaLog.isKept, let activity = plainFacts(of: session, near: now).activity else { return false }
+        let policy = settings.policy
+        return activity.advanced(byMilliseconds: min(policy.idleAfter, policy.awayAfter)) <= now
+    }
+
     // MARK: Away from home
 
     /// Whether a session that is open was last beaten at another node, or nobody says where.

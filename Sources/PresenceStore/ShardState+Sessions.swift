@@ -183,12 +183,17 @@ extension ShardState {
     mutating func act(_ number: UInt32, _ session: SessionRecord, at now: Timestamp, reason: Reason) {
         _ = settle(number, at: now)
         let isFirst = !session.hasActivity
+        let isBack = isIdleElsewhere(session, at: now)
         session.beat(at: now)
         session.act(at: now)
         let record = record(number)
         noteActivity(record, session, now, at: now)
         // Other activity is told with the beats that matter.
-        if announceWrite(number, session, reason: reason, at: now) || isFirst { noteChange(number) }
+        if announceWrite(number, session, reason: reason, at: now) || isFirst {
+            noteChange(number)
+        } else if isBack {
+            noteBeats(number, at: now)
+        }
     }
 
     /// Announces what a write that needs no stamp of its own has changed, and arms the timer. Returns whether there was anything to announce.
