@@ -281,5 +281,7 @@ extension Replicator {
         }
         guard store.beginFlush(upTo: stamp, at: now.timestamp) else { return }
         flushing = (stamp, 0)
+        // Whoever flushed may be gone before he told all: this alone is passed on.
+        for other in peers where other.number != peer.number { other.flush = max(other.flush, stamp) }
     }
 }

@@ -136,6 +136,8 @@ extension ShardState {
             let since = record.version == .zero ? nil : record.version.timestamp
             record.version = max(record.version.successor, cause.stamp)
             record.announced = verdict.publicStatus
+            // What time did has the same version everywhere, unless something of that instant was told here before.
+            if cause.isTime, record.version != cause.stamp { noteChange(number) }
             counters[old] -= 1
             counters[verdict.publicStatus] += 1
             counters.statusChanges += 1

@@ -130,7 +130,8 @@ extension ShardState {
             noteActivity(record(number), session, acted, at: now)
         }
         session.store(facts)
-        announceWrite(number, session, reason: .activity, at: now)
+        // Shown otherwise meanwhile: what he is called now, the others do not know.
+        if announceWrite(number, session, reason: .activity, at: now) { replicaLog.note(beat.user, .record) }
         return .merged
     }
 }

@@ -1,6 +1,7 @@
 import Presence
-import PresenceStore
 import PresenceTesting
+
+@testable import PresenceStore
 
 /// What must hold, whatever is done and whatever goes wrong. Apart from what makes it happen.
 struct Checkers {
@@ -75,21 +76,20 @@ struct Checkers {
 
     // MARK: - In the end
 
-    mutating func look(atEndOf simulation: Simulation) {
-        look(at: simulation)
+    /// What differs between nodes that have had time to agree.
+    static func differences(in simulation: Simulation) -> [String] {
+        var list: [String] = []
         let first = simulation.nodes[0]
         for node in simulation.nodes {
-            if !node.replicator.isReady { fail(simulation, "n\(node.index + 1) is not ready") }
-            for peer in node.replicator.report(at: node.now).peers {
-                if peer.member.state != .alive || peer.linkOpenedAt == nil || !peer.hasCopy {
-                    fail(
-                        simulation,
-                        "n\(node.index + 1) has no link to \(peer.node.name): \(peer.member.cause), has copy \(peer.hasCopy)"
-                    )
-                }
+            if !node.replicator.isReady { list.append("n\(node.index + 1) is not ready") }
+            list += node.listen().map { "n\(node.index + 1): \($0)" }
+            for peer in node.replicator.report(at: node.now).peers
+            where peer.member.state != .alive || peer.linkOpenedAt == nil || !peer.hasCopy {
+                list.append("n\(node.index + 1) has no link to \(peer.node.name): \(peer.member.cause)")
             }
-            compare(node, first, simulation)
+            list += differences(node, first, simulation)
         }
+        return list
     }
 
     private static func spell(_ user: UserDescription?) -> String {
@@ -97,7 +97,10 @@ struct Checkers {
         return "\(user.status) \(user.version.rawValue) since \(user.lastStatusChange?.milliseconds ?? 0)"
     }
 
-    private mutating func compare(_ node: SimulatedNode, _ first: SimulatedNode, _ simulation: Simulation) {
+    private static func differences(
+        _ node: SimulatedNode, _ first: SimulatedNode, _ simulation: Simulation
+    ) -> [String] {
+        var list: [String] = []
         let name = "n\(node.index + 1)"
         let (now, then) = (node.clock.now(), first.clock.now())
         for user in simulation.workload.users {
@@ -109,25 +112,23 @@ struct Checkers {
             if isSettled,
                 here?.status != there?.status || here?.version != there?.version || here?.activity != there?.activity
             {
-                fail(
-                    simulation,
+                list.append(
                     "\(user) differs at \(name): \(Checkers.spell(here)) and \(Checkers.spell(there))")
             }
             if node.store.relations(of: user.utf8.span, at: now) != first.store.relations(of: user.utf8.span, at: then)
             {
-                fail(simulation, "the relations of \(user) differ at \(name)")
+                list.append("the relations of \(user) differ at \(name)")
             }
             // Whatever is shown was announced, here as well.
             if let told = node.told[user], told.new != here?.status {
-                fail(simulation, "\(user) is \(String(describing: here?.status)) at \(name), announced was \(told.new)")
+                list.append("\(user) is \(String(describing: here?.status)) at \(name), announced was \(told.new)")
             }
             if node.told[user] == nil, here?.status ?? .offline != .offline {
-                fail(simulation, "\(user) is \(String(describing: here?.status)) at \(name), and nothing was announced")
+                list.append("\(user) is \(String(describing: here?.status)) at \(name), and nothing was announced")
             }
             let view = node.store.view(of: user.utf8.span, for: SimulatedNode.viewer.utf8.span, at: now)
             if node.list[user] ?? .offline != view.status {
-                fail(
-                    simulation,
+                list.append(
                     "the watcher at \(name) was told \(String(describing: node.list[user])) of \(user), who is \(view.status)"
                 )
             }
@@ -135,16 +136,40 @@ struct Checkers {
         for number in 0..<20 {
             let key = "key-\(number)"
             let (here, there) = (node.store.string(key, at: now), first.store.string(key, at: then))
-            if here != there { fail(simulation, "\(key) differs at \(name): \(here ?? "nil") and \(there ?? "nil")") }
+            if here != there { list.append("\(key) differs at \(name): \(here ?? "nil") and \(there ?? "nil")") }
+        }
+        for user in simulation.workload.users {
+            let hash = first.store.userHash(user.utf8.span)
+            let (here, there) = (node.store.digest(ofHash: hash, at: now), first.store.digest(ofHash: hash, at: then))
+            guard here != there else { continue }
+            list.append(
+                "the digests of \(user) differ at \(name): \(node.store.facts(of: user, at: now)) and "
+                    + first.store.facts(of: user, at: then))
         }
         let (here, there) = (
             node.store.digest(start: 0, bits: 0, at: now), first.store.digest(start: 0, bits: 0, at: then)
         )
-        if here.digest != there.digest { fail(simulation, "digests differ at \(name): \(here) and \(there)") }
+        if here.digest != there.digest { list.append("digests differ at \(name): \(here) and \(there)") }
+        return list
     }
 }
 
 extension ShardedStore {
+    fileprivate func digest(ofHash hash: UInt64, at now: Timestamp) -> UInt64 {
+        digest(start: hash, bits: 64, at: now).digest
+    }
+
+    /// All that is known of a user, to be read.
+    fileprivate func facts(of user: String, at now: Timestamp) -> String {
+        guard let image = image(of: user.utf8.span, at: now), let facts = try? UserImage.facts(in: image.span) else {
+            return "nothing"
+        }
+        let sessions = facts.facts.sessions.map { "\($0.value)" }.sorted()
+        return
+            "named \(facts.isNamed), manual \(facts.facts.manual), text \(facts.facts.text), "
+            + "edges \(facts.edges.sorted { $0.key < $1.key }), sessions \(sessions)"
+    }
+
     fileprivate func string(_ key: String, at now: Timestamp) -> String? {
         var value: String?
         _ = getString(key.utf8.span, at: now) { span in
