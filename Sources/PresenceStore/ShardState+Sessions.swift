@@ -197,16 +197,18 @@ extension ShardState {
     }
 
     /// Announces what a write that needs no stamp of its own has changed, and arms the timer. Returns whether there was anything to announce.
+    ///
+    /// - Parameter stamp: of a write that has one: it is done by every node, and is one change.
     @discardableResult
     mutating func announceWrite(
-        _ number: UInt32, _ session: SessionRecord?, reason: Reason, at now: Timestamp
+        _ number: UInt32, _ session: SessionRecord?, reason: Reason, stamp: Stamp? = nil, at now: Timestamp
     ) -> Bool {
         let record = record(number)
         let evidence = evidence(of: record, at: now, near: now)
         let verdict = evidence.verdict(at: now)
         let isNews = verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent
         if isNews {
-            let cause = Cause(reason: reason, stamp: stamps.next(at: now), at: now)
+            let cause = Cause(reason: reason, stamp: stamp ?? stamps.next(at: now), at: stamp?.timestamp ?? now)
             announce(number, verdict, cause, session, near: now)
         }
         arm(number, evidence, at: now)
@@ -269,7 +271,7 @@ extension ShardState {
                 session.store(facts)
             }
         }
-        announceWrite(number, last, reason: reason, at: now)
+        announceWrite(number, last, reason: reason, stamp: limit, at: now)
         // The others hear of a flush, and do the same.
         if reason != .flushed { noteChange(number) }
         return true
