@@ -59,7 +59,7 @@ extension ShardedStore {
         withKey(.string, key.bytes.span) { state, key, hash in
             let number = state.findString(key, hash)
             let place = number != 0 ? number : state.findTombstone(hash)
-            return place == 0 ? nil : state.stringImage(place, at: now)
+            return place == 0 ? nil : state.imageOfString(place, at: now)
         }
     }
 
@@ -84,7 +84,7 @@ extension ShardedStore {
     func imagesOfStrings(at now: Timestamp) -> [[UInt8]] {
         var images: [[UInt8]] = []
         forEachRecord { state, number in
-            if let image = state.stringImage(number, at: now) { images.append(image) }
+            if let image = state.imageOfString(number, at: now) { images.append(image) }
         }
         return images
     }
@@ -103,5 +103,12 @@ extension ShardedStore {
         var count = 0
         forEachRecord { _, _ in count += 1 }
         return count
+    }
+}
+
+extension ShardState {
+    fileprivate func imageOfString(_ number: UInt32, at now: Timestamp) -> [UInt8]? {
+        var image: [UInt8] = []
+        return appendStringImage(of: number, at: now, to: &image) ? image : nil
     }
 }
