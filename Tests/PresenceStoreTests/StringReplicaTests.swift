@@ -131,7 +131,14 @@ struct StringReplicaTests: BetweenTwoStores {
             try body()
             let end = store.withShard(0) { $0.replicaLog.end }
             // Read, so that the next note of the same key stands for itself.
-            for position in before..<end { _ = store.withShard(0) { $0.replicaLog.entry(at: position) } }
+            var images = 0
+            _ = store.readReplicaLog(
+                shard: 0, from: before, limit: 100, at: clock.now(),
+                image: { _ in
+                    images += 1; return true
+                },
+                beat: { _ in })
+            check(images == Int(end - before), "an image of each")
             return Int(end - before)
         }
         let key = SlowModel.Name("k")
