@@ -40,6 +40,11 @@ extension KeyCommands {
             let end = end(command, unit, loop.now, request, bytes, &reply)
         else { return }
         let key = loop.locate(bytes, request.argument(1))
+        if key.kind == .string, let condition = conditions.name,
+            ReadThenWrite.refuses("\(command) \(condition)".uppercased(), loop, &reply)
+        {
+            return
+        }
         // How long that is from now; of an end that has passed, no more than 0, which is less than any key has left.
         let ahead = end > loop.now ? end.milliseconds(since: loop.now) : 0
         do throws(StoreError) {
@@ -78,6 +83,14 @@ extension KeyCommands {
         static let ifAny = Conditions(rawValue: 2)
         static let ifLater = Conditions(rawValue: 4)
         static let ifSooner = Conditions(rawValue: 8)
+
+        /// The option that asks for one of them; nil without any.
+        var name: String? {
+            if contains(.ifNone) { return "NX" }
+            if contains(.ifLater) { return "GT" }
+            if contains(.ifSooner) { return "LT" }
+            return contains(.ifAny) ? "XX" : nil
+        }
 
         func allow(_ milliseconds: Int64, now present: TimeToLive) -> Bool {
             switch present {

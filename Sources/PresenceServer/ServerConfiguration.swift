@@ -18,6 +18,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var nodeName = "local"
     /// The cluster that clients are told of; nil if there is none, and `CLUSTER` answers that. Fixed at the start.
     public var cluster: ClusterConfiguration?
+    /// Whether other nodes take writes too: then commands that read a string and write it by what they read are refused. Fixed at the start.
+    public var hasPeers = false
     /// Whether commands for tests may be used. Fixed at the start.
     public var debugCommands = DebugAccess.no
 

@@ -24,11 +24,11 @@ extension StringCommands {
         Command(
             "incr", "key", arity: 2, [.write, .denyOutOfMemory, .fast], [.string], keys: .one, keyUse: .exchange,
             since: "1.0.0", group: "string", "Adds 1 to a string that spells a number"
-        ) { loop, _, request, bytes, reply in increment(loop, request, bytes, 1, &reply) },
+        ) { loop, _, request, bytes, reply in increment("INCR", loop, request, bytes, 1, &reply) },
         Command(
             "decr", "key", arity: 2, [.write, .denyOutOfMemory, .fast], [.string], keys: .one, keyUse: .exchange,
             since: "1.0.0", group: "string", "Takes 1 from a string that spells a number"
-        ) { loop, _, request, bytes, reply in increment(loop, request, bytes, -1, &reply) },
+        ) { loop, _, request, bytes, reply in increment("DECR", loop, request, bytes, -1, &reply) },
         Command(
             "incrby", "key increment", arity: 3, [.write, .denyOutOfMemory, .fast], [.string], keys: .one,
             keyUse: .exchange, since: "1.0.0", group: "string", "Adds a number to a string that spells one",
@@ -96,6 +96,7 @@ extension StringCommands {
         let key = loop.locate(bytes, request.argument(1))
         let name = bytes.extracting(key.name)
         if key.kind == .string {
+            if ReadThenWrite.refuses("GETDEL", loop, &reply) { return }
             let isFound = loop.store.takeString(name, at: loop.now) { reply.bulk($0) }
             if !isFound { reply.null() }
         } else if write(loop, key, bytes, &reply) {
@@ -133,6 +134,7 @@ extension StringCommands {
             refusePresence(loop, &reply)
             return
         }
+        if ReadThenWrite.refuses("APPEND", loop, &reply) { return }
         do throws(StoreError) {
             let length = try loop.store.append(
                 bytes.extracting(key.name), bytes.extracting(request.argument(2)),
@@ -153,7 +155,7 @@ extension StringCommands {
             reply.error("ERR value is not an integer or out of range")
             return
         }
-        increment(loop, request, bytes, step, &reply)
+        increment("INCRBY", loop, request, bytes, step, &reply)
     }
 
     @Sendable private static func decrementBy(
@@ -168,11 +170,11 @@ extension StringCommands {
             reply.error("ERR decrement would overflow")
             return
         }
-        increment(loop, request, bytes, -step, &reply)
+        increment("DECRBY", loop, request, bytes, -step, &reply)
     }
 
     private static func increment(
-        _ loop: ServerLoop, _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ step: Int64,
+        _ command: String, _ loop: ServerLoop, _ request: borrowing RequestReader, _ bytes: Span<UInt8>, _ step: Int64,
         _ reply: inout ReplyBuffer
     ) {
         let key = loop.locate(bytes, request.argument(1))
@@ -180,6 +182,7 @@ extension StringCommands {
             refusePresence(loop, &reply)
             return
         }
+        if ReadThenWrite.refuses(command, loop, &reply) { return }
         do throws(StoreError) {
             reply.integer(Int(try loop.store.increment(bytes.extracting(key.name), by: step, at: loop.now)))
         } catch {

@@ -76,6 +76,10 @@ enum StringCommands {
             else { return }
         }
         let key = loop.locate(bytes, request.argument(1))
+        if options.readsFirst, key.kind == .string {
+            let option = options.returnsOld ? "GET" : options.condition == .ifAbsent ? "NX" : "XX"
+            if ReadThenWrite.refuses("SET \(option)", loop, &reply) { return }
+        }
         perform(loop, key, request.argument(2), options, bytes, &reply)
     }
 
@@ -97,6 +101,7 @@ enum StringCommands {
         var options = StringOptions()
         options.condition = .ifAbsent
         let key = loop.locate(bytes, request.argument(1))
+        if key.kind == .string, ReadThenWrite.refuses("SETNX", loop, &reply) { return }
         let start = reply.count
         do throws(PresenceRecords.Failure) {
             let isSet = try put(loop, key, request.argument(2), options, bytes, &reply)
@@ -116,6 +121,7 @@ enum StringCommands {
             refusePresence(loop, &reply)
             return
         }
+        if ReadThenWrite.refuses("GETSET", loop, &reply) { return }
         var options = StringOptions()
         options.returnsOld = true
         perform(loop, key, request.argument(2), options, bytes, &reply)

@@ -13,6 +13,8 @@ struct StringOptions {
     var returnsOld = false
     var keepsTTL = false
     var persists = false
+    /// Whether what is there decides what is written, or is answered.
+    var readsFirst: Bool { returnsOld || condition != .always }
     /// The number that tells the lifetime, not read yet, and what it counts.
     var lifetime: (number: Range<Int>, unit: Lifetimes.Unit)?
     /// The first instant at which the value is gone; nil without a lifetime. ``takeEnd(_:after:_:_:)`` finds it.

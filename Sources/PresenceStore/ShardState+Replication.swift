@@ -16,9 +16,7 @@ extension ShardState {
             appendUserImage(of: number, at: now, to: &output)
             return true
         }
-        guard let image = stringImage(number, at: now) else { return false }
-        output.append(contentsOf: image)
-        return true
+        return appendStringImage(of: number, at: now, to: &output)
     }
 
     /// The keys of the segment at `place`, from there on, in the order of their hashes. Returns where the next one begins; nil at the end of the shard.

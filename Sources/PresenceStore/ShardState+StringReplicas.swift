@@ -5,33 +5,36 @@ import Presence
 /// A string is one register: of two writes the one with the newer stamp holds whole, with value and end. Equal stamps are the same write. So images may
 /// come in any order, late, and more than once.
 extension ShardState {
-    /// The image of a string or a tombstone for other nodes; nil if there is nothing to tell of it: a newer flush tells it, or its time is over.
-    func stringImage(_ number: UInt32, at now: Timestamp) -> [UInt8]? {
+    /// Appends the image of a string or a tombstone for other nodes; false if there is nothing to tell of it: a newer flush tells it, or its time is over.
+    func appendStringImage(of number: UInt32, at now: Timestamp, to output: inout [UInt8]) -> Bool {
         let address = slabs.address(number)
         switch RecordHeader(address).kind {
-        case .user, .free: return nil
+        case .user, .free: return false
         case .tombstone:
             let record = TombstoneRecord(address)
-            return image(of: record.tombstone, record.hash, at: now)
+            return append(record.tombstone, record.hash, at: now, to: &output)
         case .string:
             let string = StringRecord(address)
             guard string.expiry > now else {
                 let tombstone = Tombstone(stamp: string.stamp, since: string.expiry, hasRunOut: true)
-                return image(of: tombstone, string.hash(hash), at: now)
+                return append(tombstone, string.hash(hash), at: now, to: &output)
             }
-            guard string.stamp > flushStamp else { return nil }
-            var image = StringImage.header(
+            guard string.stamp > flushStamp else { return false }
+            StringImage.appendHeader(
                 stamp: string.stamp, end: string.expiry, isEndAlone: string.hasNewEndAlone, keyCount: string.keyCount,
-                valueCount: string.valueCount)
-            image.append(contentsOf: string.key)
-            image.append(contentsOf: string.value)
-            return image
+                to: &output)
+            output.append(contentsOf: string.key)
+            output.append(contentsOf: string.value)
+            return true
         }
     }
 
-    private func image(of tombstone: Tombstone, _ keyHash: UInt64, at now: Timestamp) -> [UInt8]? {
-        guard tombstone.stamp > flushStamp, !isOld(tombstone, at: now) else { return nil }
-        return StringImage.bytes(of: tombstone, hash: keyHash)
+    private func append(
+        _ tombstone: Tombstone, _ keyHash: UInt64, at now: Timestamp, to output: inout [UInt8]
+    ) -> Bool {
+        guard tombstone.stamp > flushStamp, !isOld(tombstone, at: now) else { return false }
+        StringImage.append(tombstone, hash: keyHash, to: &output)
+        return true
     }
 
     /// What a string adds to a digest; nil if nothing. Tombstones add nothing: whoever lacks one misses nothing until an older write comes, and that one

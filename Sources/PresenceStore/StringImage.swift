@@ -42,24 +42,19 @@ struct StringImage: Equatable {
 
     // MARK: Writing
 
-    /// The image of a string up to its key; key and value are to be appended, for which it has room.
-    static func header(
-        stamp: Stamp, end: Timestamp, isEndAlone: Bool, keyCount: Int, valueCount: Int
-    ) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(headerBytes + keyCount + valueCount)
+    /// Appends the image of a string up to its key; key and value are to follow.
+    static func appendHeader(
+        stamp: Stamp, end: Timestamp, isEndAlone: Bool, keyCount: Int, to bytes: inout [UInt8]
+    ) {
         begin(&bytes, isEndAlone ? Flag.isEndAlone : 0, stamp, end)
         append(UInt64(keyCount), 4, to: &bytes)
-        return bytes
     }
 
-    /// The image of a tombstone.
-    static func bytes(of tombstone: Tombstone, hash: UInt64) -> [UInt8] {
-        var bytes: [UInt8] = []
+    /// Appends the image of a tombstone.
+    static func append(_ tombstone: Tombstone, hash: UInt64, to bytes: inout [UInt8]) {
         let flags = Flag.isTombstone | (tombstone.hasRunOut ? Flag.hasRunOut : 0)
         begin(&bytes, flags, tombstone.stamp, tombstone.since)
         append(hash, 8, to: &bytes)
-        return bytes
     }
 
     private static func begin(_ bytes: inout [UInt8], _ flags: UInt8, _ stamp: Stamp, _ instant: Timestamp) {
