@@ -68,7 +68,15 @@ extension ShardState {
             says = true
         }
         print.add(sessions)
+        if isSettled(record, at: now) { print.add(record.version.rawValue) }
         return says ? print.value : nil
+    }
+
+    /// Whether all nodes call a user's status the same by now, if they know the same: none waits a margin for what time did.
+    private func isSettled(_ record: UserRecord, at now: Timestamp) -> Bool {
+        let isOfTime = record.version.node == 0
+        if isOfTime, now.milliseconds(since: record.version.timestamp) < 2 * settings.peerMargin { return false }
+        return evidence(of: record, at: now, near: now, waits: false).verdict(at: now).publicStatus == record.announced
     }
 
     /// Of edges only those that hold: which of the others are kept is each store's own.

@@ -125,7 +125,7 @@ extension ShardedStore {
     }
 
     /// What a range of the hash order comes to: the same at two stores that know the same of its keys, whatever heartbeats, activities, last seen, homes
-    /// and announcements they know of. What is over does not count.
+    /// they know of, and whatever time has just done to a status. What is over does not count.
     ///
     /// - Parameters:
     ///   - start: the first hash of the range.
