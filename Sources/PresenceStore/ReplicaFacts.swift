@@ -121,7 +121,13 @@ extension ReplicaFacts {
         }
         for (id, theirs) in other.words { merged.words[id] = words(of: id, joinedWith: theirs, of: other) }
         if let theirs = other.privacy { merged.privacy = privacy.map { $0.merged(with: theirs) } ?? theirs }
-        merged.edges.merge(other.edges) { $0.merged(with: $1) }
+        let order = (privacy?.newestStamp ?? .zero, other.privacy?.newestStamp ?? .zero)
+        merged.edges.merge(other.edges) { mine, theirs in
+            // A change of privacy writes anew what those read who are hidden.
+            if order.0 == order.1 { return mine.merged(with: theirs) }
+            return order.0 > order.1
+                ? mine.merged(with: theirs.reading(as: mine)) : mine.reading(as: theirs).merged(with: theirs)
+        }
         return merged
     }
 
@@ -140,6 +146,9 @@ extension ReplicaFacts {
 }
 
 extension ReplicaFacts.PrivacyRegisters {
+    /// The last write of either.
+    var newestStamp: Stamp { max(visibilityStamp, lastSeenStamp) }
+
     /// What those go on reading from whom `visibility` hides him belongs to the write of the visibility.
     func merged(with other: Self) -> Self {
         var merged = self
@@ -161,6 +170,14 @@ extension ReplicaFacts.PrivacyRegisters {
 }
 
 extension Relation {
+    /// The same with what the other could read by another copy, if that is one of the same writes.
+    fileprivate func reading(as other: Relation) -> Relation {
+        guard friendStamp == other.friendStamp, blockStamp == other.blockStamp else { return self }
+        var copy = self
+        copy.read = other.read
+        return copy
+    }
+
     /// Two registers. What the other could read belongs to the block while there is one, and else to what was said of friendship.
     func merged(with other: Relation) -> Relation {
         let friendship = Relation.newer(self, other, \.friendStamp)

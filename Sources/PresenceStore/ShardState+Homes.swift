@@ -19,6 +19,17 @@ extension ShardState {
         facts.heartbeat = max(facts.heartbeat, now)
     }
 
+    /// The same with another TTL.
+    func beat(_ facts: inout Session, ttlMilliseconds: Int64, at now: Timestamp) {
+        let last = facts.heartbeat
+        bringHome(&facts, at: now)
+        // Of heartbeats of one instant the one with the greater TTL wins: a lesser one is of the next.
+        if replicaLog.isKept, ttlMilliseconds < facts.ttlMilliseconds, facts.heartbeat == last {
+            facts.heartbeat = last.advanced(byMilliseconds: 1)
+        }
+        facts.ttlMilliseconds = ttlMilliseconds
+    }
+
     /// Whether a session that is open was last beaten here.
     func hasSessionAtHome(_ record: UserRecord) -> Bool {
         var isFound = false

@@ -57,11 +57,10 @@ extension ShardState {
             var isPlain = true
             record(number).forEachSession { session in
                 var facts = self.facts(of: session, near: now)
-                let (home, before) = (facts.home, facts.ttlMilliseconds)
-                guard facts.beat(at: now, isActive: false, ttlMilliseconds: ttl, settings.policy) else { return }
-                bringHome(&facts, at: now)
+                guard facts.isLive(at: now, settings.policy) else { return }
+                if facts.home != stamps.node || facts.ttlMilliseconds != ttl { isPlain = false }
+                beat(&facts, ttlMilliseconds: ttl, at: now)
                 session.store(facts)
-                if home != facts.home || before != ttl { isPlain = false }
             }
             counters.beats += UInt64(evidence.liveCount)
             if announceWrite(number, nil, reason: .activity, at: now) || !isPlain { noteChange(number) }

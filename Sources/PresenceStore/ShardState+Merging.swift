@@ -257,6 +257,8 @@ extension ShardState {
         let place = session.flatMap { id in id.withUnsafeBytes { record.session(BytesKey($0)) } }
         announce(number, verdict, Cause(reason: reason, stamp: stamp, at: now), place, near: now)
         if incoming.status == record.announced { record.version = max(record.version, incoming.version) }
+        // Two writes at once: what follows from both is a change of its own, which nobody else has.
+        if record.version > max(local.version, incoming.version) { noteChange(number) }
         if merged != local { noteForWatchers(record) }
         arm(number, evidence(of: record, at: now, near: now), at: now)
         return record.version != local.version

@@ -128,8 +128,7 @@ extension ShardState {
                     {
                         let isPlain =
                             facts.home == stamps.node && facts.ttlMilliseconds == ttl && facts.activity != nil
-                        bringHome(&facts, at: now)
-                        facts.ttlMilliseconds = ttl
+                        beat(&facts, ttlMilliseconds: ttl, at: now)
                         facts.activity = activity
                         session.store(facts)
                         counters.beats += 1

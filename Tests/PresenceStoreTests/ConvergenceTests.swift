@@ -128,33 +128,13 @@ struct ConvergenceTests {
             }
         }
 
-        /// What two stores know otherwise of a user.
-        static func differences(_ left: ReplicaFacts?, _ right: ReplicaFacts?) -> [String] {
-            guard let left, let right else { return left == nil && right == nil ? [] : ["only one knows him"] }
-            var list: [String] = []
-            func compare<Value: Equatable>(_ name: String, _ part: (ReplicaFacts) -> Value) {
-                if part(left) != part(right) { list.append("\(name): \(part(left)) and \(part(right))") }
-            }
-            compare("status") { $0.status }
-            compare("version") { $0.version }
-            compare("named") { $0.isNamed }
-            compare("last seen") { $0.facts.lastSeen }
-            compare("manual") { $0.facts.manual }
-            compare("text") { $0.facts.text }
-            compare("privacy") { $0.privacy }
-            compare("edges") { $0.edges }
-            compare("sessions") { $0.facts.sessions }
-            compare("words") { $0.words }
-            return list
-        }
-
         func expectAgreement() throws {
             for user in Run.users {
                 let images = stores.map {
                     $0.image(of: user).flatMap { try? UserImage.facts(in: $0.span) }
                 }
                 for (node, image) in images.enumerated() {
-                    try #require(Run.differences(image, images[0]) == [], "\(user) at \(node): \(random)")
+                    try #require(ConvergenceTests.differences(image, images[0]) == [], "\(user) at \(node): \(random)")
                 }
                 for (node, store) in stores.enumerated() {
                     try #require(store.status(of: user) == stores[0].status(of: user), "\(user) at \(node): \(random)")
@@ -173,6 +153,26 @@ struct ConvergenceTests {
             try #require(
                 Set(counts.map(\.sessions)).count == 1 && Set(counts.map(\.presentUsers)).count == 1, "\(random)")
         }
+    }
+
+    /// What two stores know otherwise of a user.
+    static func differences(_ left: ReplicaFacts?, _ right: ReplicaFacts?) -> [String] {
+        guard let left, let right else { return left == nil && right == nil ? [] : ["only one knows him"] }
+        var list: [String] = []
+        func compare<Value: Equatable>(_ name: String, _ part: (ReplicaFacts) -> Value) {
+            if part(left) != part(right) { list.append("\(name): \(part(left)) and \(part(right))") }
+        }
+        compare("status") { $0.status }
+        compare("version") { $0.version }
+        compare("named") { $0.isNamed }
+        compare("last seen") { $0.facts.lastSeen }
+        compare("manual") { $0.facts.manual }
+        compare("text") { $0.facts.text }
+        compare("privacy") { $0.privacy }
+        compare("edges") { $0.edges }
+        compare("sessions") { $0.facts.sessions }
+        compare("words") { $0.words }
+        return list
     }
 
     /// What once failed.
