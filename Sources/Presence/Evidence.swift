@@ -104,8 +104,8 @@ public struct Evidence: Sendable {
         }
         guard !session.isPassive else { return }
         latestPresentDeadline = max(latestPresentDeadline, deadline)
-        if let activity = session.activity {
-            latestActivity = max(latestActivity, activity.advanced(byMilliseconds: session.marginMilliseconds))
+        if let activity = session.activityAsSeen(policy) {
+            latestActivity = max(latestActivity, activity)
         } else {
             lacksReport = true
         }

@@ -57,8 +57,8 @@ public struct Session: Sendable, Hashable {
     /// The deadline that its gateway's lease gives it in place of its own, or nil. Whoever takes the facts fills it in; it is not merged.
     public var leasedUntil: Timestamp?
 
-    /// For how long past its deadline, and past its activity's limits, the word of its home is waited for, in milliseconds: 0 at its home. Whoever
-    /// takes the facts fills it in; it is not merged.
+    /// For how long past its deadline, and before its activity makes it idle, the word of its home is waited for, in milliseconds: 0 at its home.
+    /// Whoever takes the facts fills it in; it is not merged.
     public var marginMilliseconds: Int64 = 0
 
     /// How it was ended, or nil while it is open. An open session may still have run out of time.
@@ -88,6 +88,16 @@ public struct Session: Sendable, Hashable {
             byMilliseconds: min(ttlMilliseconds, policy.heartbeatHardLimit) + marginMilliseconds)
     }
 
+    /// The last activity, moved on by the margin if its home may know of a later one that keeps him from turning idle.
+    ///
+    /// Who is idle is told to be so no more at once; and at its last heartbeat its home knew of no later activity.
+    @inlinable
+    func activityAsSeen(_ policy: Policy) -> Timestamp? {
+        guard marginMilliseconds > 0, let activity else { return activity }
+        let idle = activity.advanced(byMilliseconds: min(policy.idleAfter, policy.awayAfter))
+        return idle <= heartbeat ? activity : activity.advanced(byMilliseconds: marginMilliseconds)
+    }
+
     /// Whether it is open and its last sign of life still lasts.
     @inlinable
     public func isLive(at now: Timestamp, _ policy: Policy) -> Bool {
@@ -111,7 +121,7 @@ public struct Session: Sendable, Hashable {
     public func status(at now: Timestamp, _ policy: Policy) -> Status {
         guard isLive(at: now, policy) else { return .offline }
         if let brought { return brought.status }
-        guard let activity = activity?.advanced(byMilliseconds: marginMilliseconds) else { return .online }
+        guard let activity = activityAsSeen(policy) else { return .online }
         if now >= activity.advanced(byMilliseconds: policy.awayAfter) { return .away }
         if now >= activity.advanced(byMilliseconds: policy.idleAfter) { return .idle }
         return .online

@@ -82,7 +82,7 @@ extension ShardState {
                 throw error
             }
         }
-        let hasNews = announce(merged, local, incoming, number, at: now)
+        let hasNews = announce(merged, local, incoming, from: sender, number, at: now)
         let hasChanged = isNew || merged != local || hasNews
         // Two wrote at once: neither knows yet what both come to, and what that is called. Where nothing was learned nothing is told, so this ends.
         let record = record(number)
@@ -101,16 +101,21 @@ extension ShardState {
         return max(deadline, session.graceEnd(settings.policy)) <= now
     }
 
-    /// A session was beaten at two nodes at once, and here last: the other one must know before it takes it for over.
+    /// A session was beaten at two nodes, and here last: the other one must know before it takes it for over. Or it has moved there, and what was done
+    /// here last is told by nobody else.
     private mutating func noteConflicts(
         of local: ReplicaFacts, with incoming: ReplicaFacts, from sender: UInt8, _ userHash: UInt64
     ) {
         guard replicaLog.isKept, sender != 0 else { return }
         for (id, session) in local.facts.sessions where session.home == stamps.node && session.closed == nil {
             guard let theirs = incoming.facts.sessions[id], theirs.home == sender, theirs.closed == nil,
-                theirs.incarnation == session.incarnation, theirs.heartbeat < session.heartbeat
+                theirs.incarnation == session.incarnation
             else { continue }
-            replicaLog.note(userHash, .beat)
+            if theirs.heartbeat < session.heartbeat {
+                replicaLog.note(userHash, .beat)
+            } else if session.activity ?? .distantPast > theirs.activity ?? .distantPast {
+                replicaLog.note(userHash, .record)
+            }
         }
     }
 
@@ -234,7 +239,8 @@ extension ShardState {
 
     /// Announces what follows from the joined facts. Returns whether something was said, or is known to be of a newer version.
     private mutating func announce(
-        _ merged: ReplicaFacts, _ local: ReplicaFacts, _ incoming: ReplicaFacts, _ number: UInt32, at now: Timestamp
+        _ merged: ReplicaFacts, _ local: ReplicaFacts, _ incoming: ReplicaFacts, from sender: UInt8,
+        _ number: UInt32, at now: Timestamp
     ) -> Bool {
         let record = record(number)
         let newText = merged.facts.text.value(at: now)
@@ -257,12 +263,25 @@ extension ShardState {
         let place = session.flatMap { id in id.withUnsafeBytes { record.session(BytesKey($0)) } }
         announce(number, verdict, Cause(reason: reason, stamp: stamp, at: now), place, near: now)
         if incoming.status == record.announced { record.version = max(record.version, incoming.version) }
-        // Two writes at once: what follows from both is a change of its own, which nobody else has.
-        if record.version > max(local.version, incoming.version) { noteChange(number) }
+        if isNews(record, to: incoming, local, at: now), sender != 0 { noteChange(number) }
         if merged != local { noteForWatchers(record) }
         arm(number, evidence(of: record, at: now, near: now), at: now)
         return record.version != local.version
     }
+
+    /// Whether the others are to hear of what was announced here: it followed from two writes at once, or was announced a moment ago as of another
+    /// instant than by the sender. All take the newer version, and have nothing to tell then.
+    private func isNews(
+        _ record: UserRecord, to incoming: ReplicaFacts, _ local: ReplicaFacts, at now: Timestamp
+    ) -> Bool {
+        guard record.version > incoming.version else { return false }
+        if record.version > local.version { return true }
+        return record.announced == incoming.status
+            && record.version.timestamp > now.advanced(byMilliseconds: -ShardState.newsMilliseconds)
+    }
+
+    /// For how long a change of status counts as one of a moment ago: messages and margins are over by then.
+    private static let newsMilliseconds: Int64 = 10_000
 
     /// What the write was that another node tells of, as far as the facts say, and of which session.
     private static func reason(

@@ -135,9 +135,19 @@ extension ShardState {
             facts.activity = acted
             noteActivity(record(number), session, acted, at: now)
         }
+        let wasAtHome = session.home == stamps.node
+        let isActivityNews = facts.activity ?? .distantPast > beat.activity ?? .distantPast
         session.store(facts)
-        // Shown otherwise meanwhile: what he is called now, the others do not know.
-        if announceWrite(number, session, reason: .activity, at: now) { replicaLog.note(beat.user, .record) }
+        if acted != nil {
+            // Shown otherwise meanwhile: what he is called now, the others do not know.
+            if announceWrite(number, session, reason: .activity, at: now) { replicaLog.note(beat.user, .record) }
+        } else {
+            // That no activity came with it is news, too.
+            announceIfChanged(number, at: now, until: now, isTimer: false)
+            arm(number, evidence(of: record(number), at: now, near: now), at: now)
+        }
+        // What was done here while it was at home here is told by nobody else.
+        if wasAtHome, isNewer, isActivityNews { replicaLog.note(beat.user, .record) }
         return .merged
     }
 }

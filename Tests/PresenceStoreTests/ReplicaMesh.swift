@@ -97,6 +97,11 @@ struct ReplicaMesh {
         var facts = try UserImage.facts(in: image.span)
         #expect(UserImage.bytes(of: facts) == image, "straight from the record the same bytes")
         facts.facts.lastSeen = nil
+        for other in facts.edges.keys {
+            // What could be read of a last seen follows from the activity that was known where it was written.
+            facts.edges[other]?.read = nil
+            facts.edges[other]?.othersRead = nil
+        }
         for id in facts.facts.sessions.keys {
             facts.facts.sessions[id]?.heartbeat = Timestamp(milliseconds: 0)
             facts.facts.sessions[id]?.activity = nil

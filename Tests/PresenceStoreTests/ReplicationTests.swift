@@ -174,6 +174,7 @@ struct ReplicationTests {
             #expect(mesh.stores[1].beat("alice", session: "phone"))
         }
         #expect(mesh.imagesTold == told + 2, "only that it moved was told")
+        try mesh.wait(1)
         #expect(
             try mesh.stores[2].expire(
                 .presence, "alice".utf8.span, at: mesh.clock.now().advanced(byMilliseconds: 50_000),
