@@ -194,14 +194,14 @@ extension ShardState {
     /// Announces what a write that needs no stamp of its own has changed, and arms the timer. Returns whether there was anything to announce.
     @discardableResult
     mutating func announceWrite(
-        _ number: UInt32, _ session: SessionRecord?, reason: Reason, at now: Timestamp
+        _ number: UInt32, _ session: SessionRecord?, reason: Reason, stamp: Stamp? = nil, at now: Timestamp
     ) -> Bool {
         let record = record(number)
         let evidence = evidence(of: record, at: now, near: now)
         let verdict = evidence.verdict(at: now)
         let isNews = verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent
         if isNews {
-            let cause = Cause(reason: reason, stamp: stamps.next(at: now), at: now)
+            let cause = Cause(reason: reason, stamp: stamp ?? stamps.next(at: now), at: now)
             announce(number, verdict, cause, session, near: now)
         }
         arm(number, evidence, at: now)
@@ -243,7 +243,7 @@ extension ShardState {
         var last: SessionRecord?
         record.forEachSession { session in
             if let limit, self.facts(of: session, near: now).incarnation > limit { return }
-            // A flush ends a session at one instant, whenever it comes to it and at every node.
+            // The end by a flush has one instant, whenever it comes to it and at every node.
             let closure = Closure(at: limit?.timestamp ?? now, isLoss: reason.isLoss, leavesGrace: leavesGrace)
             if close(session, closure, at: now) {
                 last = session
@@ -264,7 +264,8 @@ extension ShardState {
                 session.store(facts)
             }
         }
-        announceWrite(number, last, reason: reason, at: now)
+        // So is its version.
+        announceWrite(number, last, reason: reason, stamp: limit, at: now)
         // The others hear of a flush, and do the same.
         if reason != .flushed { noteChange(number) }
         return true
