@@ -250,7 +250,7 @@ extension ShardState {
         var last: SessionRecord?
         record.forEachSession { session in
             if let limit, self.facts(of: session, near: now).incarnation > limit { return }
-            // A flush ends a session at one instant, whenever it comes to it and at every node.
+            // The end by a flush has one instant, whenever it comes to it and at every node.
             let closure = Closure(at: limit?.timestamp ?? now, isLoss: reason.isLoss, leavesGrace: leavesGrace)
             if close(session, closure, at: now) {
                 last = session
@@ -271,6 +271,7 @@ extension ShardState {
                 session.store(facts)
             }
         }
+        // So is its version.
         announceWrite(number, last, reason: reason, stamp: limit, at: now)
         // The others hear of a flush, and do the same.
         if reason != .flushed { noteChange(number) }

@@ -1,6 +1,6 @@
 import Presence
 
-/// Why an image of a user was not merged. Nothing has changed then.
+/// Why an image was not merged. Nothing has changed then.
 public enum MergeError: Error, Sendable, Hashable {
     /// The bytes are no image; the offset at which that was seen.
     case malformed(offset: Int)
@@ -16,11 +16,11 @@ public enum MergeError: Error, Sendable, Hashable {
     /// One sentence for a log.
     public var message: String {
         switch self {
-        case .malformed(let offset): "an image of a user has something wrong at byte \(offset)"
+        case .malformed(let offset): "an image has something wrong at byte \(offset)"
         case .unknownForm(let form): "an image of form \(form) is not known to this version"
         case .fromTheFuture(let milliseconds):
-            "an image of a user comes from \(milliseconds) ms ahead, beyond max-clock-offset: see to the clocks"
-        case .outOfReach: "an image of a user has an instant that lies eight years or more from now: see to the clocks"
+            "an image comes from \(milliseconds) ms ahead, beyond max-clock-offset: see to the clocks"
+        case .outOfReach: "an image has an instant that lies eight years or more from now: see to the clocks"
         case .outOfMemory: "no memory for what another node knows: raise maxmemory"
         }
     }

@@ -75,7 +75,7 @@ import TranscriptSupport
 
 extension String {
     /// The words of a typed line as a request, for lines that are too long to be typed.
-    fileprivate var asRequest: String {
+    var asRequest: String {
         let words = split { " \r\n".contains($0) }
         return "*\(words.count)\r\n" + words.map { "$\($0.utf8.count)\r\n\($0)\r\n" }.joined()
     }

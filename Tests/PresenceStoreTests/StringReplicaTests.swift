@@ -208,6 +208,23 @@ struct StringReplicaTests: BetweenTwoStores {
         #expect(events.count == 1)
     }
 
+    @Test("A flush is one write: who was known at both nodes ends at both as of one instant, in one version")
+    func oneFlush() throws {
+        try one.connect("alice", session: "phone")
+        try two.merge(try #require(one.image(of: "alice")))
+        clock.advance(byMilliseconds: 5)
+        let limit = one.beginRemoveAll(at: clock.now())
+        for store in [one, two] {
+            clock.advance(byMilliseconds: 20)
+            #expect(store === one || store.beginFlush(upTo: limit, at: clock.now()))
+            var cursor: UInt64 = 0
+            repeat { cursor = store.removeAll(from: cursor, upTo: limit, at: clock.now()) } while cursor != 0
+            #expect(store.status(of: "alice") == .offline)
+        }
+        #expect(one.image(of: "alice") == two.image(of: "alice"))
+        #expect(one.describe("alice")?.version == limit)
+    }
+
     @Test("A live session that a flush of another node ended ends here as flushed; a flush from next week is refused")
     func flushOfOther() throws {
         try one.connect("alice", session: "phone")

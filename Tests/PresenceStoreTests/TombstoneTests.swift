@@ -79,6 +79,34 @@ struct TombstoneTests: BetweenTwoStores {
         #expect(try self.image(one, "k") == self.image(two, "k"))
     }
 
+    @Test("Links are told of what is gone, by the log and by whoever walks the hash order; a digest does not count it")
+    func links() throws {
+        try set(two, "k", "old")
+        try set(one, "k", "v")
+        delete(one, "k")
+        var told: [[UInt8]] = []
+        for shard in 0..<one.shardCount {
+            _ = one.readReplicaLog(
+                shard: shard, from: 0, limit: 100, at: clock.now(),
+                image: { image in
+                    told.append(Array(copying: image))
+                    return true
+                }, beat: { _ in })
+        }
+        #expect(told.count == 1, "as it is now, once")
+        var walked: [[UInt8]] = []
+        let next = one.readImages(from: 0, through: .max, room: 1_000_000, at: clock.now()) {
+            walked.append(Array(copying: $0))
+        }
+        #expect(next == nil && walked == told)
+        #expect(one.recordCount() == 1)
+        #expect(one.digest(start: 0, bits: 0, at: clock.now()).count == 0)
+        #expect(two.digest(start: 0, bits: 0, at: clock.now()).count == 1)
+        for image in told { try two.merge(image) }
+        #expect(value(two, "k") == nil)
+        #expect(two.digest(start: 0, bits: 0, at: clock.now()) == one.digest(start: 0, bits: 0, at: clock.now()))
+    }
+
     @Test("A tombstone goes by itself, at the same instant at every node, and is told no more")
     func lifetime() throws {
         try set(one, "k", "v")
