@@ -28,6 +28,8 @@ final class LinkHandler: ChannelInboundHandler {
     private let loop: PeerLoop
     /// The node that was dialed; nil if the other side dialed.
     let dialed: UInt8?
+    /// Who is at the other end, once that is known.
+    var node: UInt8?
     /// The address of who is at the other end.
     let address: String
     /// Whether it counts as a stranger: it came, and has not said yet who it is.
@@ -140,6 +142,11 @@ final class LinkHandler: ChannelInboundHandler {
         context.eventLoop.assumeIsolated().scheduleTask(in: linger) { [weak self] in
             self?.context?.close(promise: nil)
         }
+    }
+
+    /// Bytes that wait for the socket.
+    var bytesWaiting: Int {
+        (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 
     /// Closes the connection without a word.

@@ -262,8 +262,11 @@ final class PeerLoop: @unchecked Sendable {
         log.tell(action, at: milliseconds)
         switch action {
         case .close(let id): links[id]?.finish()
-        case .opened(let id, _, _, _):
-            if let handler = links[id] { forgetStranger(handler) }
+        case .opened(let id, let node, _, _):
+            if let handler = links[id] {
+                handler.node = node
+                forgetStranger(handler)
+            }
             publish()
         case .refused: counters.refusedGreetings += 1
         case .membership:
@@ -302,6 +305,13 @@ final class PeerLoop: @unchecked Sendable {
         nextReport = now.timestamp.milliseconds + settings.reportInterval
         let report = replicator.report(at: now)
         log.progress(report, at: now.timestamp.milliseconds)
-        shown.publish(PeerSnapshot(report: report, counters: counters, waiting: waiters.count, at: now.timestamp))
+        var bytesWaiting: [UInt8: Int] = [:]
+        for handler in links.values {
+            if let node = handler.node { bytesWaiting[node, default: 0] += handler.bytesWaiting }
+        }
+        shown.publish(
+            PeerSnapshot(
+                report: report, counters: counters, bytesWaiting: bytesWaiting, waiting: waiters.count,
+                at: now.timestamp))
     }
 }

@@ -9,6 +9,8 @@ public struct PeerSnapshot: Sendable {
     public let report: ReplicationReport
     /// What the links count.
     public let counters: LinkCounters
+    /// Bytes that wait for the sockets of linked nodes, by their numbers. What is to be told beyond that is not made yet.
+    public let bytesWaiting: [UInt8: Int]
     /// Clients that wait until other nodes have what was written.
     public let waiting: Int
     /// When this was.

@@ -30,7 +30,12 @@ extension ReplicationSummary {
         incarnation = report.incarnation
         isReady = report.isReady
         position = report.position
-        links = report.peers.map { LinkSummary($0, at: snapshot.at) }
+        links = report.peers.map { peer in
+            var link = LinkSummary(peer, at: snapshot.at)
+            link.bytesWaiting = snapshot.bytesWaiting[peer.node.number] ?? 0
+            link.bytesAllocated = link.bytesWaiting
+            return link
+        }
         let counters = snapshot.counters
         refusals = [
             ("stranger", counters.refusedStrangers), ("handshake", counters.refusedHandshakes),
