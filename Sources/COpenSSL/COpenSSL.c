@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
@@ -196,4 +197,10 @@ SSL_SESSION *presence_tls_shared_key_session(SSL *connection, const uint8_t *key
         return NULL;
     }
     return session;
+}
+
+int presence_tls_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *text, size_t text_count, uint8_t *output) {
+    unsigned int count = 0;
+    if (key_count > INT_MAX || HMAC(EVP_sha256(), key, (int)key_count, text, text_count, output, &count) == NULL) return 0;
+    return count == 32;
 }

@@ -15,7 +15,8 @@ struct SlewedTime: Sendable {
 
     private var offset: Int64
     private var corrected: Int64
-    private var last = Timestamp.distantPast
+    /// Microseconds since 1970.
+    private var last = Int64.min
 
     /// Agrees with the wall clock now.
     ///
@@ -39,8 +40,11 @@ struct SlewedTime: Sendable {
     }
 
     /// The time when the machine has been up for so long.
-    mutating func now(boot: Int64) -> Timestamp {
-        last = max(last, Timestamp(milliseconds: (boot + offset) / 1_000_000))
+    mutating func now(boot: Int64) -> Timestamp { Timestamp(milliseconds: microseconds(boot: boot) / 1_000) }
+
+    /// The same in microseconds since 1970.
+    mutating func microseconds(boot: Int64) -> Int64 {
+        last = max(last, (boot + offset) / 1_000)
         return last
     }
 }

@@ -31,11 +31,14 @@ public struct SystemClock: PresenceClock {
     }
 
     /// Now.
-    public func now() -> Timestamp {
+    public func now() -> Timestamp { Timestamp(milliseconds: microseconds() / 1_000) }
+
+    /// Now, in microseconds since 1970: the same time as ``now()``, finer, for those who measure the offset of two clocks.
+    public func microseconds() -> Int64 {
         shared.time.withLock { time in
             let boot = SystemClock.read(SystemClock.boot)
             if time.wantsWall(boot: boot) { time.correct(boot: boot, wall: SystemClock.read(CLOCK_REALTIME)) }
-            return time.now(boot: boot)
+            return time.microseconds(boot: boot)
         }
     }
 

@@ -2,6 +2,7 @@
 #define COPENSSL_H
 
 #include <openssl/err.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -68,6 +69,9 @@ void presence_tls_set_password(SSL_CTX *context, presence_tls_password *password
 
 /// A session that stands for a pre-shared key of TLS 1.3 with TLS_AES_128_GCM_SHA256; NULL if there is no memory or no such suite.
 SSL_SESSION *presence_tls_shared_key_session(SSL *connection, const uint8_t *key, size_t count);
+
+/// Writes the 32 bytes of HMAC-SHA-256 of a text under a key; 1, or 0 if there is no memory.
+int presence_tls_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *text, size_t text_count, uint8_t *output);
 
 // Macros that Swift does not see.
 
