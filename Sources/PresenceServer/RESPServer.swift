@@ -42,6 +42,7 @@ public final class RESPServer: Sendable {
     ///   - logger: one line an event; no user ids.
     ///   - group: one to 64 event loops. The caller ends the group.
     ///   - secureHandler: what makes a connection of ``ServerConfiguration/tlsPort`` speak TLS; without it there is no such port.
+    ///   - replication: who keeps the other nodes told; nil if there are none.
     ///   - shutdown: what `SHUTDOWN` calls; it must not wait.
     public init(
         store: ShardedStore,
@@ -52,6 +53,7 @@ public final class RESPServer: Sendable {
         logger: Logger,
         group: any EventLoopGroup,
         secureHandler: SecureHandler? = nil,
+        replication: (any ReplicationPort)? = nil,
         shutdown: @escaping @Sendable () -> Void
     ) {
         var eventLoops: [any EventLoop] = []
@@ -60,7 +62,8 @@ public final class RESPServer: Sendable {
         }
         let state = ServerState(
             store: store, clock: clock, configuration: configuration, configurationPort: configurationPort,
-            process: process, logger: logger, loopCount: eventLoops.count, shutdown: shutdown)
+            process: process, logger: logger, replication: replication, loopCount: eventLoops.count,
+            shutdown: shutdown)
         let publisher = EventPublisher(
             store: store, registry: state.registry, configuration: configuration, logger: logger)
         let loops = eventLoops.enumerated().map { index, eventLoop in

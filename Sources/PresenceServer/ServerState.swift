@@ -16,6 +16,8 @@ final class ServerState: Sendable {
     let registry: SubscriptionRegistry
     let watches: WatchHub
     let slowLog: SlowLog
+    /// Who keeps the other nodes told; nil if there are none.
+    let replication: (any ReplicationPort)?
     /// The cluster as clients are shown it; nil where there is none.
     let cluster: Mutex<ClusterView?>
     let counters: [LoopCounters]
@@ -48,6 +50,7 @@ final class ServerState: Sendable {
         configurationPort: any ConfigurationPort,
         process: ProcessInformation,
         logger: Logger,
+        replication: (any ReplicationPort)? = nil,
         loopCount: Int,
         shutdown: @escaping @Sendable () -> Void
     ) {
@@ -57,6 +60,7 @@ final class ServerState: Sendable {
         self.configurationPort = configurationPort
         self.process = process
         self.logger = logger
+        self.replication = replication
         self.shutdown = shutdown
         self.configuration = Mutex(configuration)
         registry = SubscriptionRegistry(loopCount: loopCount)
