@@ -70,6 +70,26 @@ let server: [Target] = [
         ]
     ),
 
+    // Links to other nodes: the replicator over NIO and TLS.
+    .target(
+        name: "PresenceLinks",
+        dependencies: [
+            "Presence", "PresenceCluster", "PresenceReplication", "PresenceStore", "PresenceTLS",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "Logging", package: "swift-log"),
+        ]
+    ),
+    .testTarget(
+        name: "PresenceLinksTests",
+        dependencies: [
+            "Presence", "PresenceCluster", "PresenceLinks", "PresenceReplication", "PresenceStore", "PresenceTLS",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "Logging", package: "swift-log"),
+        ]
+    ),
+
     // `presenced migrate`: a client that copies presences from a Redis.
     .target(
         name: "PresenceMigration",
@@ -85,7 +105,8 @@ let server: [Target] = [
     .executableTarget(
         name: "presenced",
         dependencies: [
-            "Presence", "PresenceCluster", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS",
+            "Presence", "PresenceCluster", "PresenceLinks", "PresenceMigration", "PresenceReplication", "PresenceServer",
+            "PresenceStore", "PresenceTLS",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "NIOPosix", package: "swift-nio"),

@@ -3,6 +3,9 @@ import Logging
 import NIOCore
 import NIOPosix
 import Presence
+import PresenceCluster
+import PresenceLinks
+import PresenceReplication
 import PresenceServer
 import PresenceStore
 import PresenceTLS
@@ -27,8 +30,8 @@ struct Daemon {
     ///
     /// - Throws: ``StartProblem`` if it cannot serve with these settings.
     mutating func run() async throws {
-        // No half of a cluster.
-        if let problem = settings.startProblem() { throw StartProblem(description: problem) }
+        // What the nodes of a cluster have in common.
+        let secret = try settings.clusterSecret()
 
         // From here on SIGHUP does not end the process; once it serves, it reads its files again.
         signal(SIGHUP, SIG_IGN)
@@ -52,8 +55,9 @@ struct Daemon {
         for line in settings.advice() { logger.warning("\(line)") }
 
         // The store, and the port that serves it.
-        let clock: any PresenceClock = settings.manualClock ? ManualClock() : SystemClock()
-        let store = settings.store(clock: clock)
+        let systemClock = SystemClock()
+        let clock: any PresenceClock = settings.manualClock ? ManualClock() : systemClock
+        let store = settings.store(clock: clock, hashSecret: try Self.hashSecret(secret))
         let threads = settings.eventLoops == 0 ? System.coreCount : settings.eventLoops
         let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: settings.manualClock ? 1 : threads)
         let live = LiveSettings(
@@ -61,10 +65,12 @@ struct Daemon {
             surroundings: .ofProcess)
         let securePort = try Self.securePort(settings, logger)
         let (shutdownRequests, shutdownRequest) = AsyncStream.makeStream(of: Void.self)
+        let peers = try Self.peers(settings, secret, store, systemClock, logger)
         let server = RESPServer(
             store: store, configuration: settings.server, clock: clock, configurationPort: live,
             process: ProcessFacts.information(configurationFile: configurationFile), logger: logger, group: eventLoops,
             secureHandler: securePort?.handler,
+            replication: peers.map(PeerPort.init),
             shutdown: { shutdownRequest.yield() })
 
         // What CONFIG SET and SIGHUP change: what can fail comes first.
@@ -77,7 +83,8 @@ struct Daemon {
         }
 
         // Life, from here to the end.
-        let port = PortService(server: server, settings: settings, logger: logger)
+        peers?.onMembership { server.show($0) }
+        let port = PortService(server: server, peers: peers, settings: settings, logger: logger)
         var lifecycle = ServiceGroupConfiguration(
             services: [
                 .init(service: port, successTerminationBehavior: .gracefullyShutdownGroup),
@@ -97,6 +104,31 @@ struct Daemon {
         try await eventLoops.shutdownGracefully()
         try outcome.get()
         logger.notice("stopped")
+    }
+
+    /// The secret by which all nodes of a cluster name users; nil where there is one node.
+    private static func hashSecret(_ secret: SharedSecret?) throws(StartProblem) -> (UInt64, UInt64)? {
+        guard let secret else { return nil }
+        do throws(TLSError) {
+            return try secret.hashSecret()
+        } catch {
+            throw StartProblem(description: "secret-file: \(error)")
+        }
+    }
+
+    /// The links to other nodes; nil if there are none.
+    private static func peers(
+        _ settings: Settings, _ secret: SharedSecret?, _ store: ShardedStore, _ clock: SystemClock, _ logger: Logger
+    ) throws(StartProblem) -> PeerService? {
+        guard let secret, let cluster = try? settings.clusterConfiguration() else { return nil }
+        do throws(TLSError) {
+            return try PeerService(
+                store: store, cluster: cluster, incarnation: UInt64(clamping: clock.microseconds()), secret: secret,
+                settings: settings.peerSettings(), logger: logger,
+                time: { PeerTime(microseconds: clock.microseconds()) })
+        } catch {
+            throw StartProblem(description: "secret-file: \(error)")
+        }
     }
 
     /// What makes the TLS port secure, if there is one.
@@ -119,16 +151,25 @@ struct Daemon {
     }
 }
 
-/// The RESP port as a part of the process's life.
+/// The RESP port as a part of the process's life, and the links to other nodes around it: they are there before the first client, and say goodbye
+/// after the last.
 private struct PortService: Service {
     let server: RESPServer
+    /// Nil if this node is the only one.
+    let peers: PeerService?
     let settings: Settings
     let logger: Logger
 
     func run() async throws {
+        do throws(PeerPortFailed) {
+            try await peers?.start()
+        } catch {
+            throw StartProblem(description: "\(error)")
+        }
         do {
             try await server.start()
         } catch {
+            await peers?.stop()
             throw problem(error)
         }
         logger.notice(
@@ -143,6 +184,7 @@ private struct PortService: Service {
         try await gracefulShutdown()
         logger.notice("stopping: replies that are due leave first")
         await server.stop()
+        await peers?.stop()
     }
 
     /// The operating system's error in the words of the settings.

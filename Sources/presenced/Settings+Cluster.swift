@@ -9,6 +9,12 @@ struct ClusterSettings: Equatable, Sendable {
     /// The name of this node, if a setting says it.
     var nodeName = ""
     var secretFile = ""
+    /// Milliseconds, as all durations here.
+    var maxClockOffset = 1_000
+    var peerTimeout = 1_800
+    var digestInterval = 30_000
+    /// Of all shards together.
+    var replicaLogEntries = 1 << 20
     /// The name that this node goes by, and who says so. Found when the settings are read; no setting of its own.
     var own = NodeName(name: "", origin: "node-name")
 }
@@ -26,8 +32,9 @@ extension Settings {
         Setting(
             "cluster", .cluster, \.cluster.name, .clusterName, isLive: false,
             """
-            Name of the cluster. With a name, clients of Redis Cluster are served: `CLUSTER` tells them that this node
-            has all slots. Without one, `CLUSTER` answers as a Redis does whose cluster support is disabled.
+            Name of the cluster. With a name, clients of Redis Cluster are served: `CLUSTER` tells them which node is
+            master of which slots, this node of all if there is no other. Without one, `CLUSTER` answers as a Redis does
+            whose cluster support is disabled.
             """),
         Setting(
             "node", .cluster, \.cluster.nodes, .clusterNodes, isLive: false, isList: true, isRepeatable: true,
@@ -35,8 +42,7 @@ extension Settings {
             A node of the cluster, a line for each, the same lines in the file of every node. `resp` is where clients
             are sent; the node whose line it is listens there, unless `port` and `bind` say otherwise. `tls` is the same
             for clients that come by `tls-port`, `peer` the address for other nodes. Without `number` the first line has
-            number 1, the second 2. Links between nodes are not part of this version: a file with more than one node is
-            checked by `presenced check-config`, but does not start.
+            number 1, the second 2. With more than one node each needs a `peer` address, and the cluster a `secret-file`.
             """),
         Setting(
             "node-name", .cluster, \.cluster.nodeName, .nodeName, isLive: false,
@@ -48,9 +54,36 @@ extension Settings {
             "secret-file", .cluster, \.cluster.secretFile, .text(0...4_096), isLive: false,
             """
             File of the cluster's secret: one line of 32 to 128 hexadecimal digits, as `openssl rand -hex 32` makes it, which
-            nobody but its owner may read. It is checked at the start and by `presenced check-config`.
+            nobody but its owner may read. It is checked at the start and by `presenced check-config`. Nodes know each
+            other by a key that follows from it, so all nodes of a cluster have the same one.
+            """),
+        Setting(
+            "max-clock-offset", .cluster, \.cluster.maxClockOffset, .duration(10...60_000), isLive: false,
+            """
+            How far apart the clocks of two nodes may be. Beyond it they refuse to link, and say so; nor is taken what
+            another node wrote further ahead of this node's clock.
+            """),
+        Setting(
+            "peer-timeout", .cluster, \.cluster.peerTimeout, .duration(500...600_000), isLive: false,
+            """
+            After how long without a word another node is down: clients are shown other masters for its slots. After 40 %
+            of it the node is suspect, which changes nothing yet.
+            """),
+        Setting(
+            "replica-log-entries", .cluster, \.cluster.replicaLogEntries, .integer(1_024...1 << 30), isLive: false,
+            """
+            Changes that are kept for other nodes, in all shards together, rounded up to a power of two in each; 9 bytes
+            each. A node that was away for longer copies everything when it is back.
+            """),
+        Setting(
+            "digest-interval", .cluster, \.cluster.digestInterval, .duration(1_000...86_400_000), isLive: false,
+            """
+            Within this time everything is compared once with each other node, a range at a time. What differs is mended.
             """),
     ]
+
+    /// Whether there are nodes beside this one.
+    var hasOtherNodes: Bool { cluster.nodes.count > 1 }
 
     /// The node line of this node, if there are lines and one has its name.
     var ownNode: ClusterNode? { cluster.nodes.first { $0.name == cluster.own.name } }
@@ -109,6 +142,28 @@ extension Settings {
             let error = ClusterError.nodeName(eventNode)
             broken.append(BrokenRelation(names: ["node-name"], message: "\(cluster.own.origin): \(error)"))
         }
+        if hasOtherNodes {
+            if cluster.secretFile.isEmpty {
+                broken.append(
+                    BrokenRelation(
+                        names: ["node", "secret-file"],
+                        message: "nodes know each other by a secret, and there is none: openssl rand -hex 32 > FILE; "
+                            + "chmod 600 FILE; then secret-file FILE on every node, the same file"))
+            }
+            for node in cluster.nodes where node.peer == nil {
+                broken.append(
+                    BrokenRelation(
+                        names: ["node"],
+                        message:
+                            "node \(node.name) has no address for the other nodes: add 'peer HOST:PORT' to its line"))
+            }
+            if manualClock {
+                broken.append(
+                    BrokenRelation(
+                        names: ["manual-clock", "node"],
+                        message: "manual-clock yes is for one node: the others' clocks would not stand still"))
+            }
+        }
         do throws(ClusterError) {
             _ = try clusterConfiguration()
         } catch {
@@ -123,7 +178,6 @@ extension Settings {
     func clusterAdvice() -> [String] {
         guard let own = ownNode else { return [] }
         var advice: [String] = []
-        if let problem = startProblem() { advice.append(problem) }
         for (name, here, there) in [("port", port, own.resp?.port), ("tls-port", tls.port, own.tls?.port)] {
             if let there, here != there {
                 advice.append(
@@ -134,23 +188,17 @@ extension Settings {
         return advice
     }
 
-    /// Why presenced does not start with these settings though they are good, or nil.
-    func startProblem() -> String? {
-        guard let own = ownNode, cluster.nodes.count > 1 else { return nil }
-        let others = cluster.nodes.filter { $0.name != own.name }.map(\.name).joined(separator: ", ")
-        return "this version has no links between nodes, so it does not start as \(own.name) beside \(others): "
-            + "nodes without links would each show other users. Leave one node line, that of this node"
-    }
-
     /// What holds of the cluster, in a line; empty if there is none.
     func clusterSummary() -> String {
         guard let cluster = try? clusterConfiguration() else { return "" }
         let own = cluster.own
         let addresses = [("resp", own.resp), ("tls", own.tls), ("peer", own.peer)]
             .compactMap { role, address in address.map { ", \(role) \($0)" } }.joined()
-        let others = cluster.others.map(\.name).joined(separator: ", ")
-        return "cluster \(cluster.name), node \(own.name) with number \(own.number)\(addresses); "
-            + (others.isEmpty ? "no other nodes" : "other nodes: \(others)")
+        let this = "cluster \(cluster.name), node \(own.name) with number \(own.number)\(addresses); "
+        guard !cluster.others.isEmpty else { return this + "no other nodes" }
+        let others = cluster.others.map { node in "\(node.name)" + (node.peer.map { " at \($0)" } ?? "") }
+        return this + "a full copy on each of \(cluster.nodes.count) nodes; other nodes: "
+            + others.joined(separator: ", ")
     }
 }
 

@@ -27,7 +27,9 @@ extension Settings {
     }
 
     /// A store of these settings, on that clock.
-    func store(clock: any PresenceClock) -> ShardedStore {
+    ///
+    /// - Parameter hashSecret: by which all nodes of a cluster name users; nil where there is one node.
+    func store(clock: any PresenceClock, hashSecret: (UInt64, UInt64)? = nil) -> ShardedStore {
         var configuration = ShardedStore.Configuration()
         configuration.shards = shards
         configuration.policy = policy
@@ -46,6 +48,9 @@ extension Settings {
         configuration.maxWatchLists = maxWatchLists
         configuration.blockHidesBoth = blockHides == "both"
         configuration.node = ownNode?.number ?? 1
+        configuration.replicaLogEntries = replicaLogEntriesOfShard
+        configuration.maxClockOffset = Int64(cluster.maxClockOffset)
+        if let hashSecret { configuration.hashSecret = hashSecret }
         configuration.clock = clock
         return ShardedStore(configuration)
     }

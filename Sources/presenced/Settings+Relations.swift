@@ -41,6 +41,12 @@ extension Settings {
             maxmemory == 0 || maxmemory > shards * changeRingSize, ["maxmemory", "shards", "change-ring-size"],
             "maxmemory \(ByteUnits.spell(maxmemory)) leaves nothing beside the change rings: "
                 + "shards \(shards) times change-ring-size \(ByteUnits.spell(changeRingSize))")
+        let logBytes = replicaLogBytes
+        require(
+            maxmemory == 0 || logBytes == 0 || maxmemory > shards * changeRingSize + logBytes,
+            ["maxmemory", "replica-log-entries"],
+            "maxmemory \(ByteUnits.spell(maxmemory)) leaves nothing beside the change rings and the \(logBytes) bytes of "
+                + "what is kept for other nodes: lower replica-log-entries \(cluster.replicaLogEntries)")
         return broken + brokenTLSRelations() + brokenClusterRelations()
     }
 

@@ -10,6 +10,7 @@ struct ClusterSettingsTests {
         cluster shop
         node a number 3 resp 10.0.0.1:6399 peer 10.0.0.1:7399
         node b number 4 resp 127.0.0.1:7001 peer 127.0.0.1:8001
+        secret-file /secret
 
         """
 
@@ -44,7 +45,8 @@ struct ClusterSettingsTests {
             Setting.named("node")?.read(settings)
                 == "a number 3 resp 10.0.0.1:6399 peer 10.0.0.1:7399, "
                 + "b number 4 resp 127.0.0.1:7001 peer 127.0.0.1:8001")
-        let unnumbered = try self.settings("cluster x\nnode a resp h:1\nnode b resp h:2\n")
+        let unnumbered = try self.settings(
+            "cluster x\nnode a resp h:1 peer h:3\nnode b resp h:2 peer h:4\nsecret-file /s\n")
         #expect(unnumbered.cluster.nodes.map(\.number) == [1, 2])
     }
 
@@ -52,10 +54,11 @@ struct ClusterSettingsTests {
     func readBack() throws {
         let settings = try settings(Self.three)
         let value = try #require(Setting.named("node")).read(settings)
-        let again = try self.settings("cluster shop\nnode \(value)\n")
+        let again = try self.settings("cluster shop\nnode \(value)\nsecret-file /secret\n")
         #expect(again == settings)
         let typed = try SettingsReader.read(
-            file: nil, arguments: ["--cluster", "shop", "--node", value], surroundings: Surroundings(hostName: "a"))
+            file: nil, arguments: ["--cluster", "shop", "--node", value, "--secret-file", "/secret"],
+            surroundings: Surroundings(hostName: "a"))
         #expect(typed == settings)
     }
 
@@ -75,7 +78,7 @@ struct ClusterSettingsTests {
             ])
         #expect(
             problems(Self.three + "node-name c\n")[0].hasPrefix(
-                "cluster.conf:4: which node is this? node-name says 'c'"))
+                "cluster.conf:5: which node is this? node-name says 'c'"))
         #expect(problems(Self.three, ["--node", "c"])[0].hasPrefix("--node-name: which node is this?"))
     }
 
@@ -152,14 +155,62 @@ struct ClusterSettingsTests {
         }
     }
 
-    @Test("with other nodes are good and do not start: there is no half of a cluster")
-    func start() throws {
-        let settings = try settings(Self.three)
-        let problem = try #require(settings.startProblem())
-        #expect(problem.contains("no links between nodes") && problem.contains("as a beside b"))
-        #expect(settings.advice().contains(problem))
-        #expect(try self.settings("cluster s\nnode a resp h:1\n").startProblem() == nil)
-        #expect(Settings().startProblem() == nil)
+    @Test("with other nodes want a secret, an address of each for the others, and a clock that runs")
+    func others() throws {
+        let node = "cluster s\nnode a resp h:1 peer h:2\nnode b resp h:3 peer h:4\n"
+        #expect(
+            problems(node) == [
+                "cluster.conf:3: nodes know each other by a secret, and there is none: openssl rand -hex 32 > FILE; "
+                    + "chmod 600 FILE; then secret-file FILE on every node, the same file"
+            ])
+        #expect(
+            problems("cluster s\nsecret-file /s\nnode a resp h:1 peer h:2\nnode b resp h:3\n") == [
+                "cluster.conf:4: node b has no address for the other nodes: add 'peer HOST:PORT' to its line"
+            ])
+        #expect(
+            problems(node + "secret-file /s\nmanual-clock yes\nenable-debug-command yes\n") == [
+                "cluster.conf:5: manual-clock yes is for one node: the others' clocks would not stand still"
+            ])
+        // One node alone needs none of these.
+        #expect(problems("cluster s\nnode a resp h:1\n") == [])
+    }
+
+    @Test("say what nodes are linked by, and what a join compares")
+    func links() throws {
+        let settings = try settings(
+            Self.three + "peer-timeout 5s\nmax-clock-offset 250ms\ndigest-interval 1m\nreplica-log-entries 100000\n")
+        #expect(settings.clusterSummary().hasSuffix("a full copy on each of 2 nodes; other nodes: b at 127.0.0.1:8001"))
+        let peers = settings.peerSettings()
+        #expect(peers.replicator.silence == Membership.Limits(suspectAfter: 2_000, downAfter: 5_000))
+        #expect(peers.replicator.pingInterval == 200)
+        #expect(peers.replicator.maxClockOffset == 250)
+        #expect(peers.replicator.digestInterval == 60_000)
+        #expect(settings.replicaLogEntriesOfShard == 4_096)
+        #expect(settings.replicaLogBytes == 32 * 4_096 * 9)
+        #expect(Settings().replicaLogEntriesOfShard == 0 && Settings().replicaLogBytes == 0)
+        let hasty = try self.settings(Self.three + "peer-timeout 500ms\n").peerSettings()
+        #expect(hasty.replicator.silence == Membership.Limits(suspectAfter: 200, downAfter: 500))
+        #expect(hasty.replicator.pingInterval == 66)
+        // Every name is a setting's, and a long or odd value can still be sent.
+        let shared = try self.settings(Self.three + "session-ttl 90s\n").sharedSettings
+        #expect(shared.all.map(\.name) == Setting.sharedNames)
+        #expect(shared.all.first { $0.name == "session-ttl" }?.value == "90s")
+        var odd = settings
+        odd.keyPrefix = String(repeating: "\u{1}\u{e9}", count: 100)
+        let prefix = odd.sharedSettings.all.first { $0.name == "key-prefix" }?.value
+        #expect(prefix == String(repeating: "\u{e9}", count: 32))
+        #expect(
+            settings.sharedSettings.differences(from: shared).map(\.name) == [
+                "max-clock-offset", "peer-timeout", "session-ttl",
+            ])
+    }
+
+    @Test("bound memory together: what is kept for other nodes must fit beside the rings")
+    func memory() {
+        let problem = problems(Self.three + "maxmemory 8mb\n")
+        #expect(problem.count == 1)
+        #expect(problem[0].hasPrefix("cluster.conf:5: maxmemory 8mb leaves nothing beside the change rings and the "))
+        #expect(problems(Self.three + "maxmemory 8mb\nreplica-log-entries 65536\n") == [])
     }
 
     @Test("stay as they are in a file that CONFIG REWRITE writes, and those of the command line are added")
@@ -169,9 +220,11 @@ struct ClusterSettingsTests {
         #expect(SettingsRewriter.rewrite(text, to: settings) == text)
         settings.timeout = 9
         #expect(SettingsRewriter.rewrite(text, to: settings) == "# ours\n" + Self.three + "timeout 9\n")
-        let added = try self.settings(text, ["--node", "c number 9 resp 10.0.0.3:1", "--node", "b"])
+        let added = try self.settings(text, ["--node", "c number 9 resp 10.0.0.3:1 peer 10.0.0.3:2", "--node", "b"])
         let written = SettingsRewriter.rewrite(text, to: added)
-        #expect(written == text + "# Generated by CONFIG REWRITE\nnode c number 9 resp 10.0.0.3:1\nnode-name b\n")
+        #expect(
+            written == text
+                + "# Generated by CONFIG REWRITE\nnode c number 9 resp 10.0.0.3:1 peer 10.0.0.3:2\nnode-name b\n")
         #expect(try self.settings(written) == added)
     }
 

@@ -21,12 +21,15 @@ enum HouseRules {
             "Presence", "PresenceCluster", "PresenceRESP", "PresenceStore", "Logging", "NIOCore", "NIOPosix",
             "Synchronization",
         ] + cLibrary,
+        "PresenceLinks": [
+            "Presence", "PresenceCluster", "PresenceReplication", "PresenceStore", "PresenceTLS", "Logging", "NIOCore",
+            "NIOPosix", "Synchronization",
+        ] + cLibrary,
         "PresenceMigration": ["Presence", "PresenceTLS", "NIOCore", "NIOPosix", "Synchronization"] + cLibrary,
         "presenced": [
-            "Presence", "PresenceCluster", "PresenceMigration", "PresenceServer", "PresenceStore", "PresenceTLS",
-            "CJemalloc", "ArgumentParser", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "UnixSignals",
-            "Synchronization",
-            "Foundation",
+            "Presence", "PresenceCluster", "PresenceLinks", "PresenceMigration", "PresenceReplication",
+            "PresenceServer", "PresenceStore", "PresenceTLS", "CJemalloc", "ArgumentParser", "Logging", "NIOCore",
+            "NIOPosix", "ServiceLifecycle", "UnixSignals", "Synchronization", "Foundation",
         ] + cLibrary,
     ]
 
@@ -79,6 +82,11 @@ enum HouseRules {
         "Sources/PresenceServer/*Listener.swift",
         "Sources/PresenceServer/*Loop.swift",
         "Sources/PresenceServer/RESPServer.swift",
+        "Sources/PresenceLinks/LinkHandler.swift",
+        "Sources/PresenceLinks/PeerDialer.swift",
+        "Sources/PresenceLinks/PeerListener.swift",
+        "Sources/PresenceLinks/PeerLoop.swift",
+        "Sources/PresenceLinks/PeerService.swift",
         "Sources/PresenceMigration/MigrationDialer.swift",
         "Sources/PresenceTLS/TLSHandler.swift",
         "Sources/PresenceTLS/TLSConnection.swift",

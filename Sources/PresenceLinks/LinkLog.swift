@@ -1,0 +1,132 @@
+import Logging
+import PresenceCluster
+import PresenceReplication
+import PresenceTLS
+
+/// What the links say in the log: who came, who went and why, how far a copy is. What others can cause at will is written seldom (``LogPace``).
+///
+/// Confined to the links' event loop. Instants are milliseconds of the clock that the links go by.
+final class LinkLog {
+    private let cluster: ClusterConfiguration
+    private let logger: Logger
+    private var pace = LogPace()
+    /// When each link was opened.
+    private var openedAt: [LinkID: Int64] = [:]
+    /// The settings that each node was said to differ in.
+    private var differences: [UInt8: [SharedSettings.Difference]] = [:]
+    /// How far the copy of each node was when it was told last: tenths of it, and when.
+    private var progress: [UInt8: (tenths: UInt64, at: Int64)] = [:]
+
+    /// Between two lines of one kind that others can cause at will.
+    private static let seldom: Int64 = 10_000
+    /// Between two lines about a copy that goes on slowly.
+    private static let progressInterval: Int64 = 5_000
+
+    init(_ cluster: ClusterConfiguration, _ logger: Logger) {
+        self.cluster = cluster
+        self.logger = logger
+    }
+
+    private func name(_ node: UInt8) -> String {
+        cluster.node(node).map { "node \($0.name)" } ?? "somebody"
+    }
+
+    // MARK: - What the replicator says
+
+    /// Writes what happened, if it is worth a line.
+    func tell(_ action: ReplicatorAction, at now: Int64) {
+        switch action {
+        case .close: break
+        case .opened(let id, let node, let version, let differences):
+            openedAt[id] = now
+            pace.forget("dial \(node)")
+            pace.forget("refused \(node)")
+            logger.notice("linked with \(name(node))", metadata: ["version": "\(version)"])
+            tell(differences, of: node)
+        case .lost(let id, let node, let reason):
+            let age = openedAt.removeValue(forKey: id).map { now - $0 } ?? 0
+            progress[node] = nil
+            logger.notice("link with \(name(node)) ended: \(reason)", metadata: ["after-ms": "\(age)"])
+        case .refused(let node, let reason):
+            write("refused \(node)", now) { "no link with \(self.name(node)): \(reason)" }
+        case .membership(let change): tell(change)
+        case .copied(let node, let records, let milliseconds):
+            progress[node] = nil
+            logger.notice(
+                "copied everything from \(name(node))", metadata: ["records": "\(records)", "ms": "\(milliseconds)"])
+        case .ready: logger.notice("this node knows everybody whom the other nodes know")
+        case .mended(let node, let records):
+            write("mended \(node)", now) {
+                "differed from \(self.name(node)) in silence, and is mended: \(records) records"
+            }
+        }
+    }
+
+    private func tell(_ new: [SharedSettings.Difference], of node: UInt8) {
+        guard differences[node] ?? [] != new else { return }
+        differences[node] = new
+        for difference in new {
+            logger.warning(
+                "\(name(node)) has another \(difference.name): set it alike on all nodes",
+                metadata: ["here": "\(difference.ours ?? "unknown")", "there": "\(difference.theirs ?? "unknown")"])
+        }
+    }
+
+    private func tell(_ change: Membership.Change) {
+        let node = change.node
+        guard node.number != cluster.own.number else { return }
+        if node.state != change.before {
+            logger.log(
+                level: node.state == .down && node.cause != .goodbye ? .warning : .notice,
+                "\(name(node.number)) is \(node.state): \(node.cause)", metadata: ["before": "\(change.before)"])
+        } else if node.isDraining != change.wasDraining {
+            logger.notice("\(name(node.number)) \(node.isDraining ? "owns no slots for now" : "owns slots again")")
+        }
+    }
+
+    /// Writes how far copies are: at each tenth, and every five seconds.
+    func progress(_ report: ReplicationReport, at now: Int64) {
+        for peer in report.peers {
+            guard let copy = peer.copyIn, copy.total > 0 else { continue }
+            let tenths = min(10, copy.done * 10 / copy.total)
+            let told = progress[peer.node.number]
+            guard told.map({ tenths > $0.tenths || now - $0.at >= LinkLog.progressInterval }) ?? true else { continue }
+            progress[peer.node.number] = (tenths, now)
+            logger.notice(
+                "copying from \(name(peer.node.number)): \(copy.done * 100 / copy.total) %",
+                metadata: ["records": "\(copy.done)", "of": "\(copy.total)"])
+        }
+    }
+
+    // MARK: - What connections do
+
+    /// A node could not be reached.
+    func dialFailed(_ node: UInt8, _ reason: String, at now: Int64) {
+        let address = cluster.node(node)?.peer.map { " at \($0)" } ?? ""
+        write("dial \(node)", now) { "cannot reach \(self.name(node))\(address): \(reason)" }
+    }
+
+    /// Who came could not make himself known.
+    func handshakeFailed(_ address: String, _ error: TLSError, at now: Int64) {
+        write("handshake", now) {
+            "\(address) on the peer port: \(error); a node with another secret-file or cluster name, or no node"
+        }
+    }
+
+    /// Too many have come without saying who they are.
+    func tooManyStrangers(_ address: String, _ count: Int, at now: Int64) {
+        write("strangers", now) { "\(address) on the peer port: refused, \(count) others have not said who they are" }
+    }
+
+    /// The listening socket could not take somebody in.
+    func acceptFailed(_ error: any Error, at now: Int64) {
+        write("accept", now) { "cannot accept other nodes: \(error); ulimit -n bounds connections" }
+    }
+
+    private func write(_ kind: String, _ now: Int64, _ line: () -> String) {
+        guard let leftOut = pace.take(kind, every: LinkLog.seldom, at: now) else { return }
+        var metadata: Logger.Metadata = [:]
+        if leftOut > 0 { metadata["left-out"] = "\(leftOut)" }
+        logger.warning("\(line())", metadata: metadata)
+    }
+}

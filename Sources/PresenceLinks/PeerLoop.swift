@@ -1,0 +1,307 @@
+import Logging
+import NIOCore
+import Presence
+import PresenceCluster
+import PresenceReplication
+import PresenceStore
+import PresenceTLS
+
+/// Everything that the links' event loop owns: the replicator, the connections, and who waits for what they bring.
+///
+/// Confined to its event loop: every method runs there, so nothing here is locked. That is why the class may be `@unchecked Sendable`: other threads
+/// only hand closures to ``eventLoop``.
+final class PeerLoop: @unchecked Sendable {
+    let eventLoop: any EventLoop
+    let cluster: ClusterConfiguration
+    let settings: PeerSettings
+    let replicator: Replicator
+    let log: LinkLog
+    var counters = LinkCounters()
+    var waiters: Waiters
+    private let store: ShardedStore
+    private let tls: (client: TLSContext, server: TLSContext)
+    private let tlsBuffers = TLSBuffers()
+    private let time: @Sendable () -> PeerTime
+    private let shown: Shown
+    private var strangers: StrangerLimit
+    /// Connections whose handshake is over, by their links.
+    private var links: [LinkID: LinkHandler] = [:]
+    /// All connections.
+    private var handlers: [ObjectIdentifier: LinkHandler] = [:]
+    /// Those that have more to say, once others had their turn.
+    private var waitingToPull: [LinkHandler] = []
+    private var isPullDue = false
+    /// What the replicator said last, and what carries it to the socket: their memory is used again.
+    private var output: [UInt8] = []
+    private var buffer = ByteBuffer()
+    private var ticks: RepeatedTask?
+    private var nextReport: Int64 = 0
+    private(set) var isStopping = false
+
+    init(
+        eventLoop: any EventLoop, store: ShardedStore, replicator: Replicator,
+        tls: (client: TLSContext, server: TLSContext), settings: PeerSettings, logger: Logger, shown: Shown,
+        time: @escaping @Sendable () -> PeerTime
+    ) {
+        self.eventLoop = eventLoop
+        self.store = store
+        self.replicator = replicator
+        cluster = replicator.cluster
+        self.tls = tls
+        self.settings = settings
+        self.shown = shown
+        self.time = time
+        log = LinkLog(replicator.cluster, logger)
+        waiters = Waiters(maximum: settings.maximumWaiters)
+        strangers = StrangerLimit(maximum: settings.maximumStrangers, ofAddress: settings.maximumStrangersOfAddress)
+    }
+
+    var now: PeerTime { time() }
+    private var milliseconds: Int64 { now.timestamp.milliseconds }
+
+    // MARK: - Life
+
+    /// Listens on this node's address, and begins to dial. The listening channel belongs to who called.
+    func listen(on address: ClusterAddress) -> EventLoopFuture<any Channel> {
+        PeerListener.bind(self, address, tls: tls.server)
+    }
+
+    func start() {
+        ticks = eventLoop.scheduleRepeatedTask(
+            initialDelay: .zero, delay: .milliseconds(settings.tickInterval)
+        ) { [weak self] _ in self?.tick() }
+        publish()
+    }
+
+    /// Says goodbye to everybody. What was said last may take a moment to leave.
+    func stop() {
+        guard !isStopping else { return }
+        isStopping = true
+        ticks?.cancel()
+        replicator.stop(at: now)
+        obey()
+        waiters.end(replicator.holders)
+        for handler in handlers.values where handler.stage == .handshaking { handler.close() }
+        publish()
+    }
+
+    /// Connections that are not closed yet.
+    var openConnections: Int { handlers.count }
+
+    /// Closes what did not close by itself.
+    func closeAll() {
+        for handler in Array(handlers.values) { handler.close() }
+    }
+
+    private func tick() {
+        let now = now
+        replicator.tick(at: now)
+        for node in replicator.peersToDial(at: now) {
+            guard let address = node.peer else { continue }
+            PeerDialer.dial(self, node, address, tls: tls.client)
+        }
+        obey()
+        pullAll()
+        answerWaiters()
+        waiters.tick(at: now.timestamp.milliseconds, replicator.holders)
+        if now.timestamp.milliseconds >= nextReport { publish() }
+    }
+
+    // MARK: - Coming and going
+
+    /// Whether a connection from an address may come in; it counts as a stranger then.
+    func accept(_ address: String) -> Bool {
+        counters.accepted += 1
+        guard !isStopping, strangers.enter(address) else {
+            counters.refusedStrangers += 1
+            log.tooManyStrangers(address, strangers.count, at: milliseconds)
+            return false
+        }
+        return true
+    }
+
+    /// Makes a connection speak TLS and then the peers' protocol.
+    func prepare(_ channel: any Channel, _ handler: LinkHandler, _ context: TLSContext) throws {
+        var options = TLSHandler.Options()
+        options.handshakeTimeoutMilliseconds = settings.handshakeTimeout
+        let stranger = handler.dialed == nil ? handler.address : nil
+        options.report = { [weak self] error, _ in self?.count(error, of: stranger) }
+        let secure = try TLSHandler(context: context, buffers: tlsBuffers, options: options)
+        handlers[ObjectIdentifier(handler)] = handler
+        do {
+            try channel.pipeline.syncOperations.addHandlers([secure, handler])
+        } catch {
+            handlers[ObjectIdentifier(handler)] = nil
+            throw error
+        }
+    }
+
+    /// TLS is agreed: a link begins. Nil if it must not.
+    func begin(_ handler: LinkHandler) -> LinkID? {
+        guard !isStopping else { return nil }
+        let id: LinkID
+        if let node = handler.dialed {
+            id = replicator.dialed(node, at: now)
+        } else {
+            guard let answered = replicator.answered(at: now) else {
+                counters.refusedStrangers += 1
+                log.tooManyStrangers(handler.address, strangers.count, at: milliseconds)
+                return nil
+            }
+            id = answered
+        }
+        links[id] = handler
+        return id
+    }
+
+    /// A connection is gone: a link, if it had come so far, or one that was being dialed.
+    func ended(_ handler: LinkHandler, _ id: LinkID?, _ reason: String) {
+        guard handlers.removeValue(forKey: ObjectIdentifier(handler)) != nil else { return }
+        forgetStranger(handler)
+        if let id {
+            links[id] = nil
+            replicator.closed(id, reason: reason, at: now)
+            obey()
+            answerWaiters()
+        } else if handler.stage == .handshaking, let node = handler.dialed {
+            dialFailed(node, reason)
+        }
+    }
+
+    /// A link whose last words are on their way.
+    func left(_ id: LinkID) {
+        links[id] = nil
+        replicator.closed(id, at: now)
+        obey()
+    }
+
+    /// A connection said who it is, or is gone.
+    func forgetStranger(_ handler: LinkHandler) {
+        guard handler.isStranger else { return }
+        handler.isStranger = false
+        strangers.leave(handler.address)
+    }
+
+    func dialFailed(_ node: UInt8, _ reason: String) {
+        counters.failedDials += 1
+        replicator.dialFailed(node, at: now)
+        guard !isStopping else { return }
+        log.dialFailed(node, reason, at: milliseconds)
+    }
+
+    func acceptFailed(_ error: any Error) {
+        counters.acceptErrors += 1
+        log.acceptFailed(error, at: milliseconds)
+    }
+
+    /// Counts a handshake that failed. If this node dialed, ``dialFailed(_:_:)`` tells the rest.
+    private func count(_ error: TLSError, of stranger: String?) {
+        switch error {
+        case .handshakeTimedOut: counters.lateHandshakes += 1
+        case .handshake, .handshakeCut, .handshakeTooLong, .plainText, .tooMuchBeforeHandshake:
+            counters.refusedHandshakes += 1
+        case .setting, .record, .truncated, .closed, .noMemory: return
+        }
+        if let stranger { log.handshakeFailed(stranger, error, at: milliseconds) }
+    }
+
+    // MARK: - Bytes
+
+    func received(_ bytes: ByteBuffer, on id: LinkID) {
+        replicator.received(bytes.readableBytesUInt8Span, on: id, at: now)
+        obey()
+        answerWaiters()
+    }
+
+    /// What a link is to be sent now; nil if it is nothing.
+    func pull(_ id: LinkID) -> ByteBuffer? {
+        output.removeAll(keepingCapacity: true)
+        replicator.pull(id, room: PeerSettings.pullBytes, into: &output, at: now)
+        guard !output.isEmpty else { return nil }
+        // If the last one is still in use this makes another.
+        buffer.clear(minimumCapacity: output.count)
+        buffer.writeBytes(output)
+        return buffer
+    }
+
+    /// Some shards have news for peers.
+    func woke(_ shards: [Int]) {
+        for shard in shards { replicator.woke(shard: shard) }
+        pullAll()
+    }
+
+    func pullAll() {
+        for handler in Array(links.values) { handler.pull() }
+    }
+
+    /// A link has more to say, after everybody else.
+    func pullLater(_ handler: LinkHandler) {
+        waitingToPull.append(handler)
+        guard !isPullDue else { return }
+        isPullDue = true
+        eventLoop.assumeIsolated().execute { [self] in
+            isPullDue = false
+            let waiting = waitingToPull
+            waitingToPull = []
+            for handler in waiting { handler.pull() }
+        }
+    }
+
+    // MARK: - What the replicator wants
+
+    /// Does what the replicator wants, until it wants nothing more.
+    func obey() {
+        while true {
+            let actions = replicator.takeActions()
+            guard !actions.isEmpty else { return }
+            for action in actions { obey(action) }
+        }
+    }
+
+    private func obey(_ action: ReplicatorAction) {
+        log.tell(action, at: milliseconds)
+        switch action {
+        case .close(let id): links[id]?.finish()
+        case .opened(let id, _, _, _):
+            if let handler = links[id] { forgetStranger(handler) }
+            publish()
+        case .refused: counters.refusedGreetings += 1
+        case .membership:
+            publish()
+            shown.show(ClusterView(cluster, replicator.membership))
+        case .lost, .ready: publish()
+        case .copied, .mended: break
+        }
+    }
+
+    // MARK: - Who waits, and who asks
+
+    /// Calls `answer` when enough nodes have all that was written here before now, or at the deadline.
+    func add(_ wanted: Waiters.Wanted, timeout: Int64?, _ answer: @escaping Waiters.Answer) {
+        let positions = replicator.positions()
+        let (holding, reachable) = replicator.holders(of: positions)
+        guard !isStopping, !Waiters.isEnough(holding, reachable, wanted) else {
+            answer(holding)
+            return
+        }
+        let deadline = timeout.map { milliseconds + max($0, 0) }
+        guard waiters.add(wanted, positions, deadline: deadline, answer) else {
+            counters.refusedWaiters += 1
+            answer(holding)
+            return
+        }
+        pullAll()
+    }
+
+    private func answerWaiters() {
+        if waiters.count > 0 { waiters.answer(replicator.holders) }
+    }
+
+    private func publish() {
+        let now = now
+        nextReport = now.timestamp.milliseconds + settings.reportInterval
+        let report = replicator.report(at: now)
+        log.progress(report, at: now.timestamp.milliseconds)
+        shown.publish(PeerSnapshot(report: report, counters: counters, waiting: waiters.count, at: now.timestamp))
+    }
+}

@@ -1,0 +1,216 @@
+import Logging
+import NIOCore
+import NIOPosix
+import Presence
+import PresenceCluster
+import PresenceReplication
+import PresenceStore
+import PresenceTLS
+import Synchronization
+
+/// The links of one node to all others: a thread of its own that listens, dials, and carries what the store has for peers and what they have for it.
+///
+/// ```
+///  ShardedStore --wake--> [ PeerLoop: Replicator, LinkHandler a connection ] <--TLS 1.3, pre-shared key--> other nodes
+///                                   |
+///                     snapshots, views of the cluster, answers to those who wait
+/// ```
+/// **Kept true.** Only nodes that have the cluster's secret get past the handshake. A peer that is slow, stuck or gone costs bounded memory and holds
+/// up nobody: bytes are made when a socket takes them. However many changes come, one turn at a time waits for the thread.
+///
+/// All methods may be called from any thread.
+public final class PeerService: Sendable {
+    private let store: ShardedStore
+    private let cluster: ClusterConfiguration
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let loop: PeerLoop
+    private let shown = Shown()
+    private let logger: Logger
+    /// Shards that have news, and whether a turn that looks at them is on its way.
+    private let news = Mutex<(shards: [Int], isTurnDue: Bool)>(([], false))
+    private let life = Mutex<Life>(Life())
+
+    private struct Life {
+        var listener: (any Channel)?
+        var storeListener: ShardListener?
+        var isStopping = false
+    }
+
+    /// Links that are not there yet.
+    ///
+    /// - Parameters:
+    ///   - store: what is replicated: its `node` is the cluster's own, `replicaLogEntries` is not 0, and its `hashSecret` that of `secret`.
+    ///   - cluster: all nodes; each has a `peer` address.
+    ///   - incarnation: rises with every start.
+    ///   - secret: the same on all nodes.
+    ///   - settings: bounds and paces.
+    ///   - logger: one line an event; no user ids.
+    ///   - time: the clock that the store goes by.
+    /// - Throws: what is wrong with the secret.
+    public init(
+        store: ShardedStore, cluster: ClusterConfiguration, incarnation: UInt64, secret: SharedSecret,
+        settings: PeerSettings = PeerSettings(), logger: Logger, time: @escaping @Sendable () -> PeerTime
+    ) throws(TLSError) {
+        self.store = store
+        self.cluster = cluster
+        self.logger = logger
+        let key = try secret.peerKey(ofCluster: cluster.name)
+        let tls = (client: try PeerService.context(.client, key), server: try PeerService.context(.server, key))
+        let replicator = Replicator(
+            store: store, cluster: cluster, incarnation: incarnation, shared: settings.shared,
+            settings: settings.replicator, at: time())
+        loop = PeerLoop(
+            eventLoop: group.next(), store: store, replicator: replicator, tls: tls, settings: settings, logger: logger,
+            shown: shown, time: time)
+    }
+
+    private static func context(_ role: TLSConfiguration.Role, _ key: TLSSharedKey) throws(TLSError) -> TLSContext {
+        var configuration = TLSConfiguration(role: role)
+        configuration.versions = .tls13
+        configuration.sharedKeys = [key]
+        configuration.verifiesServer = false
+        return try TLSContext(configuration)
+    }
+
+    /// Listens on this node's `peer` address, dials others, and begins to tell them what changes.
+    ///
+    /// - Throws: ``PeerPortFailed`` if the address cannot be listened on; then nothing has begun.
+    public func start() async throws(PeerPortFailed) {
+        guard let address = cluster.own.peer else { throw PeerPortFailed(address: nil, reason: "") }
+        do {
+            let channel = try await loop.listen(on: address).get()
+            life.withLock { $0.listener = channel }
+            listenAgain(on: address, after: channel)
+        } catch {
+            throw PeerPortFailed(address: address, reason: PeerDialer.reason(error))
+        }
+        let listener = store.listen { [self] shard in wake(shard) }
+        life.withLock { $0.storeListener = listener }
+        loop.eventLoop.execute { [loop] in loop.start() }
+    }
+
+    /// A shard has news: it is looked at in the next turn, of which one at most waits.
+    private func wake(_ shard: Int) {
+        let isFirst = news.withLock { news in
+            news.shards.append(shard)
+            defer { news.isTurnDue = true }
+            return !news.isTurnDue
+        }
+        guard isFirst else { return }
+        loop.eventLoop.execute { [self] in
+            let shards = news.withLock { news in
+                defer { news = ([], false) }
+                return news.shards
+            }
+            loop.woke(shards)
+        }
+    }
+
+    /// Listens again when the socket was closed by an error: NIO closes it for errors that concern only one connection.
+    private func listenAgain(on address: ClusterAddress, after channel: any Channel) {
+        channel.closeFuture.whenComplete { [self] _ in
+            guard !isStopping else { return }
+            logger.error("the peer port \(address) was closed by an error: listening again")
+            listenAgain(on: address)
+        }
+    }
+
+    private func listenAgain(on address: ClusterAddress) {
+        loop.listen(on: address).whenComplete { [self] result in
+            switch result {
+            case .success(let channel):
+                let isWanted = life.withLock { life in
+                    if !life.isStopping { life.listener = channel }
+                    return !life.isStopping
+                }
+                if isWanted { listenAgain(on: address, after: channel) } else { channel.close(promise: nil) }
+            case .failure where isStopping: return
+            case .failure(let error):
+                logger.error("cannot listen on peer port \(address); trying again: \(PeerDialer.reason(error))")
+                loop.eventLoop.scheduleTask(in: .seconds(1)) { self.listenAgain(on: address) }
+            }
+        }
+    }
+
+    private var isStopping: Bool { life.withLock { $0.isStopping } }
+
+    /// Says goodbye to all nodes, answers everybody who waits, and ends the thread. Takes a second at most. Not to be started again.
+    public func stop() async {
+        let (listener, storeListener) = life.withLock { life in
+            life.isStopping = true
+            defer { (life.listener, life.storeListener) = (nil, nil) }
+            return (life.listener, life.storeListener)
+        }
+        if let storeListener { store.cancel(storeListener) }
+        try? await listener?.close()
+        try? await loop.eventLoop.submit { [loop] in loop.stop() }.get()
+        for _ in 0..<100 {
+            let open = try? await loop.eventLoop.scheduleTask(in: .milliseconds(10)) { [loop] in loop.openConnections }
+                .futureResult.get()
+            if open ?? 0 == 0 { break }
+        }
+        try? await loop.eventLoop.submit { [loop] in loop.closeAll() }.get()
+        try? await group.shutdownGracefully()
+    }
+
+    // MARK: - What others ask of it
+
+    /// What the links are like, at most 100 ms ago; nil before ``start()``.
+    public var snapshot: PeerSnapshot? { shown.newest }
+
+    /// Has `listener` told of every change of who is there, on the links' thread; it must not wait. It takes the place of an earlier one.
+    public func onMembership(_ listener: @escaping @Sendable (ClusterView) -> Void) { shown.listen(listener) }
+
+    /// Calls `done` with the number of nodes that have everything written here before the call: once it is enough, at the deadline, or at the end.
+    ///
+    /// - Parameters:
+    ///   - wanted: how many are enough; nil for all that can be reached.
+    ///   - timeoutMilliseconds: when to answer in any case; nil for no bound.
+    ///   - done: is called once, on the links' thread; it must not wait.
+    public func whenHeld(
+        byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void
+    ) {
+        guard !isStopping else {
+            done(0)
+            return
+        }
+        // More nodes than there can be are as good as all numbers beyond.
+        let wanted = wanted.map { Waiters.Wanted.atLeast(min($0, ClusterConfiguration.maximumNodes)) } ?? .all
+        let timeout = timeoutMilliseconds.map { Int64(clamping: $0) }
+        loop.eventLoop.execute { [loop] in loop.add(wanted, timeout: timeout, done) }
+    }
+
+    /// All keys were ended here by a flush of this stamp: so they are everywhere.
+    public func flushed(_ stamp: Stamp) {
+        guard !isStopping else { return }
+        loop.eventLoop.execute { [loop] in
+            loop.replicator.flushed(stamp)
+            loop.obey()
+            loop.pullAll()
+        }
+    }
+
+    /// This node leaves within so many seconds; 0 takes that back.
+    public func drain(seconds: Int) {
+        guard !isStopping else { return }
+        loop.eventLoop.execute { [loop] in
+            loop.replicator.drain(seconds: seconds, at: loop.now)
+            loop.obey()
+            loop.pullAll()
+        }
+    }
+}
+
+/// The address for other nodes cannot be listened on.
+public struct PeerPortFailed: Error, CustomStringConvertible {
+    /// The address; nil if this node has none.
+    public let address: ClusterAddress?
+    /// The operating system's reason.
+    public let reason: String
+
+    /// One line.
+    public var description: String {
+        guard let address else { return "this node's line has no address for others: add 'peer HOST:PORT' to it" }
+        return "peer \(address) cannot be listened on: \(reason)"
+    }
+}

@@ -1,0 +1,45 @@
+import Presence
+import PresenceCluster
+import PresenceReplication
+import Synchronization
+
+/// What the links of a node are like at one moment, for any thread.
+public struct PeerSnapshot: Sendable {
+    /// What the replicator says of each peer.
+    public let report: ReplicationReport
+    /// What the links count.
+    public let counters: LinkCounters
+    /// Clients that wait until other nodes have what was written.
+    public let waiting: Int
+    /// When this was.
+    public let at: Timestamp
+}
+
+/// What the links' thread lets others see, and whom it tells. The locks are held for a copy of a reference.
+final class Shown: Sendable {
+    private let snapshot = Mutex<PeerSnapshot?>(nil)
+    private let membership = Mutex<(view: ClusterView?, listener: (@Sendable (ClusterView) -> Void)?)>((nil, nil))
+
+    /// The newest snapshot; nil before the start.
+    var newest: PeerSnapshot? { snapshot.withLock { $0 } }
+
+    func publish(_ new: PeerSnapshot) { snapshot.withLock { $0 = new } }
+
+    /// Tells the listener, if there is one.
+    func show(_ view: ClusterView) {
+        let listener = membership.withLock { membership in
+            membership.view = view
+            return membership.listener
+        }
+        listener?(view)
+    }
+
+    /// Has another listener, which is told at once what was shown last.
+    func listen(_ listener: @escaping @Sendable (ClusterView) -> Void) {
+        let view = membership.withLock { membership in
+            membership.listener = listener
+            return membership.view
+        }
+        if let view { listener(view) }
+    }
+}

@@ -1,0 +1,85 @@
+import Presence
+import PresenceCluster
+import PresenceLinks
+import PresenceReplication
+import PresenceServer
+
+/// The links to other nodes as the RESP port asks for them.
+struct PeerPort: ReplicationPort {
+    let peers: PeerService
+
+    func whenHeld(byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void) {
+        peers.whenHeld(byAtLeast: wanted, timeoutMilliseconds: timeoutMilliseconds, done)
+    }
+
+    func flushed(_ stamp: Stamp) { peers.flushed(stamp) }
+
+    func drain(seconds: Int) { peers.drain(seconds: seconds) }
+
+    func report() -> ReplicationSummary {
+        guard let snapshot = peers.snapshot else { return ReplicationSummary() }
+        return ReplicationSummary(snapshot)
+    }
+}
+
+extension ReplicationSummary {
+    /// What the links say, in the RESP port's words.
+    init(_ snapshot: PeerSnapshot) {
+        self.init()
+        let report = snapshot.report
+        incarnation = report.incarnation
+        isReady = report.isReady
+        position = report.position
+        links = report.peers.map { LinkSummary($0, at: snapshot.at) }
+        let counters = snapshot.counters
+        refusals = [
+            ("stranger", counters.refusedStrangers), ("handshake", counters.refusedHandshakes),
+            ("handshake_late", counters.lateHandshakes), ("greeting", counters.refusedGreetings),
+            ("stray_frame", report.strayFrameErrors), ("accept", counters.acceptErrors),
+            ("waiter", counters.refusedWaiters),
+        ].map { Refusal($0, count: Int(clamping: $1)) }
+    }
+}
+
+extension LinkSummary {
+    /// What the replicator says of a peer.
+    init(_ peer: ReplicationReport.Peer, at now: Timestamp) {
+        self.init(name: peer.node.name, number: peer.node.number)
+        address = peer.node.peer?.description ?? ""
+        state = peer.member.state
+        isDraining = peer.member.isDraining
+        cause = peer.member.cause.description
+        sinceMilliseconds = max(0, now.milliseconds - peer.member.since)
+        isUp = peer.linkOpenedAt != nil
+        isDialed = peer.isDialed
+        linkBegan = peer.linkOpenedAt?.timestamp.milliseconds ?? 0
+        linkSinceMilliseconds = peer.linkOpenedAt.map { max(0, now.milliseconds(since: $0.timestamp)) } ?? 0
+        protocolVersion = Int(peer.version)
+        incarnation = peer.incarnation
+        clockOffset = peer.clock?.offset
+        clockError = peer.clock?.error ?? 0
+        changesBehind = peer.behind
+        copyIn = peer.copyIn.map { Progress(done: Int(clamping: $0.done), total: Int(clamping: $0.total)) }
+        copyOut = peer.copyOut.map { Progress(done: Int(clamping: $0.done), total: Int(clamping: $0.total)) }
+        lastFailure = peer.lastRefusal ?? ""
+        take(peer.counters)
+    }
+
+    private mutating func take(_ counters: PeerCounters) {
+        reconnects = Int(clamping: counters.links) - (counters.links > 0 ? 1 : 0)
+        bytesSent = Int(clamping: counters.bytesSent)
+        bytesReceived = Int(clamping: counters.bytesReceived)
+        imagesSent = Int(clamping: counters.imagesSent)
+        imagesMerged = Int(clamping: counters.imagesMerged)
+        imagesRefused = Int(clamping: counters.imagesRefused)
+        beatsSent = Int(clamping: counters.beatsSent)
+        beatsReceived = Int(clamping: counters.beatsReceived)
+        digestsCompared = Int(clamping: counters.rangesCompared)
+        rangesMended = Int(clamping: counters.rangesMended)
+        frameErrors = Int(clamping: counters.frameErrors)
+        // Tenths of a millisecond.
+        lag.p50 = Double(counters.lag.percentile(0.5)) / 10
+        lag.p99 = Double(counters.lag.percentile(0.99)) / 10
+        lag.last = Double(counters.lastLagMicroseconds) / 1_000
+    }
+}
