@@ -17,13 +17,16 @@ SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Examples/*/Package.swift
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-swift test-clients lint format docs check-docs bench bench-scale bench-check bench-baseline bench-test presence-bench fuzz sanitize setup setup-tests clean
+.PHONY: help run cluster build test test-swift test-clients lint format docs check-docs bench bench-scale bench-check bench-baseline bench-test presence-bench fuzz sanitize setup setup-tests clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Build for release and serve on the defaults, port 6399.
 	exec .build/release/presenced $(SETTINGS)
+
+cluster: build ## Build for release and serve as a cluster of three nodes, ports 6399 to 6401; its files are in .cluster.
+	exec scripts/cluster .build/release/presenced $(SETTINGS)
 
 build: setup ## Build presenced for release: .build/release/presenced.
 	@scripts/announce release "Building presenced for release" "about 5 minutes the first time on 2 cores, seconds after that"
@@ -100,4 +103,4 @@ setup-tests: setup ## Install what the tests need too (Debian packages, Python p
 	@scripts/setup-python
 
 clean: ## Remove everything that was built or installed here.
-	rm -rf .build .build-* Benchmarks/.build .venv
+	rm -rf .build .build-* Benchmarks/.build .venv .cluster
