@@ -42,7 +42,7 @@ class Beating:
 
     A session that a node does not know is opened again, and counted: it had been lost."""
 
-    def __init__(self, nodes, users, ttl_ms=3_000, every=0.3):
+    def __init__(self, nodes, users, ttl_ms=5_000, every=0.3):
         self.nodes, self.ttl_ms, self.every = list(nodes), ttl_ms, every
         # Where each user is: they are spread over the nodes.
         self.homes = {user: index % len(self.nodes) for index, user in enumerate(users)}

@@ -16,6 +16,8 @@ from harness import REDIS_CLI, SLACK, Ear, eventually
 
 # A peer that died is noticed within it.
 NOTICED = 2.0
+# The shortest life of a session, in milliseconds.
+TTL = 5_000
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +65,17 @@ def test_a_user_who_connects_at_one_node_is_online_at_all(trio):
 def test_beats_at_one_node_keep_a_user_online_at_all(trio):
     a, b, c = trio
     events = [Events(node) for node in trio]
-    a.ask("PRESENCE.CONNECT", key("ben"), "s", "PX", 1_500)
+    a.ask("PRESENCE.CONNECT", key("ben"), "s", "PX", TTL)
     eventually(lambda: online(b, "ben") and online(c, "ben"))
-    end = time.monotonic() + 6
+    end = time.monotonic() + 2.4 * TTL / 1_000
     while time.monotonic() < end:
         assert a.ask("PRESENCE.BEAT", key("ben"), "s") == 1
         assert [node.status("ben") for node in trio] == ["online"] * 3
         time.sleep(0.2)
     assert [heard.heard(0.2) for heard in events] == [[("ben", "online")]] * 3
     # Then he falls silent, which all nodes find out, and say once.
-    eventually(lambda: all(node.status("ben") == "offline" for node in trio), 6)
-    assert [heard.heard(2.5) for heard in events] == [[("ben", "online"), ("ben", "offline")]] * 3
+    eventually(lambda: all(node.status("ben") == "offline" for node in trio), 10)
+    assert [heard.heard(3) for heard in events] == [[("ben", "online"), ("ben", "offline")]] * 3
     for heard in events:
         heard.close()
 
@@ -81,9 +83,9 @@ def test_beats_at_one_node_keep_a_user_online_at_all(trio):
 def test_a_session_goes_on_at_another_node(trio):
     a, b, c = trio
     events = [Events(node) for node in trio]
-    a.ask("PRESENCE.CONNECT", key("cleo"), "s", "PX", 1_500)
+    a.ask("PRESENCE.CONNECT", key("cleo"), "s", "PX", TTL)
     eventually(lambda: online(b, "cleo") and online(c, "cleo"))
-    end = time.monotonic() + 6
+    end = time.monotonic() + 2.4 * TTL / 1_000
     turn = 0
     while time.monotonic() < end:
         assert trio[turn % 3].ask("PRESENCE.BEAT", key("cleo"), "s") == 1, f"at {trio[turn % 3]}"
@@ -311,7 +313,7 @@ def test_a_node_that_dies_is_noticed_and_its_users_stay_online_where_they_beat(c
     a, b, c = cluster
     users = [f"u{number}" for number in range(30)]
     ears = Ears(cluster)
-    beating = Beating([c, a, b], users, ttl_ms=3_000)
+    beating = Beating([c, a, b], users, ttl_ms=TTL)
     eventually(lambda: all(online(node, *users) for node in cluster))
     died = time.monotonic()
     c.kill()
@@ -321,7 +323,7 @@ def test_a_node_that_dies_is_noticed_and_its_users_stay_online_where_they_beat(c
     assert shown["c"][1] == 0 and shown["a"][1] + shown["b"][1] == 16384
     assert a.peers()["c"]["state"] == "down" and a.peers()["c"]["cause"]
     # What it knew last was known to the others: nobody who beats is told offline.
-    time.sleep(6)
+    time.sleep(9)
     beating.stop()
     assert beating.lost == []
     assert all(online(node, *users) for node in (a, b))
@@ -334,14 +336,14 @@ def test_users_of_a_dead_node_who_beat_nowhere_end_on_time(cluster):
     a, b, c = cluster
     ears = Ears([a, b])
     for number in range(20):
-        c.ask("PRESENCE.CONNECT", key(f"u{number}"), "s", "PX", 2_000)
+        c.ask("PRESENCE.CONNECT", key(f"u{number}"), "s", "PX", TTL)
     eventually(lambda: all(online(node, *[f"u{n}" for n in range(20)]) for node in (a, b)))
     c.kill()
     begin = time.monotonic()
     users = [f"u{number}" for number in range(20)]
     eventually(lambda: all(node.statuses(users) == ["offline"] * 20 for node in (a, b)), 10)
     # Their deadline, and the margin in which their home might have spoken.
-    assert 1 < time.monotonic() - begin < 2 + 2 + 1.5
+    assert 4 < time.monotonic() - begin < 5 + 2 + SLACK
     time.sleep(0.5)
     ears.stop()
     assert [len(events) for events in ears.of("offline").values()] == [20, 20]
@@ -377,7 +379,7 @@ def test_a_node_that_was_stopped_for_a_while_goes_on_and_its_old_state_does_not_
     c.client.set("k", "old")
     eventually(lambda: online(a, "old") and a.client.get("k") == "old")
     ears = Ears([a, b])
-    beating = Beating([a, b], users, ttl_ms=3_000)
+    beating = Beating([a, b], users, ttl_ms=TTL)
     eventually(lambda: online(c, *users))
     c.pause()
     a.ask("PRESENCE.DISCONNECT", key("old"), "s")
@@ -391,7 +393,7 @@ def test_a_node_that_was_stopped_for_a_while_goes_on_and_its_old_state_does_not_
     eventually(lambda: all(node.client.get("k") == "new" and node.status("old") == "offline" for node in cluster))
     assert all(node.client.get("gone") is None for node in cluster)
     eventually(lambda: all(online(node, *users) for node in cluster))
-    time.sleep(3)
+    time.sleep(6)
     beating.stop()
     ears.stop()
     assert beating.lost == []
@@ -437,7 +439,7 @@ def test_cluster_clients_go_on_while_a_node_dies(cluster, make):
 def test_a_rolling_restart_under_load_tells_nobody_offline(cluster):
     users = [f"u{number}" for number in range(60)]
     ears = Ears(cluster)
-    beating = Beating(cluster, users, ttl_ms=4_000)
+    beating = Beating(cluster, users, ttl_ms=TTL)
     eventually(lambda: all(online(node, *users) for node in cluster))
     for node in cluster:
         # The client's connection is the last to end, with the process.
@@ -449,7 +451,7 @@ def test_a_rolling_restart_under_load_tells_nobody_offline(cluster):
         node.start()
         cluster.wait_until_linked()
         eventually(lambda: online(node, *users))
-    time.sleep(5)
+    time.sleep(8)
     beating.stop()
     ears.stop()
     assert beating.lost == []
