@@ -1,5 +1,7 @@
 import NIOCore
+import Presence
 import PresenceCluster
+import PresenceStore
 import Testing
 
 @testable import PresenceServer
@@ -135,6 +137,29 @@ import Testing
         #expect(port.flushes.count == 1)
         #expect(try client.ask("FLUSHDB\r\n") == "+OK\r\n")
         #expect(port.flushes.count == 2 && port.flushes[1] > port.flushes[0])
+    }
+
+    @Test func sessionsTellTheNodeThatTheyWereLastBeatenAt() throws {
+        let cluster = try cluster()
+        var configuration = ServerConfiguration()
+        configuration.cluster = cluster
+        configuration.nodeName = "a"
+        let server = EmbeddedServer(configuration, replication: FakeReplicationPort()) {
+            $0.node = 1
+            $0.replicaLogEntries = 64
+        }
+        let client = try server.connectClient()
+        var other = ShardedStore.Configuration()
+        other.clock = server.clock
+        other.node = 2
+        other.replicaLogEntries = 64
+        let b = ShardedStore(other)
+        _ = try b.connect("ann", session: "s")
+        let image = try #require(b.image(of: "ann"))
+        #expect(try server.store.merge(image.span, from: 2, at: server.clock.now()))
+        #expect(try client.ask("PRESENCE.SESSIONS presence:user:ann\r\n").hasSuffix("$4\r\nhome\r\n$1\r\nb\r\n"))
+        #expect(try client.ask("PRESENCE.BEAT presence:user:ann s\r\n") == ":1\r\n")
+        #expect(try client.ask("PRESENCE.SESSIONS presence:user:ann\r\n").hasSuffix("$4\r\nhome\r\n$1\r\na\r\n"))
     }
 
     // MARK: - WAIT
