@@ -99,7 +99,7 @@ setup: ## Install what a build needs (Debian packages).
 	@scripts/setup-debian libjemalloc-dev libssl-dev redis-tools
 
 setup-tests: setup ## Install what the tests need too (Debian packages, Python packages into .venv).
-	@scripts/setup-debian openssl redis-server python3-venv nodejs node-redis
+	@scripts/setup-debian iproute2 openssl redis-server python3-venv nodejs node-redis
 	@scripts/setup-python
 
 clean: ## Remove everything that was built or installed here.

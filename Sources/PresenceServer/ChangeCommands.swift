@@ -92,7 +92,7 @@ enum ChangeCommands {
 }
 
 /// One client that waits for a change. Touched on its event loop only, but for its wake-up.
-final class ChangeWait: @unchecked Sendable {
+final class ChangeWait: ClientWait, @unchecked Sendable {
     private let question: ChangeCommands.Question
     private let client: Client
     private let loop: ServerLoop

@@ -38,8 +38,8 @@ final class Client {
     var watched: [WatchedKey] = []
     /// A command changed what its next ones may be; the reader takes that after it.
     var hasNewLimits = false
-    /// What it waits for in `PRESENCE.CHANGES ... BLOCK`.
-    var wait: ChangeWait?
+    /// What its next command waits for, if that may take long: a change, other nodes, the end of the server.
+    var wait: (any ClientWait)?
     /// Its next command waits: one that asked other event loops is not answered yet.
     var isSuspended = false
 

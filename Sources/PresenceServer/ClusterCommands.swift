@@ -142,7 +142,8 @@ enum ClusterCommands {
         _ reply: inout ReplyBuffer
     ) {
         guard let view = view(loop, &reply) else { return }
-        // There are no elections, so epochs stay at 0; and no links, so no messages.
+        // There are no elections, so epochs stay at 0. Messages are frames.
+        let summary = loop.server.replication?.report()
         let suspect = view.slots(in: .suspect)
         let alive = view.slots(in: .alive)
         let fields: [(String, String)] = [
@@ -151,8 +152,10 @@ enum ClusterCommands {
             ("cluster_slots_pfail", "\(suspect)"), ("cluster_slots_fail", "0"),
             ("cluster_known_nodes", "\(view.members.count)"),
             ("cluster_size", "\(view.members.count { view.shares.count(of: $0.number) > 0 })"),
-            ("cluster_current_epoch", "0"), ("cluster_my_epoch", "0"), ("cluster_stats_messages_sent", "0"),
-            ("cluster_stats_messages_received", "0"), ("total_cluster_links_buffer_limit_exceeded", "0"),
+            ("cluster_current_epoch", "0"), ("cluster_my_epoch", "0"),
+            ("cluster_stats_messages_sent", "\(summary?.sum(\.framesSent) ?? 0)"),
+            ("cluster_stats_messages_received", "\(summary?.sum(\.framesReceived) ?? 0)"),
+            ("total_cluster_links_buffer_limit_exceeded", "0"),
         ]
         reply.verbatim(fields.map { "\($0.0):\($0.1)\r\n" }.joined())
     }
@@ -165,12 +168,30 @@ enum ClusterCommands {
         reply.bulk(view.configuration.id(of: view.configuration.own))
     }
 
-    /// There are none: nodes beside this one are not started with.
+    /// One link to each node that has one, not one each way as in Redis: who dialed it is its direction.
     @Sendable private static func links(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
-        if view(loop, &reply) != nil { reply.array(0) }
+        guard let view = view(loop, &reply) else { return }
+        let links = loop.server.replication?.report().links.filter(\.isUp) ?? []
+        let shown = links.compactMap { link in view.configuration.node(link.number).map { (link, $0) } }
+        reply.array(shown.count)
+        for (link, node) in shown {
+            reply.map(6)
+            reply.bulk("direction")
+            reply.bulk(link.isDialed ? "to" : "from")
+            reply.bulk("node")
+            reply.bulk(view.configuration.id(of: node))
+            reply.bulk("create-time")
+            reply.integer(Int(link.linkBegan))
+            reply.bulk("events")
+            reply.bulk(link.bytesWaiting > 0 ? "rw" : "r")
+            reply.bulk("send-buffer-allocated")
+            reply.integer(link.bytesAllocated)
+            reply.bulk("send-buffer-used")
+            reply.integer(link.bytesWaiting)
+        }
     }
 
     @Sendable private static func nodes(
@@ -188,8 +209,11 @@ enum ClusterCommands {
                 case .suspect: "master,fail?"
                 case .down: "master,fail"
                 }
-            lines += "\(shown.id) \(shown.host):\(shown.port)@\(node.peer?.port ?? 0) \(flags) - 0 "
-            lines += "\(member.lastHeard ?? 0) 0 \(member.state == .down ? "disconnected" : "connected")"
+            // The ping that waits for its pong, and the last pong, as Redis has them.
+            let waiting = shown.link.map { $0.pingSent > $0.pongReceived ? $0.pingSent : 0 } ?? 0
+            let heard = max(member.lastHeard ?? 0, shown.link?.pongReceived ?? 0)
+            lines += "\(shown.id) \(shown.host):\(shown.port)@\(node.peer?.port ?? 0) \(flags) - \(waiting) \(heard) 0 "
+            lines += shown.isConnected ? "connected" : "disconnected"
             for slots in shown.slots {
                 lines += slots.count == 1 ? " \(slots.lowerBound)" : " \(slots.lowerBound)-\(slots.upperBound)"
             }
@@ -257,44 +281,8 @@ enum ClusterCommands {
         reply.bulk("role")
         reply.bulk("master")
         reply.bulk("replication-offset")
-        reply.integer(0)
+        reply.integer(node.position)
         reply.bulk("health")
-        reply.bulk(node.member.state == .down ? "fail" : "online")
-    }
-}
-
-/// A node as one client is shown it.
-private struct ShownNode {
-    let node: ClusterNode
-    let member: Membership.Node
-    let id: String
-    /// Its share, in order.
-    let slots: [ClosedRange<Int>]
-    /// Empty: the address that the client came by.
-    let host: String
-    /// The port with TLS for who came by such a port, else the plain one.
-    let port: Int
-    /// 0: none, or not known.
-    let plainPort: Int
-    /// 0: none, or not known.
-    let tlsPort: Int
-
-    /// All nodes, for that client. What the configuration does not say of this node itself is where it listens.
-    static func all(of view: ClusterView, for client: Client, _ loop: ServerLoop) -> [ShownNode] {
-        let ranges = Dictionary(grouping: view.shares.ranges) { $0.owner }
-        let ownPort = loop.server.port.load(ordering: .relaxed)
-        let ownTLSPort = loop.server.tlsPort.load(ordering: .relaxed)
-        let isSecure = ownTLSPort != 0 && client.handler.describeConnection().local.hasSuffix(":\(ownTLSPort)")
-        return view.nodes.map { node, member in
-            let isOwn = node.number == view.configuration.own.number
-            let plainPort = node.resp?.port ?? (isOwn ? ownPort : 0)
-            let tlsPort = node.tls?.port ?? (isOwn ? ownTLSPort : 0)
-            let usesTLS = tlsPort != 0 && (isSecure || plainPort == 0)
-            return ShownNode(
-                node: node, member: member, id: view.configuration.id(of: node),
-                slots: ranges[node.number, default: []].map(\.slots),
-                host: (usesTLS ? node.tls ?? node.resp : node.resp)?.host ?? "",
-                port: usesTLS ? tlsPort : plainPort, plainPort: plainPort, tlsPort: tlsPort)
-        }
+        reply.bulk(node.health)
     }
 }

@@ -7,7 +7,7 @@ final class CommandTable: Sendable {
         ConnectionCommands.table + SessionCommands.table + PresenceQueryCommands.table + ViewCommands.table
             + RelationCommands.table + WatchCommands.table + ChangeCommands.table + StringCommands.table
             + KeyCommands.table + HashCommands.table + PubSubCommands.table + TransactionCommands.table
-            + ServerCommands.table + SlowLogCommands.table
+            + WaitCommands.table + ServerCommands.table + ShutdownCommand.table + SlowLogCommands.table
             + MemoryCommands.table + ClusterCommands.table + DebugCommands.table + CommandCommands.table
     )
 

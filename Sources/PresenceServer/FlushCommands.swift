@@ -28,6 +28,7 @@ enum FlushCommands {
             }
         }
         let limit = loop.store.beginRemoveAll(at: loop.now)
+        loop.server.replication?.flushed(limit)
         var cursor: UInt64 = 0
         loop.inSlices(for: client, outlivesClient: true, &reply) {
             for _ in 0..<sliceSegments {

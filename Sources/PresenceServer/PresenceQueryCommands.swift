@@ -102,8 +102,16 @@ enum PresenceQueryCommands {
             reply.bulk("expiresAt")
             reply.integer(Int(session.expiresAt.milliseconds))
             reply.bulk("home")
-            reply.bulk(loop.configuration.nodeName)
+            write(home(session.home, loop), &reply)
         }
+    }
+
+    /// The name of the node that a session was last beaten at; nil if no node has that number any more.
+    private static func home(_ number: UInt8, _ loop: ServerLoop) -> [UInt8]? {
+        guard let cluster = loop.configuration.cluster, cluster.nodes.count > 1 else {
+            return Array(loop.configuration.nodeName.utf8)
+        }
+        return cluster.node(number).map { Array($0.name.utf8) }
     }
 
     private static func write(_ instant: Timestamp?, _ reply: inout ReplyBuffer) {

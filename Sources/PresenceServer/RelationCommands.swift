@@ -15,13 +15,16 @@ enum RelationCommands {
             "Whom a user blocked, who his friends are, and who may see him", relations),
     ]
 
+    /// Who is blocked sees nothing more at any node that is reachable once BLOCK has answered, or these milliseconds are over.
+    private static let blockMilliseconds: Int64 = 2_000
+
     private static func command(_ name: String, _ change: RelationChange, _ summary: String) -> Command {
         Command(
             name, "key other [other ...]", arity: -3, change.holds ? [.write, .denyOutOfMemory] : [.write],
             [.presence], keys: .one, keyUse: .readWrite, reach: .arguments, since: "0.1.0", group: "presence",
             complexity: "O(N log M) where N is the number of others and M that of the user's friends and blocked users",
             summary
-        ) { loop, _, request, bytes, reply in
+        ) { loop, client, request, bytes, reply in
             guard let user = loop.user(bytes, request.argument(1), &reply),
                 loop.takeUsers(bytes, request, from: 2, &reply)
             else { return }
@@ -29,7 +32,14 @@ enum RelationCommands {
             do throws(StoreError) {
                 let count = try loop.store.relate(
                     bytes.extracting(user), change, to: bytes, others.span, at: loop.now)
-                reply.integer(count)
+                guard change == .block, let port = loop.server.replication, !loop.isExecuting else {
+                    reply.integer(count)
+                    return
+                }
+                HolderWait.begin(allWithin: blockMilliseconds, port, for: client, loop) { held, reply in
+                    if held == nil { loop.server.blocksNotHeld.wrappingAdd(1, ordering: .relaxed) }
+                    reply.integer(count)
+                }
             } catch {
                 reply.error(error.message)
             }

@@ -33,6 +33,9 @@ public struct ReplicationSummary: Sendable, Equatable {
     /// Links that are up.
     public var linksUp: Int { links.count { $0.isUp } }
 
+    /// Nodes that hold all that was noted here, as far as is known.
+    public var upToDate: Int { links.count { $0.isUp && $0.changesBehind == 0 } }
+
     /// The sum of a number over all links.
     public func sum(_ number: (LinkSummary) -> Int) -> Int { links.reduce(0) { $0 + number($1) } }
 }

@@ -2,7 +2,7 @@ import Presence
 import PresenceRESP
 import PresenceStore
 
-/// Operation: what the server is doing, its settings, its end.
+/// Operation: what the server is doing, its settings.
 enum ServerCommands {
     static let table: [Command] = [
         Command(
@@ -17,10 +17,6 @@ enum ServerCommands {
             reply.bulk(String(milliseconds / 1000))
             reply.bulk(String(milliseconds % 1000 * 1000))
         },
-        Command(
-            "shutdown", "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]", arity: -1,
-            [.admin, .noScript, .loading, .stale, .noMulti], [.admin, .dangerous], since: "1.0.0", group: "server",
-            "Stops the server in order", shutdown),
         Command(
             "config", "subcommand [argument ...]", arity: -2, [], [], since: "2.0.0", group: "server",
             complexity: "Depends on subcommand.", "A container for settings", subcommands: configSubcommands
@@ -60,37 +56,6 @@ enum ServerCommands {
         }
         loop.counters.take(reply.takeErrors())
         reply.verbatim(ServerReport(loop).text(sections: names))
-    }
-
-    // MARK: - SHUTDOWN
-
-    @Sendable private static func shutdown(
-        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
-        _ reply: inout ReplyBuffer
-    ) {
-        var words: Set<Word> = []
-        for index in 1..<max(1, request.argumentCount) { words.insert(Word(bytes, request.argument(index))) }
-        let isKnown = words.isSubset(of: ["NOSAVE", "SAVE", "NOW", "FORCE", "ABORT"])
-        let isContradiction =
-            words.contains("SAVE") && words.contains("NOSAVE") || words.contains("ABORT") && request.argumentCount > 2
-        guard isKnown, !isContradiction else {
-            reply.error("ERR syntax error")
-            return
-        }
-        guard !words.contains("ABORT") else {
-            // One that has begun cannot be stopped: it waits for nothing.
-            reply.error("ERR No shutdown in progress.")
-            return
-        }
-        guard !words.contains("SAVE") else {
-            reply.error(
-                "ERR nothing is kept on disk, so there is nothing to save: SHUTDOWN or SHUTDOWN NOSAVE stops the server"
-            )
-            return
-        }
-        // As Redis: the reply is the end of the connection.
-        client.closesAfterReply = true
-        loop.server.shutdown()
     }
 
     // MARK: - CONFIG

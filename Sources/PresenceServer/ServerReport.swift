@@ -4,8 +4,8 @@ import PresenceStore
 
 /// The text of `INFO`. Where Redis has a field of the same meaning, it has Redis's name, section and spelling.
 struct ServerReport {
-    private let loop: ServerLoop
-    private let server: ServerState
+    let loop: ServerLoop
+    let server: ServerState
     private let statistics: Statistics
 
     init(_ loop: ServerLoop) {
@@ -117,10 +117,6 @@ struct ServerReport {
 
     private func kilobytes(_ bytes: @Sendable (LoopCounters.Rates) -> Int) -> String {
         ServerReport.hundredths(Double(server.sum { $0.rates.withLock { bytes($0) } }) / 1024)
-    }
-
-    private func replicationFields() -> [(String, String)] {
-        [("role", "master"), ("connected_slaves", "0"), ("master_repl_offset", "0"), ("repl_backlog_active", "0")]
     }
 
     private func processorFields() -> [(String, String)] {

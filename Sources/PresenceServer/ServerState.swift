@@ -16,6 +16,8 @@ final class ServerState: Sendable {
     let registry: SubscriptionRegistry
     let watches: WatchHub
     let slowLog: SlowLog
+    /// Whether the server is on its way out.
+    let drain = Drain()
     /// Who keeps the other nodes told; nil if there are none.
     let replication: (any ReplicationPort)?
     /// The cluster as clients are shown it; nil where there is none.
@@ -35,6 +37,8 @@ final class ServerState: Sendable {
     let clientCount = Atomic<Int>(0)
     /// Clients that wait for something to happen.
     let blockedClients = Atomic<Int>(0)
+    /// Blocks that were answered before all reachable nodes held them.
+    let blocksNotHeld = Atomic<Int>(0)
     /// How often a connection could not be accepted.
     let acceptErrors = Atomic<Int>(0)
     /// The port listened on, once it is known.

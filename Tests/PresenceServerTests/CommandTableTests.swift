@@ -39,7 +39,7 @@ import Testing
             // transactions
             "multi", "exec", "discard", "watch", "unwatch",
             // cluster
-            "cluster", "readonly", "readwrite",
+            "cluster", "readonly", "readwrite", "wait",
             // operation
             "info", "config", "time", "memory", "slowlog", "monitor", "shutdown", "debug",
         ]

@@ -23,6 +23,7 @@ final class EmbeddedServer: TranscriptTransport {
     /// - Parameter isManual: whether the clock is the server's own for tests, so that PRESENCE.ADVANCE works and all is told at once.
     init(
         _ configuration: ServerConfiguration = ServerConfiguration(), isManual: Bool = true,
+        replication: (any ReplicationPort)? = nil,
         store change: (inout ShardedStore.Configuration) -> Void = { _ in }
     ) {
         if isManual {
@@ -45,7 +46,7 @@ final class EmbeddedServer: TranscriptTransport {
         let state = ServerState(
             store: store, clock: clock, configuration: configuration, configurationPort: settings,
             process: ProcessInformation(version: "0.0.0", allocator: "test", processID: 1),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, loopCount: 1,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, replication: replication, loopCount: 1,
             shutdown: { [shutdownCount] in shutdownCount.add() })
         let publisher = EventPublisher(
             store: store, registry: state.registry, configuration: configuration, logger: state.logger)

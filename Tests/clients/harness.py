@@ -29,14 +29,15 @@ def free_port():
 
 
 class Server:
-    """One presenced on a free port of the loopback interface, or on the one that its settings name, with its log in a file."""
+    """One presenced on a free port of the loopback interface, or on the one that its settings name, with its log in a file. `prefix` is the command that
+    starts it, such as one that enters a network namespace."""
 
-    def __init__(self, *settings, host="127.0.0.1", port=None):
+    def __init__(self, *settings, host="127.0.0.1", port=None, prefix=()):
         self.host = host
         self.port = port or free_port()
         self.log_file = tempfile.NamedTemporaryFile(prefix="presenced-test-", suffix=".log")
         self.process = subprocess.Popen(
-            [BINARY, *([] if port else ["--port", str(self.port)]), *map(str, settings)],
+            [*prefix, BINARY, *([] if port else ["--port", str(self.port)]), *map(str, settings)],
             stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=self.log_file)
         self._wait_until_it_serves()
 
@@ -216,12 +217,16 @@ def admitted(server):
 
 
 def eventually(check, seconds=5.0):
-    """Waits until `check()` is true, and fails with what it last was."""
+    """Waits until `check()` is true, and fails with what it last was, or with the assertion in it that failed."""
     deadline = time.monotonic() + seconds
     while True:
-        value = check()
+        problem = None
+        try:
+            value = check()
+        except AssertionError as error:
+            value, problem = None, error
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not so after {seconds} s: {value!r}")
+            raise problem or AssertionError(f"not so after {seconds} s: {value!r}")
         time.sleep(0.01)
