@@ -103,6 +103,8 @@ struct Checkers {
         var list: [String] = []
         let name = "n\(node.index + 1)"
         let (now, then) = (node.clock.now(), first.clock.now())
+        // What was just done by time counts in digests a while later, by each node's clock.
+        let common = max(now, then)
         for user in simulation.workload.users {
             let here = node.store.describe(user.utf8.span, at: now)
             let there = first.store.describe(user.utf8.span, at: then)
@@ -140,14 +142,16 @@ struct Checkers {
         }
         for user in simulation.workload.users {
             let hash = first.store.userHash(user.utf8.span)
-            let (here, there) = (node.store.digest(ofHash: hash, at: now), first.store.digest(ofHash: hash, at: then))
+            let (here, there) = (
+                node.store.digest(ofHash: hash, at: common), first.store.digest(ofHash: hash, at: common)
+            )
             guard here != there else { continue }
             list.append(
                 "the digests of \(user) differ at \(name): \(node.store.facts(of: user, at: now)) and "
                     + first.store.facts(of: user, at: then))
         }
         let (here, there) = (
-            node.store.digest(start: 0, bits: 0, at: now), first.store.digest(start: 0, bits: 0, at: then)
+            node.store.digest(start: 0, bits: 0, at: common), first.store.digest(start: 0, bits: 0, at: common)
         )
         if here.digest != there.digest { list.append("digests differ at \(name): \(here) and \(there)") }
         return list
@@ -166,7 +170,7 @@ extension ShardedStore {
         }
         let sessions = facts.facts.sessions.map { "\($0.value)" }.sorted()
         return
-            "named \(facts.isNamed), manual \(facts.facts.manual), text \(facts.facts.text), "
+            "\(facts.status) \(facts.version.rawValue), named \(facts.isNamed), manual \(facts.facts.manual), text \(facts.facts.text), "
             + "edges \(facts.edges.sorted { $0.key < $1.key }), sessions \(sessions)"
     }
 
