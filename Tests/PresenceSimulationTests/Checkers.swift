@@ -11,11 +11,12 @@ struct Checkers {
     private(set) var wrong: Int64 = 0
     private var lastLook: Int64 = 0
 
+    /// The share of user-time that was shown wrong.
+    var inaccuracy: Double { looked == 0 ? 0 : Double(wrong) / Double(looked) }
+
     mutating func fail(_ simulation: Simulation, _ text: String) {
         if failures.count < 20 { failures.append("at \(simulation.milliseconds) ms: \(text)") }
     }
-
-    mutating func restarted(_ node: Int) {}
 
     // MARK: - All the time
 
@@ -25,12 +26,13 @@ struct Checkers {
         for node in simulation.nodes where node.isUp && !node.isPaused {
             for text in node.listen() { fail(simulation, "n\(node.index + 1): \(text)") }
         }
-        for user in simulation.workload.users { look(at: user, simulation, elapsed) }
+        for index in simulation.workload.users.indices { look(at: index, simulation, elapsed) }
     }
 
-    private mutating func look(at user: String, _ simulation: Simulation, _ elapsed: Int64) {
+    private mutating func look(at index: Int, _ simulation: Simulation, _ elapsed: Int64) {
+        let user = simulation.workload.users[index]
         let now = simulation.milliseconds
-        let clients = simulation.workload.clients.filter { $0.user == user }
+        let clients = simulation.workload.clients(ofUser: index)
         let isSure = now - (simulation.workload.unsure[user] ?? -100_000) > 25_000
         for node in simulation.nodes where node.isUp && !node.isPaused {
             let status = node.store.status(of: user.utf8.span, at: node.clock.now())
@@ -45,7 +47,8 @@ struct Checkers {
             let isLive = !own.isEmpty
             looked += elapsed
             let isLinked = now - simulation.lastTrouble / 1_000_000 > 6_000
-            if isLive && status == .offline { wrong += elapsed }
+            let isGone = silence > Workload.ttl + Simulation.margin + 1_500
+            if isLive && status == .offline || isGone && status != .offline { wrong += elapsed }
             // Where it beats it is shown.
             if own.contains(where: { $0.node == node.index && $0.lastBeat > simulation.nodes[node.index].restartedAt }),
                 status == .offline

@@ -23,10 +23,12 @@ final class Simulation {
         var quiet: Int64 = 10_000
         var nodes = 3
         var hasChaos = true
+        /// Between two things that go wrong, in milliseconds.
+        var chaosPause: ClosedRange<Int64> = 500...4_000
         /// Between two things that somebody does, in milliseconds.
         var pace: Int64 = 60
-        /// Replaces the merge of what another node says: for a test that must fail.
-        var losesImages = false
+        /// A node that takes nothing of what it is told, by its index: for a test in which the checkers must find that.
+        var deaf: Int?
     }
 
     enum Event {
@@ -118,6 +120,8 @@ final class Simulation {
         let faults = faults
         settings.fault = { faults.fails($0) }
         for index in 0..<scale.nodes {
+            if scale.deaf == index { settings.fault = { $0 == .refusedImage || faults.fails($0) } }
+            defer { settings.fault = { faults.fails($0) } }
             let cluster = try ClusterConfiguration(name: "simulated", own: "n\(index + 1)", nodes: lines)
             let skew = scale.hasChaos ? Int64.random(in: -200_000_000...200_000_000, using: &random) : 0
             let node = SimulatedNode(index: index, cluster: cluster, settings: settings, world: world, skew: skew)
@@ -211,7 +215,7 @@ final class Simulation {
         case .chaos:
             guard isChaotic else { return }
             misbehave()
-            later(.chaos, milliseconds: Int64.random(in: 500...4_000, using: &random))
+            later(.chaos, milliseconds: Int64.random(in: scale.chaosPause, using: &random))
         case .heal(let name, let cuts):
             note("heal \(name)")
             heal(Set(cuts))
@@ -385,7 +389,6 @@ final class Simulation {
             }
             network.connections[number]?.ends[side].link = nil
         }
-        workload.nodeEnded(index)
     }
 
     private func restart(_ index: Int) {
@@ -399,7 +402,6 @@ final class Simulation {
             later(.closed(connection: number, to: 1 - side), milliseconds: 5)
         }
         nodes[index].restart(at: milliseconds)
-        checkers.restarted(index)
         do { try nodes[index].watch(workload.users) } catch { checkers.fail(self, "no list: \(error)") }
         lastTrouble = world
     }

@@ -36,7 +36,8 @@ struct Workload {
         }
     }
 
-    mutating func nodeEnded(_ node: Int) {}
+    /// The clients of a user, by his place.
+    func clients(ofUser index: Int) -> ArraySlice<Client> { clients[2 * index..<2 * index + 2] }
 
     // MARK: - Beating
 
