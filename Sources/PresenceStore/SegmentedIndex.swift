@@ -116,6 +116,22 @@ struct SegmentedIndex: ~Copyable {
         count += 1
     }
 
+    /// Whether room for an entry of this hash would take splits that hashes of names never need: most of its full segment has the next four bits in
+    /// common with it, or the segment is far deeper than the others. Who takes hashes from elsewhere asks first: hashes that differ in their last bits alone
+    /// would double the directory until memory ends.
+    func isCrowded(_ hash: UInt64, hashOf: (UInt32) -> UInt64) -> Bool {
+        let segment = segment(for: hash)
+        guard SegmentedIndex.entryCount(of: segment) >= SegmentedIndex.segmentLimit else { return false }
+        let segmentDepth = SegmentedIndex.depth(of: segment)
+        let usual = UInt64(Int.bitWidth - segmentCount.leadingZeroBitCount)
+        guard segmentDepth <= usual + 5 else { return true }
+        var near = 0
+        _ = numbers(around: hash) { other in
+            if ((hashOf(other) ^ hash) << (skippedBits + segmentDepth)) >> 60 == 0 { near += 1 }
+        }
+        return near > SegmentedIndex.segmentLimit * 3 / 4
+    }
+
     /// Removes the entry of `number`, which is there.
     mutating func remove(_ hash: UInt64, _ number: UInt32) {
         let segment = segment(for: hash)

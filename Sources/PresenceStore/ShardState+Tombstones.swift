@@ -44,7 +44,10 @@ extension ShardState {
             counters.droppedTombstones += 1
         }
         let growth = slabs.growth(forSize: TombstoneRecord.byteCount)
-        guard settings.maxStringTombstones > 0, growth == 0 || budget.hasRoom(for: growth) else {
+        // The hash may be another node's, and only a name's is known to be spread.
+        guard settings.maxStringTombstones > 0, growth == 0 || budget.hasRoom(for: growth),
+            !index.isCrowded(keyHash, hashOf: { hash(of: $0) })
+        else {
             counters.droppedTombstones += 1
             return false
         }

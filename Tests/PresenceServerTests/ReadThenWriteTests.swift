@@ -60,15 +60,20 @@ import Testing
 
     @Test func presencesAreExempt() throws {
         let client = try Self.server(hasPeers: true).connectClient()
-        let key = "presence:user:alice"
-        #expect(try client.ask("SET \(key) {\"status\":\"online\"} NX EX 60\r\n") == "+OK\r\n")
-        #expect(try client.ask("SET \(key) {\"status\":\"online\"} NX EX 60\r\n") == "$-1\r\n")
-        #expect(try client.ask("SET \(key) {\"status\":\"online\"} XX EX 60\r\n") == "+OK\r\n")
-        #expect(try client.ask("SETNX \(key) {\"status\":\"online\"}\r\n") == ":0\r\n")
-        #expect(try client.ask("EXPIRE \(key) 90 GT\r\nEXPIRE \(key) 80 XX\r\n") == ":1\r\n:1\r\n")
-        #expect(try client.ask("SET \(key) {\"status\":\"online\"} GET\r\n").hasPrefix("$"))
-        #expect(try client.ask("GETDEL \(key)\r\n").hasPrefix("$"))
-        #expect(try client.ask("INCR \(key)\r\n").hasPrefix("-WRONGTYPE"))
+        func ask(_ command: String) throws -> String {
+            let key = "presence:user:alice"
+            let line = command.replacing("KEY", with: key).replacing("RECORD", with: "{\"status\":\"online\"}")
+            return try client.ask(line.asRequest)
+        }
+        #expect(try ask("SET KEY RECORD NX EX 60") == "+OK\r\n")
+        #expect(try ask("SET KEY RECORD NX EX 60") == "$-1\r\n")
+        #expect(try ask("SET KEY RECORD XX EX 60") == "+OK\r\n")
+        #expect(try ask("SETNX KEY RECORD") == ":0\r\n")
+        #expect(try ask("EXPIRE KEY 90 GT") == ":1\r\n")
+        #expect(try ask("EXPIRE KEY 80 XX") == ":1\r\n")
+        #expect(try ask("SET KEY RECORD GET").contains("online"))
+        #expect(try ask("GETDEL KEY").contains("online"))
+        #expect(try ask("INCR KEY").hasPrefix("-WRONGTYPE"))
     }
 
     @Test func aStringThatIsTooLongForOthersIsRefused() throws {

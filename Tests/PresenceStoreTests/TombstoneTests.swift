@@ -107,6 +107,21 @@ struct TombstoneTests: BetweenTwoStores {
         #expect(two.digest(start: 0, bits: 0, at: clock.now()) == one.digest(start: 0, bits: 0, at: clock.now()))
     }
 
+    @Test("Hashes that are no names' do not make the index grow without end")
+    func crowded() throws {
+        let before = two.statistics().memory.index
+        for number in 0..<5_000 {
+            let tombstone = Tombstone(stamp: Stamp(clock.now(), node: 9), since: clock.now(), hasRunOut: false)
+            var image: [UInt8] = []
+            StringImage.append(tombstone, hash: 0x1234_5678_9abc_0000 + UInt64(number), to: &image)
+            _ = try two.merge(image)
+        }
+        let counts = two.statistics()
+        #expect(
+            counts.stringTombstones >= 160 && counts.stringTombstones + Int(counts.droppedStringTombstones) == 5_000)
+        #expect(counts.memory.index < before + 200_000)
+    }
+
     @Test("A tombstone goes by itself, at the same instant at every node, and is told no more")
     func lifetime() throws {
         try set(one, "k", "v")
