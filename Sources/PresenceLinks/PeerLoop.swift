@@ -215,10 +215,11 @@ final class PeerLoop: @unchecked Sendable {
 
     /// What a link is to be sent now; nil if it is nothing.
     func pull(_ id: LinkID) -> ByteBuffer? {
-        output.removeAll(keepingCapacity: true)
+        output.removeAll(keepingCapacity: output.capacity <= PeerSettings.keptBytes)
         replicator.pull(id, room: PeerSettings.pullBytes, into: &output, at: now)
         guard !output.isEmpty else { return nil }
         // If the last one is still in use this makes another.
+        if buffer.capacity > PeerSettings.keptBytes { buffer = ByteBuffer() }
         buffer.clear(minimumCapacity: output.count)
         buffer.writeBytes(output)
         return buffer

@@ -26,9 +26,15 @@ public final class PeerService: Sendable {
     private let loop: PeerLoop
     private let shown = Shown()
     private let logger: Logger
-    /// Shards that have news, and whether a turn that looks at them is on its way.
-    private let news = Mutex<(shards: [Int], isTurnDue: Bool)>(([], false))
+    private let news = Mutex(News())
     private let life = Mutex<Life>(Life())
+
+    /// Shards that have news, whether a turn that looks at them is on its way, and whether there are no more turns.
+    private struct News {
+        var shards: [Int] = []
+        var isTurnDue = false
+        var isOver = false
+    }
 
     private struct Life {
         var listener: (any Channel)?
@@ -92,6 +98,7 @@ public final class PeerService: Sendable {
     /// A shard has news: it is looked at in the next turn, of which one at most waits.
     private func wake(_ shard: Int) {
         let isFirst = news.withLock { news in
+            guard !news.isOver else { return false }
             news.shards.append(shard)
             defer { news.isTurnDue = true }
             return !news.isTurnDue
@@ -99,7 +106,7 @@ public final class PeerService: Sendable {
         guard isFirst else { return }
         loop.eventLoop.execute { [self] in
             let shards = news.withLock { news in
-                defer { news = ([], false) }
+                defer { (news.shards, news.isTurnDue) = ([], false) }
                 return news.shards
             }
             loop.woke(shards)
@@ -134,14 +141,16 @@ public final class PeerService: Sendable {
 
     private var isStopping: Bool { life.withLock { $0.isStopping } }
 
-    /// Says goodbye to all nodes, answers everybody who waits, and ends the thread. Takes a second at most. Not to be started again.
+    /// Says goodbye to all nodes, answers everybody who waits, and ends the thread. Takes a second at most. Not to be started again; a second call does
+    /// nothing.
     public func stop() async {
-        let (listener, storeListener) = life.withLock { life in
-            life.isStopping = true
-            defer { (life.listener, life.storeListener) = (nil, nil) }
-            return (life.listener, life.storeListener)
+        let (isFirst, listener, storeListener) = life.withLock { life in
+            defer { life = Life(isStopping: true) }
+            return (!life.isStopping, life.listener, life.storeListener)
         }
+        guard isFirst else { return }
         if let storeListener { store.cancel(storeListener) }
+        news.withLock { $0.isOver = true }
         try? await listener?.close()
         try? await loop.eventLoop.submit { [loop] in loop.stop() }.get()
         for _ in 0..<100 {

@@ -26,6 +26,8 @@ public struct PeerSettings: Sendable {
 
     /// Bytes taken from the replicator at a time.
     static let pullBytes = 256 << 10
+    /// Bytes above which memory for what is pulled is not kept: a frame is sent whole, and a string may be long.
+    static let keptBytes = 1 << 20
     /// Bytes that wait for a peer's socket before no more are taken from the replicator, and below which it goes on.
     static let waitingBytes = 64 << 10...256 << 10
     /// How often in a row one link is filled before others have their turn.

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import Presence
+import PresenceCluster
 import PresenceReplication
 import PresenceStore
 import PresenceTLS
@@ -40,6 +41,26 @@ struct StrangerTests {
         try await b.service.start()
         try await eventually("he was refused") { b.service.snapshot?.counters.refusedHandshakes ?? 0 >= 1 }
         #expect(!a.isLinked(2) && !b.isLinked(1))
+        await a.service.stop()
+        await b.service.stop()
+    }
+
+    @Test("has the secret, but no line of cluster.conf, is told so and gets no link")
+    func unknown() async throws {
+        let ports = try LocalNodes.freePorts(2)
+        let a = try LocalNode(try LocalNodes.clusters(ports)[0])
+        let known = try ["other", "n2"].enumerated().map { index, name in
+            try ClusterNode(
+                number: index + 1, name: name, peer: ClusterAddress(host: "127.0.0.1", port: ports[index]))
+        }
+        let b = try LocalNode(try ClusterConfiguration(name: "test", own: "n2", nodes: known))
+        try await a.service.start()
+        try await b.service.start()
+        let text = "node 1 (n1) is in no 'node' line of the answering node; have the same cluster.conf on all nodes"
+        try await eventually("who dialed is told why") { a.log.has("warning no link with node n2: \(text)") }
+        #expect(b.log.has("warning no link with node other: \(text)"))
+        #expect(!a.isLinked(2) && !b.isLinked(1))
+        #expect(b.service.snapshot?.counters.refusedHandshakes == 0, "it is the greeting that is refused")
         await a.service.stop()
         await b.service.stop()
     }

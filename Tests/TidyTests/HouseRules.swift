@@ -44,6 +44,7 @@ enum HouseRules {
         "Sources/PresenceStore/SegmentedIndex.swift",
         "Sources/PresenceStore/TimerWheel.swift",
         "Sources/PresenceStore/ChangeRing.swift",
+        "Sources/PresenceStore/ReplicaLog.swift",
         "Sources/PresenceStore/Bytes*.swift",
         "Sources/PresenceStore/Shard*.swift",
         "Sources/PresenceRESP/RequestReader.swift",
