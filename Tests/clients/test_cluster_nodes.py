@@ -459,6 +459,54 @@ def test_a_rolling_restart_under_load_tells_nobody_offline(cluster):
     assert all(online(node, *users) for node in cluster)
 
 
+@pytest.mark.parametrize("make", [redis.RedisCluster, valkey.cluster.ValkeyCluster])
+def test_cluster_clients_notice_nothing_of_a_rolling_restart(cluster, make):
+    a, b, c = cluster
+    client = make(host=a.host, port=a.port, decode_responses=True, socket_timeout=5)
+    done = [0]
+
+    def work():
+        # No error is caught: what the client tries again by itself is all that is allowed.
+        done[0] += 1
+        assert client.set(f"key:{done[0] % 500}", done[0])
+        assert client.execute_command("PRESENCE.CONNECT", key(f"u{done[0] % 50}"), "s", "EX", 60) >= 1
+        assert client.execute_command("PRESENCE.MGET", key(f"u{done[0] % 50}")) == ["online"]
+
+    task = Task(work)
+    for node in cluster:
+        eventually(lambda before=done[0]: done[0] > before + 200, 20)
+        raw = node.server.raw()
+        raw.send(b"SHUTDOWN DRAIN 2\r\n")
+        assert raw.rest() == b""
+        node.wait_for_end(10)
+        node.start()
+        cluster.wait_until_linked()
+    eventually(lambda before=done[0]: done[0] > before + 200, 20)
+    task.stop()
+    client.close()
+    values = a.client.mget([f"key:{number}" for number in range(500)])
+    eventually(lambda: all(node.client.mget([f"key:{number}" for number in range(500)]) == values for node in cluster))
+
+
+def test_block_does_not_wait_for_a_node_that_is_stopped(cluster):
+    a, b, c = cluster
+    a.ask("PRESENCE.CONNECT", key("ann"), "s", "EX", 200)
+    eventually(lambda: online(b, "ann") and online(c, "ann"))
+    c.pause()
+    begin = time.monotonic()
+    assert a.ask("PRESENCE.BLOCK", key("ann"), key("bob")) == 1
+    assert time.monotonic() - begin < NOTICED + SLACK
+    assert b.ask("PRESENCE.VIEW", key("bob"), key("ann")) == ["offline"]
+    # Once it is known to be gone, nobody waits.
+    eventually(lambda: a.shown()["c"][0] == "master,fail", NOTICED + SLACK)
+    begin = time.monotonic()
+    assert a.ask("PRESENCE.BLOCK", key("ann"), key("cid")) == 1
+    assert time.monotonic() - begin < SLACK
+    c.go_on()
+    cluster.wait_until_linked()
+    eventually(lambda: c.ask("PRESENCE.VIEW", key("bob"), key("ann")) == c.ask("PRESENCE.VIEW", key("cid"), key("ann")) == ["offline"])
+
+
 def test_a_node_that_drains_owns_no_slots_and_sends_newcomers_elsewhere(cluster):
     a, b, c = cluster
     raw = c.server.raw()
