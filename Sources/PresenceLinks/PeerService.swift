@@ -134,13 +134,14 @@ public final class PeerService: Sendable {
 
     private var isStopping: Bool { life.withLock { $0.isStopping } }
 
-    /// Says goodbye to all nodes, answers everybody who waits, and ends the thread. Takes a second at most. Not to be started again.
+    /// Says goodbye to all nodes, answers everybody who waits, and ends the thread. Takes a second at most. Not to be started again; a second call does
+    /// nothing.
     public func stop() async {
-        let (listener, storeListener) = life.withLock { life in
-            life.isStopping = true
-            defer { (life.listener, life.storeListener) = (nil, nil) }
-            return (life.listener, life.storeListener)
+        let (isFirst, listener, storeListener) = life.withLock { life in
+            defer { life = Life(isStopping: true) }
+            return (!life.isStopping, life.listener, life.storeListener)
         }
+        guard isFirst else { return }
         if let storeListener { store.cancel(storeListener) }
         try? await listener?.close()
         try? await loop.eventLoop.submit { [loop] in loop.stop() }.get()

@@ -13,8 +13,12 @@ struct ClusterSettings: Equatable, Sendable {
     var maxClockOffset = 1_000
     var peerTimeout = 1_800
     var digestInterval = 30_000
+    var peerMargin = 2_000
     /// Of all shards together.
     var replicaLogEntries = 1 << 20
+    var tombstoneTTL = 600_000
+    /// Of all shards together.
+    var maxTombstones = 2 << 20
     /// The name that this node goes by, and who says so. Found when the settings are read; no setting of its own.
     var own = NodeName(name: "", origin: "node-name")
 }
@@ -70,6 +74,12 @@ extension Settings {
             of it the node is suspect, which changes nothing yet.
             """),
         Setting(
+            "peer-margin", .cluster, \.cluster.peerMargin, .duration(0...60_000), isLive: false,
+            """
+            How long past a session's deadline the other nodes wait for the word of the node at which it beat last. It
+            covers the time that a beat takes between nodes, and clocks that differ.
+            """),
+        Setting(
             "replica-log-entries", .cluster, \.cluster.replicaLogEntries, .integer(1_024...1 << 30), isLive: false,
             """
             Changes that are kept for other nodes, in all shards together, rounded up to a power of two in each; 9 bytes
@@ -80,6 +90,15 @@ extension Settings {
             """
             Within this time everything is compared once with each other node, a range at a time. What differs is mended.
             """),
+        Setting(
+            "tombstone-ttl", .cluster, \.cluster.tombstoneTTL, .duration(1_000...86_400_000), isLive: false,
+            """
+            For how long it is kept in mind, where there are other nodes, that a string was deleted or expired: a node
+            that was cut off for longer may bring it back.
+            """),
+        Setting(
+            "max-tombstones", .cluster, \.cluster.maxTombstones, .integer(1_024...1 << 30), isLive: false,
+            "Deleted strings that are kept in mind at once, in all shards together; the oldest are forgotten early."),
     ]
 
     /// Whether there are nodes beside this one.

@@ -50,6 +50,10 @@ extension Settings {
         configuration.node = ownNode?.number ?? 1
         configuration.replicaLogEntries = replicaLogEntriesOfShard
         configuration.maxClockOffset = Int64(cluster.maxClockOffset)
+        configuration.peerMargin = Int64(cluster.peerMargin)
+        configuration.stringTombstoneMilliseconds = Int64(cluster.tombstoneTTL)
+        configuration.maxStringTombstones = max(1, cluster.maxTombstones / shards)
+        if hasOtherNodes { configuration.maxReplicatedString = Settings.longestReplicatedString }
         if let hashSecret { configuration.hashSecret = hashSecret }
         configuration.clock = clock
         return ShardedStore(configuration)
@@ -70,6 +74,9 @@ extension Settings {
         store.setMaxMemory(maxmemory)
     }
 
+    /// Bytes that key and value of a string may have together where there are other nodes: an image of it must fit into a frame.
+    static let longestReplicatedString = 15 << 20
+
     /// Bytes that one command never exceeds, whatever the settings say.
     static let longestCommand = 2 << 30
 
@@ -85,6 +92,7 @@ extension Settings {
         server.nodeName = eventNode
         // The settings were checked: what would be thrown here was told then.
         server.cluster = (try? clusterConfiguration()) ?? nil
+        server.hasPeers = hasOtherNodes
         server.debugCommands = enableDebugCommand
         server.isProtected = protectedMode
         server.password = requirepass

@@ -28,7 +28,7 @@ final class LocalNode: Sendable {
         self.store = try store ?? LocalNode.makeStore(cluster.own.number)
         var settings = PeerSettings()
         settings.replicator.joinTimeout = 200
-        settings.reportInterval = 10
+        settings.reportInterval = 20
         change(&settings)
         let log = Lines()
         self.log = log

@@ -3,13 +3,17 @@
 import binascii
 import json
 import os
+import re
+import signal
+import socket
 import subprocess
+import time
 
 import pytest
 import redis
 import valkey.cluster
 
-from harness import BINARY, NODE, NODE_MODULES, REDIS_CLI, Server, free_port
+from harness import BINARY, NODE, NODE_MODULES, REDIS_CLI, ROOT, Server, free_port
 from tls import SecureServer, file
 
 KEYS = 500
@@ -194,8 +198,8 @@ def test_check_config_says_ok_and_what_would_hold(three):
     lines = ended.stdout.splitlines()
     assert lines[0] == "ok"
     assert lines[1] == (
-        "# cluster shop, node b with number 2, resp 127.0.0.1:7002, peer 127.0.0.1:8002; other nodes: a, c")
-    assert "no links between nodes" in lines[2]
+        "# cluster shop, node b with number 2, resp 127.0.0.1:7002, peer 127.0.0.1:8002; a full copy on each of 3 nodes; "
+        "other nodes: a at 127.0.0.1:8001, c at 127.0.0.1:8003")
     assert "node c number 3 resp 127.0.0.1:7003 peer 127.0.0.1:8003" in lines
     assert run("check-config", three, PRESENCED_NODE="c").stdout.splitlines()[1].startswith("# cluster shop, node c ")
     assert run("check-config", "--config", three, "--node", "a").returncode == 0
@@ -220,12 +224,66 @@ def test_check_config_explains_mistakes_with_their_lines(three):
         f"presenced: {three}:5: node: resp 127.0.0.1:7001 of node c is also resp of node a: give each an address of its own"]
 
 
-def test_a_server_does_not_start_as_half_of_a_cluster(three):
+def test_a_server_does_not_start_beside_others_without_a_secret(three):
+    three.write_text(re.sub("secret-file.*\n", "", three.read_text()))
     ended = run("--config", three, "--node", "a")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.splitlines() == [
-        "presenced: this version has no links between nodes, so it does not start as a beside b, c: "
-        "nodes without links would each show other users. Leave one node line, that of this node"]
+        f"presenced: {three}:4: nodes know each other by a secret, and there is none: openssl rand -hex 32 > FILE; "
+        "chmod 600 FILE; then secret-file FILE on every node, the same file"]
+
+
+def test_a_server_whose_peer_port_is_taken_says_so(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        secret = tmp_path / "secret"
+        secret.write_text("0f" * 32)
+        secret.chmod(0o600)
+        conf = tmp_path / "cluster.conf"
+        conf.write_text(
+            f"cluster shop\nsecret-file {secret}\nnode a resp 127.0.0.1:{free_port()} "
+            f"peer 127.0.0.1:{taken.getsockname()[1]}\nnode b resp 127.0.0.1:{free_port()} peer 127.0.0.1:{free_port()}\n")
+        ended = run("--config", conf, "--node", "a")
+        assert ended.returncode == 1
+        assert ended.stderr.splitlines()[-1] == (
+            f"presenced: peer 127.0.0.1:{taken.getsockname()[1]} cannot be listened on: Address already in use")
+
+
+def test_make_cluster_starts_three_nodes_that_know_the_same_and_ends_them(tmp_path):
+    ports = [free_port() for _ in range(6)]
+    secret = tmp_path / "secret"
+    secret.write_text("0f" * 32)
+    secret.chmod(0o600)
+    # The script keeps a file that is there: the ports are those that are free here.
+    (tmp_path / "cluster.conf").write_text(
+        f"cluster shop\nsecret-file {secret}\n" + "".join(
+            f"node {name} resp 127.0.0.1:{ports[n]} peer 127.0.0.1:{ports[n + 3]}\n" for n, name in enumerate("abc")))
+    script = subprocess.Popen(
+        [ROOT / "scripts" / "cluster", BINARY], env={**os.environ, "FOLDER": str(tmp_path)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        lines = []
+        while sum("this node knows everybody" in line for line in lines) < 3:
+            lines.append(script.stdout.readline())
+            assert lines[-1], lines
+        assert lines[0] == f"three nodes of {tmp_path}/cluster.conf; Ctrl-C ends them. In another terminal:\n"
+        assert f"  redis-cli -p {ports[0]} PRESENCE.CONNECT presence:user:alice phone EX 60\n" in lines
+        clients = [redis.Redis(port=port, decode_responses=True) for port in ports[:3]]
+        clients[0].execute_command("PRESENCE.CONNECT", "presence:user:alice", "phone", "EX", "60")
+        deadline = time.monotonic() + 5
+        while any(json.loads(client.get("presence:user:alice") or "{}").get("status") != "online" for client in clients):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        # Ctrl-C, as a terminal sends it to all.
+        os.killpg(script.pid, signal.SIGINT)
+        rest = script.communicate(timeout=15)[0].splitlines()
+        assert script.returncode == 0
+        for name in "abc":
+            assert any(line.startswith(f"{name} | ") and line.endswith(" notice stopped") for line in rest), rest
+    finally:
+        if script.poll() is None:
+            os.killpg(script.pid, signal.SIGKILL)
 
 
 def test_a_node_listens_and_sends_clients_where_its_line_says(tmp_path):
