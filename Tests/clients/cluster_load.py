@@ -38,11 +38,15 @@ class Task:
         except Exception as failure:
             self.failure = failure
 
+    def check(self):
+        """Raises what ended it, if something did."""
+        if self.failure:
+            raise self.failure
+
     def stop(self):
         self._end.set()
         self._thread.join(30)
-        if self.failure:
-            raise self.failure
+        self.check()
 
 
 class Beating:

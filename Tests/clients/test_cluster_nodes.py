@@ -473,15 +473,20 @@ def test_cluster_clients_notice_nothing_of_a_rolling_restart(cluster, make):
         assert client.execute_command("PRESENCE.MGET", key(f"u{done[0] % 50}")) == ["online"]
 
     task = Task(work)
+
+    def goes_on():
+        before = done[0]
+        eventually(lambda: task.check() or done[0] > before + 200, 20)
+
     for node in cluster:
-        eventually(lambda before=done[0]: done[0] > before + 200, 20)
+        goes_on()
         raw = node.server.raw()
         raw.send(b"SHUTDOWN DRAIN 2\r\n")
         assert raw.rest() == b""
         node.wait_for_end(10)
         node.start()
         cluster.wait_until_linked()
-    eventually(lambda before=done[0]: done[0] > before + 200, 20)
+    goes_on()
     task.stop()
     client.close()
     values = a.client.mget([f"key:{number}" for number in range(500)])
@@ -513,10 +518,9 @@ def test_a_node_that_drains_owns_no_slots_and_sends_newcomers_elsewhere(cluster)
     raw.send(b"SHUTDOWN DRAIN 30\r\n")
     eventually(lambda: a.shown()["c"][1] == 0 and b.shown()["c"][1] == 0)
     with c.server.raw() as late:
-        assert late.command("GET", "k") == b"-LOADING this node drains: connect to another"
-        assert late.is_closed()
+        assert late.send(b"GET k\r\n").rest() == b""
     # To client libraries that is a node which cannot be reached.
-    with pytest.raises(redis.ConnectionError, match="drains"):
+    with pytest.raises(redis.ConnectionError):
         c.connect().ping()
     with redis.RedisCluster(host=a.host, port=a.port, decode_responses=True) as client:
         for number in range(200):
