@@ -141,9 +141,14 @@ public final class PeerService: Sendable {
 
     private var isStopping: Bool { life.withLock { $0.isStopping } }
 
-    /// Says goodbye to all nodes, answers everybody who waits, and ends the thread. Takes a second at most. Not to be started again; a second call does
-    /// nothing.
+    /// Waits until the nodes that can be reached hold what was written last, says goodbye to all, answers everybody who waits, and ends the thread. Takes
+    /// two seconds at most. Not to be started again; a second call does nothing.
     public func stop() async {
+        if life.withLock({ $0.listener != nil }) {
+            await withCheckedContinuation { told in
+                whenHeld(byAtLeast: nil, timeoutMilliseconds: 1_000) { _ in told.resume() }
+            }
+        }
         let (isFirst, listener, storeListener) = life.withLock { life in
             defer { life = Life(isStopping: true) }
             return (!life.isStopping, life.listener, life.storeListener)

@@ -36,15 +36,16 @@ extension ServerLoop {
 
     /// Refuses what a client sends who came while the server drains, but for what operators need: the commands that Redis takes while it loads.
     ///
-    /// - Returns: whether it was refused; then its connection ends with the reply.
+    /// - Returns: whether it was refused; then its connection ends.
     func refusesLate(_ client: Client, _ flags: CommandFlags, _ reply: inout ReplyBuffer) -> Bool {
         guard server.drain.isOn else {
             client.traits.remove(.cameLate)
             return false
         }
         guard !flags.contains(.loading) || flags.contains(.pubsub) else { return false }
-        // Redis's code for "not now": clients of a cluster take it as one that cannot be reached, and ask another node.
-        reply.error("LOADING this node drains: connect to another")
+        // A connection that ends is what all client libraries take for a node that is gone, and turn to another one; of error replies each makes
+        // something else. Where there is no other node a word is more use.
+        if server.replication == nil { reply.error("LOADING this server drains: it ends soon") }
         client.closesAfterReply = true
         return true
     }

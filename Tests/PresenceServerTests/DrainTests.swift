@@ -52,16 +52,23 @@ import Testing
         #expect(open(clients) == 0)
     }
 
-    @Test func whoComesMeanwhileIsSentElsewhere() throws {
+    @Test func whoComesMeanwhileIsToldOrWhereThereAreOtherNodesLeftWithoutAWord() throws {
+        let several = EmbeddedServer(replication: FakeReplicationPort())
+        _ = try several.connectClient().ask("SHUTDOWN DRAIN 10\r\n")
+        let lost = try several.connectClient()
+        #expect(try lost.ask("PING\r\n") == "")
+        several.eventLoop.advanceTime(by: .milliseconds(100))
+        #expect(!lost.channel.isActive)
+
         let server = EmbeddedServer()
         let first = try server.connectClient()
         _ = try first.ask("SHUTDOWN DRAIN 10\r\n")
         let late = try server.connectClient()
-        #expect(try late.ask("PING\r\n") == "-LOADING this node drains: connect to another\r\n")
+        #expect(try late.ask("PING\r\n") == "-LOADING this server drains: it ends soon\r\n")
         server.eventLoop.advanceTime(by: .milliseconds(100))
         #expect(!late.channel.isActive)
         let subscriber = try server.connectClient()
-        #expect(try subscriber.ask("SUBSCRIBE a\r\n") == "-LOADING this node drains: connect to another\r\n")
+        #expect(try subscriber.ask("SUBSCRIBE a\r\n") == "-LOADING this server drains: it ends soon\r\n")
         let looker = try server.connectClient()
         let info = try looker.ask("INFO replication\r\n")
         #expect(info.contains("\r\ndraining:1\r\n"))

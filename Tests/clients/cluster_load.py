@@ -5,12 +5,20 @@ import threading
 import time
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from harness import Ear
 
 
 def key(user):
     return f"presence:user:{user}"
+
+
+def connect(node, **options):
+    """A client that does not try again what failed: to whom it turns then, its user decides."""
+    options = {"decode_responses": True, "socket_connect_timeout": 0.5, "retry": Retry(NoBackoff(), 0)} | options
+    return redis.Redis(host=node.host, port=node.port, **options)
 
 
 class Task:
@@ -30,11 +38,15 @@ class Task:
         except Exception as failure:
             self.failure = failure
 
+    def check(self):
+        """Raises what ended it, if something did."""
+        if self.failure:
+            raise self.failure
+
     def stop(self):
         self._end.set()
         self._thread.join(30)
-        if self.failure:
-            raise self.failure
+        self.check()
 
 
 class Beating:
@@ -58,9 +70,7 @@ class Beating:
             try:
                 client = self.clients.get(node.name)
                 if client is None:
-                    client = self.clients[node.name] = redis.Redis(
-                        host=node.host, port=node.port, decode_responses=True, socket_timeout=0.5,
-                        socket_connect_timeout=0.5)
+                    client = self.clients[node.name] = connect(node, socket_timeout=0.5)
                 return client.execute_command(*words)
             except (redis.ConnectionError, redis.TimeoutError):
                 gone = self.clients.pop(node.name, None)
@@ -117,9 +127,7 @@ class Ears:
         def listen():
             try:
                 if "pubsub" not in state:
-                    client = redis.Redis(
-                        host=node.host, port=node.port, decode_responses=True, socket_timeout=2, socket_connect_timeout=1)
-                    state["pubsub"] = client.pubsub()
+                    state["pubsub"] = connect(node, socket_timeout=2).pubsub()
                     state["pubsub"].subscribe("user.status.changed")
                 message = state["pubsub"].get_message(timeout=0.2)
                 if message and message["type"] == "message":

@@ -99,7 +99,8 @@ class Wire:
 
     def __init__(self, names="abc", seed=None):
         self.seed = random.randrange(1 << 32) if seed is None else seed
-        tag = f"{os.getpid() % 100_000}"
+        # Names of devices have 15 bytes, and what was removed is gone a little later: each wire has its own.
+        tag = f"{random.randrange(1 << 24):06x}"
         net = random.randrange(1, 250)
         self.bridge = f"pdb{tag}"
         self.clients_net, self.peers_net = f"10.213.{net}", f"10.214.{net}"
@@ -152,6 +153,7 @@ class Wire:
         for tap in self.taps.values():
             os.close(tap)
         for space in self.spaces.values():
+            subprocess.run(["ip", "link", "del", f"{space}v"], capture_output=True)
             subprocess.run(["ip", "netns", "del", space], capture_output=True)
         subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)
 
