@@ -106,7 +106,7 @@ extension ShardState {
     /// Appends a session, if it says anything.
     private func append(_ session: SessionRecord, at now: Timestamp, to output: inout [UInt8]) {
         let facts = factsToTell(of: session, at: now)
-        guard !isOver(facts, at: now) else { return }
+        guard !isOver(facts, waiting: self.facts(of: session, near: now).marginMilliseconds, at: now) else { return }
         var flags: UInt8 = session.isPacked ? UserImage.SessionFlag.isPacked : 0
         if facts.isPassive { flags |= UserImage.SessionFlag.isPassive }
         flags |= (facts.brought?.rawValue ?? 0) << UserImage.SessionFlag.broughtShift

@@ -111,8 +111,11 @@ extension ShardState {
             guard let theirs = incoming.facts.sessions[id], theirs.home == sender, theirs.closed == nil,
                 theirs.incarnation == session.incarnation
             else { continue }
-            if theirs.heartbeat < session.heartbeat {
-                replicaLog.note(userHash, .beat)
+            if (theirs.heartbeat, theirs.ttlMilliseconds, theirs.home)
+                < (session.heartbeat, session.ttlMilliseconds, session.home)
+            {
+                let isWhole = theirs.heartbeat < session.heartbeat && theirs.ttlMilliseconds == session.ttlMilliseconds
+                replicaLog.note(userHash, isWhole ? .beat : .record)
             } else if session.activity ?? .distantPast > theirs.activity ?? .distantPast {
                 replicaLog.note(userHash, .record)
             }

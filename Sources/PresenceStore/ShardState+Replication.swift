@@ -122,9 +122,7 @@ extension ShardState {
         let acted = beat.activity.flatMap { $0 > facts.activity ?? .distantPast ? $0 : nil }
         guard isNewer || acted != nil else {
             // Beaten at both, and here last: the other one must know before it takes it for over.
-            if facts.home == stamps.node, sender != 0, beat.heartbeat < facts.heartbeat {
-                replicaLog.note(beat.user, .beat)
-            }
+            if facts.home == stamps.node, sender != 0 { replicaLog.note(beat.user, .record) }
             return .stale
         }
         if isNewer {

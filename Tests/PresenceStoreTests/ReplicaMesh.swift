@@ -102,8 +102,11 @@ struct ReplicaMesh {
             facts.edges[other]?.read = nil
             facts.edges[other]?.othersRead = nil
         }
-        for id in facts.facts.sessions.keys {
+        for (id, session) in facts.facts.sessions {
+            // For how long the end of one is kept goes by its last heartbeat.
+            if session.closed != nil { facts.forgetSession(id) }
             facts.facts.sessions[id]?.heartbeat = Timestamp(milliseconds: 0)
+            facts.facts.sessions[id]?.home = 0
             facts.facts.sessions[id]?.activity = nil
         }
         return facts
