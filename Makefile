@@ -17,7 +17,7 @@ SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Examples/*/Package.swift
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster build test test-swift test-clients lint format docs check-docs bench bench-scale bench-check bench-baseline bench-test presence-bench fuzz sanitize setup setup-tests clean
+.PHONY: help run cluster build test test-swift test-clients lint format docs check-docs bench bench-scale bench-check bench-baseline bench-test presence-bench fuzz simulate sanitize setup setup-tests clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ presence-bench: setup
 
 fuzz: setup ## Run the random tests (codec, model, laws) with fresh seeds for FUZZ_SECONDS (300).
 	@scripts/fuzz
+
+simulate: setup ## Play lives of a cluster with fresh seeds, cuts, crashes and all, for HOURS (1).
+	@scripts/simulate
 
 sanitize: ## Run the tests of store and codecs under the thread and the address sanitizer.
 	@scripts/announce tsan "Building the tests for two sanitizers" "about 3 minutes the first time on 2 cores"
