@@ -2,16 +2,18 @@ import Presence
 
 /// One session inside a user's record.
 /// ```
-///  0             8           13          18    22       24         26       28      29     30     31
-/// +-------------+-----------+-----------+-----+--------+----------+--------+-------+------+------+-----
-/// | incarnation | heartbeat | activity, | TTL | device | platform | server | flags | id   | home | id
-/// | (stamp)     |           | or end    | ms  | word   | word     | word   |       | size | node |
-/// +-------------+-----------+-----------+-----+--------+----------+--------+-------+------+------+-----
+///  0             8           13          18    21     22       24         26       28      29     30
+/// +-------------+-----------+-----------+-----+------+--------+----------+--------+-------+------+-----
+/// | incarnation | heartbeat | activity, | TTL | home | device | platform | server | flags | id   | id
+/// | (stamp)     |           | or end    | 3 B | node | word   | word     | word   |       | size |
+/// +-------------+-----------+-----------+-----+------+--------+----------+--------+-------+------+-----
 /// ```
+/// A TTL is in milliseconds below 2^23 of them (2 h 19 min); a longer one is in units of 20 ms, rounded up, behind a highest bit that is set: 46 h at most.
+///
 /// An ended session stays as a tombstone until its TTL would have run out, so that a late copy of it cannot come to life; the instant of its end
 /// lies where its activity lay.
 struct SessionRecord {
-    static let fixedBytes = 31
+    static let fixedBytes = 30
 
     private enum Flag {
         static let isClosed: UInt8 = 1
@@ -86,8 +88,29 @@ struct SessionRecord {
     /// The node that it was last beaten at.
     @inline(__always)
     var home: UInt8 {
-        get { address.load(fromByteOffset: 30, as: UInt8.self) }
-        nonmutating set { address.storeBytes(of: newValue, toByteOffset: 30, as: UInt8.self) }
+        get { address.load(fromByteOffset: 21, as: UInt8.self) }
+        nonmutating set { address.storeBytes(of: newValue, toByteOffset: 21, as: UInt8.self) }
+    }
+
+    /// How long a heartbeat lasts, in milliseconds.
+    @inline(__always)
+    private var ttl: Int64 {
+        let word = address.loadUnaligned(fromByteOffset: 18, as: UInt32.self) & SessionRecord.ttlMask
+        if word & SessionRecord.longTTL == 0 { return Int64(word) }
+        return Int64(word & ~SessionRecord.longTTL) * SessionRecord.longTTLUnit
+    }
+
+    private static let ttlMask: UInt32 = 0xFF_FFFF
+    private static let longTTL: UInt32 = 1 << 23
+    private static let longTTLUnit: Int64 = 20
+    /// The longest TTL that a record holds, in milliseconds.
+    static let maximumTTL = Int64(longTTL - 1) * longTTLUnit
+
+    private func store(ttl: Int64, home: UInt8) {
+        let ttl = min(max(ttl, 0), SessionRecord.maximumTTL)
+        let units = (ttl + SessionRecord.longTTLUnit - 1) / SessionRecord.longTTLUnit
+        let word = ttl < SessionRecord.longTTL ? UInt32(ttl) : SessionRecord.longTTL | UInt32(units)
+        address.storeBytes(of: word | UInt32(home) << 24, toByteOffset: 18, as: UInt32.self)
     }
 
     @inline(__always)
@@ -97,7 +120,6 @@ struct SessionRecord {
     @inline(__always)
     func deadline(near now: Timestamp, _ policy: Policy) -> Timestamp {
         let heartbeat = RecordInstant.load(address + 8, near: now)
-        let ttl = Int64(address.loadUnaligned(fromByteOffset: 18, as: UInt32.self))
         return heartbeat.advanced(byMilliseconds: min(ttl, policy.heartbeatHardLimit))
     }
 
@@ -137,7 +159,7 @@ struct SessionRecord {
         return Session(
             incarnation: Stamp(rawValue: address.loadUnaligned(as: UInt64.self)),
             heartbeat: RecordInstant.load(address + 8, near: now),
-            ttlMilliseconds: Int64(address.loadUnaligned(fromByteOffset: 18, as: UInt32.self)),
+            ttlMilliseconds: ttl,
             activity: !isClosed && flags & Flag.hasActivity != 0 ? moment : nil,
             brought: SessionStatus(rawValue: flags >> Flag.broughtShift & 3),
             isPassive: flags & Flag.isPassive != 0,
@@ -151,11 +173,9 @@ struct SessionRecord {
     func store(_ facts: Session) {
         address.storeBytes(of: facts.incarnation.rawValue, as: UInt64.self)
         RecordInstant.store(facts.heartbeat, to: address + 8)
-        home = facts.home
         RecordInstant.store(
             facts.closed?.at ?? facts.activity ?? Timestamp(milliseconds: 0), to: address + 13)
-        address.storeBytes(
-            of: UInt32(clamping: facts.ttlMilliseconds), toByteOffset: 18, as: UInt32.self)
+        store(ttl: facts.ttlMilliseconds, home: facts.home)
         var flags = flags & Flag.isPacked
         if let closed = facts.closed {
             flags |= Flag.isClosed | (closed.isLoss ? Flag.isLoss : 0) | (closed.leavesGrace ? 0 : Flag.leavesNoGrace)

@@ -138,7 +138,7 @@ extension ShardState {
     func facts(of session: SessionRecord, near now: Timestamp) -> Session {
         var facts = session.facts(near: now)
         if hasLeases { applyLease(to: &facts, ofServer: session.server) }
-        if facts.home != stamps.node, facts.home != 0, facts.closed == nil {
+        if settings.peerMargin > 0, facts.home != stamps.node, facts.home != 0, facts.closed == nil {
             facts.marginMilliseconds = settings.peerMargin
         }
         return facts

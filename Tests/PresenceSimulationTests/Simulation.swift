@@ -87,7 +87,7 @@ final class Simulation {
         private static func rarity(_ point: FaultPoint) -> Int {
             switch point {
             case .cutAfterGreeting: 6
-            case .cutWithinCopy: 8
+            case .cutWithinCopy: 2
             case .repeatedFlush: 2
             case .lostBeat, .unknownBeat, .lostDifference: 12
             case .logOverwritten: 400
@@ -116,7 +116,7 @@ final class Simulation {
         settings.digestRecheck = 500
         settings.joinTimeout = 1_000
         settings.changesAtOnce = 64
-        settings.frameBytes = 8_192
+        settings.frameBytes = 4_096
         let faults = faults
         settings.fault = { faults.fails($0) }
         for index in 0..<scale.nodes {

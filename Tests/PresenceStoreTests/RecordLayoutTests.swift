@@ -34,17 +34,17 @@ struct RecordLayoutTests {
             ttlMilliseconds: 120_000, activity: Timestamp(milliseconds: 0x06_0708_090A), home: 7)
     }
 
-    @Test("A user with a UUID, one session of a 20-byte id and all words takes 93 bytes, a slot of 96")
+    @Test("A user with a UUID, one session of a 20-byte id and all words takes 92 bytes, a slot of 96")
     func size() {
         withRecord(session()) { record, session in
-            #expect(record.byteCount == 93)
-            #expect(session.byteCount == 51)
+            #expect(record.byteCount == 92)
+            #expect(session.byteCount == 50)
             #expect(session.address - record.address == 42)
         }
-        #expect(Slabs.size(ofClass: Slabs.sizeClass(for: 93)) == 96)
+        #expect(Slabs.size(ofClass: Slabs.sizeClass(for: 92)) == 96)
         #expect(RecordHeader.byteCount == 12)
         #expect(UserRecord.idOffset == 26)
-        #expect(SessionRecord.fixedBytes == 31)
+        #expect(SessionRecord.fixedBytes == 30)
         #expect(UserRecord.manualBytes == 14)
         #expect(UserRecord.textBytes == 15)
         #expect(StringRecord.fixedBytes == 36)
@@ -78,16 +78,31 @@ struct RecordLayoutTests {
     @Test("The session's part lies as it is drawn")
     func sessionPart() {
         withRecord(session()) { _, session in
-            let bytes = [UInt8](UnsafeRawBufferPointer(start: session.address, count: 51))
+            let bytes = [UInt8](UnsafeRawBufferPointer(start: session.address, count: 50))
             #expect(Array(bytes[0..<8]) == [0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11], "incarnation")
             #expect(Array(bytes[8..<13]) == [5, 4, 3, 2, 1], "heartbeat")
             #expect(Array(bytes[13..<18]) == [0x0A, 9, 8, 7, 6], "activity")
-            #expect(Array(bytes[18..<22]) == [0xC0, 0xD4, 1, 0], "TTL")
+            #expect(Array(bytes[18..<22]) == [0xC0, 0xD4, 1, 7], "TTL, home")
             #expect(Array(bytes[22..<28]) == [2, 1, 4, 3, 6, 5], "device, platform, server")
             #expect(bytes[28] == 32, "has activity")
             #expect(bytes[29] == 20, "id size")
-            #expect(bytes[30] == 7, "home")
-            #expect(Array(bytes[31..<51]) == RecordLayoutTests.connection)
+            #expect(Array(bytes[30..<50]) == RecordLayoutTests.connection)
+        }
+    }
+
+    @Test("A TTL keeps its milliseconds below 2^23 of them; a longer one is rounded up to 20 ms")
+    func longTTL() {
+        let kept: [(Int64, Int64)] = [
+            (0, 0), (1, 1), (8_388_607, 8_388_607), (8_388_608, 8_388_620), (86_400_000, 86_400_000),
+            (86_400_001, 86_400_020), (.max, SessionRecord.maximumTTL),
+        ]
+        for (ttl, expected) in kept {
+            var facts = session()
+            facts.ttlMilliseconds = ttl
+            withRecord(facts) { _, session in
+                #expect(session.facts(near: facts.heartbeat).ttlMilliseconds == expected)
+                #expect(session.home == 7)
+            }
         }
     }
 
@@ -100,7 +115,7 @@ struct RecordLayoutTests {
             }
             var facts = Session(
                 incarnation: Stamp(rawValue: random.next()), heartbeat: instant(),
-                ttlMilliseconds: .random(in: 1...Int64(UInt32.max), using: &random))
+                ttlMilliseconds: .random(in: 1...8_388_607, using: &random))
             if random.chance(oneIn: 2) { facts.activity = instant() }
             if random.chance(oneIn: 2) { facts.brought = random.pick(SessionStatus.allCases) }
             facts.isPassive = random.chance(oneIn: 2)

@@ -70,7 +70,7 @@ struct WatchTests {
         #expect(store.statistics().watched == 1)
     }
 
-    @Test("A watch of a thousand friends takes at most 68 bytes a watched user")
+    @Test("A watch of a thousand friends takes at most 64 bytes a watched user")
     func memory() throws {
         let store = store()
         let friends = (0..<1_000).map { "00000000-0000-4000-8000-\(100_000_000_000 + $0)" }
@@ -83,7 +83,7 @@ struct WatchTests {
         // The lists of watchers, what records grew by (one size class: 97 bytes do not fit into 96), and the rows with their index.
         let shard = after.watchers - before.watchers + after.slabsInUse - before.slabsInUse
         let perUser = Double(shard + reply.watch.byteCount) / 1_000
-        #expect(perUser <= 68, "\(perUser) bytes")
+        #expect(perUser <= 64, "\(perUser) bytes")
     }
 
     @Test("Bounds: users on a list, viewers of a user, lists; each refused with its setting, nothing half done")
