@@ -27,6 +27,8 @@ final class LinkState {
     var wantsPing = false
     var drain: UInt32?
     var goodbye: Goodbye?
+    /// The goodbye is the peer's own, or was sent to it.
+    var isGoodbyeSaid = false
     /// Nothing more is sent or read after what is waiting.
     var isClosing = false
     /// The peer was told how far we have its shards, or asked for everything.

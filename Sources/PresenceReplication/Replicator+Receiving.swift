@@ -166,6 +166,7 @@ extension Replicator {
         case .goodbye(let goodbye):
             if goodbye.reason == .shutdown { note(membership.left(peer.number, at: now.milliseconds)) }
             link.goodbye = goodbye
+            link.isGoodbyeSaid = true
             leave(link)
         case .hello, .welcome, .refuse: break  // The reader lets no greeting through on an open link.
         }

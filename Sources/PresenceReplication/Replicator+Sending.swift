@@ -28,8 +28,8 @@ extension Replicator {
         }
         guard let number = link.peer, let peer = peer(number), link.writer.stage.version != nil else { return }
         guard !link.isClosing else {
-            if let goodbye = link.goodbye { write(.goodbye(goodbye), link, &output) }
-            link.goodbye = nil
+            if let goodbye = link.goodbye, !link.isGoodbyeSaid { write(.goodbye(goodbye), link, &output) }
+            link.isGoodbyeSaid = true
             return
         }
         answer(link, peer, &output)

@@ -65,6 +65,9 @@ struct LinkTests {
             try await eventually("it is gone at once, since it said so") { seen.newest?.members.last?.state == .down }
             #expect(seen.newest?.members.last?.cause == .goodbye)
             #expect(nodes[0].log.has("notice node n2 is down: said goodbye before=alive"))
+            try await eventually("the log tells why") {
+                nodes[0].log.has("notice link with node n2 ended: node n2 stops after-ms=")
+            }
             #expect(await nodes[0].held(by: nil, within: 5_000) == 0, "nobody is there to be waited for")
         }
     }
