@@ -18,6 +18,9 @@ final class LinkState {
     var openedAt: PeerTime?
     var clock: ClockOffset
     var nextPing: PeerTime
+    /// When a ping left last, and a pong came last; nil for never.
+    var pingSent: PeerTime?
+    var pongReceived: PeerTime?
     /// What was said at the beginning, to be compared with the answer.
     var hello: Hello?
 

@@ -124,6 +124,10 @@ public struct PeerCounters: Sendable {
     public var bytesSent: UInt64 = 0
     /// Bytes of frames.
     public var bytesReceived: UInt64 = 0
+    /// Frames, once a link was open.
+    public var framesSent: UInt64 = 0
+    /// Frames, once a link was open.
+    public var framesReceived: UInt64 = 0
     /// Changed records that were told.
     public var imagesSent: UInt64 = 0
     /// Changed records that came.

@@ -20,7 +20,11 @@ public struct ReplicationReport: Sendable {
         public var incarnation: UInt64 = 0
         /// Its clock against ours; nil if it was not measured.
         public var clock: ClockOffset.Estimate?
-        /// Changes of ours that it has not acknowledged.
+        /// When a ping went to it last, and a pong came last, on the link that is open; nil for never.
+        public var pingSent: PeerTime?
+        /// See ``pingSent``.
+        public var pongReceived: PeerTime?
+        /// Changes of ours that it has not acknowledged; of shards that it must have as a whole, all.
         public var behind: UInt64 = 0
         /// Whether it has all records that were here when it came, and is told the rest as it happens.
         public var hasCopy = false
@@ -71,12 +75,17 @@ extension Replicator {
         report.hasCopy = peer.hasCopy
         report.lastRefusal = peer.lastRefusal?.message
         for (end, shard) in zip(ends, peer.shards) {
-            report.behind &+= shard.sending == .streaming ? end &- min(end, shard.acknowledged) : 0
+            switch shard.sending {
+            case .streaming, .unknown: report.behind &+= end &- min(end, shard.acknowledged)
+            case .waiting, .copying: report.behind &+= end
+            }
         }
         guard let link = openLink(to: peer) else { return report }
         report.linkOpenedAt = link.openedAt
         report.isDialed = link.dialed != nil
         report.version = link.version
+        report.pingSent = link.pingSent
+        report.pongReceived = link.pongReceived
         report.clock = link.clock.estimate(at: now.microseconds)
         if let copy = peer.copyOut { report.copyOut = (copy.done, max(copy.done, UInt64(store.recordCount()))) }
         if let copy = peer.copyIn, !copy.isDone { report.copyIn = (copy.done, copy.total) }

@@ -13,6 +13,7 @@ extension Replicator {
         do throws(FrameError) {
             while !link.isClosing, let frame = try link.reader.next(in: bytes, from: &position) {
                 if link.openedAt != nil, let number = link.peer, let peer = peer(number) {
+                    peer.counters.framesReceived += 1
                     act(on: frame, link, peer)
                 } else {
                     greet(frame, link)
@@ -149,6 +150,7 @@ extension Replicator {
         switch frame {
         case .ping(let ping): link.pong = (ping.sent, now.microseconds)
         case .pong(let pong):
+            link.pongReceived = now
             _ = link.clock.add(pong, receivedAt: now.microseconds)
             if let goodbye = link.clock.goodbye(at: now.microseconds) {
                 actions.append(.refused(node: peer.number, reason: goodbye.text))

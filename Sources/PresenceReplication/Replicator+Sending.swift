@@ -42,6 +42,7 @@ extension Replicator {
     private func write(_ frame: Frame, _ link: LinkState, _ output: inout [UInt8]) {
         do throws(FrameError) {
             try link.writer.write(frame, to: &output)
+            if let number = link.peer { peer(number)?.counters.framesSent += 1 }
         } catch {
             // A value that no reader would take is a fault of ours: the link ends, and the peer begins anew.
             guard !link.isClosing else { return }
@@ -61,6 +62,7 @@ extension Replicator {
         }
         if link.nextPing <= now {
             link.nextPing = now.advanced(byMilliseconds: settings.pingInterval)
+            link.pingSent = now
             write(.ping(Ping(sent: now.microseconds)), link, &output)
         }
         if let seconds = link.drain {

@@ -34,6 +34,7 @@ extension ReplicationSummary {
             var link = LinkSummary(peer, at: snapshot.at)
             link.bytesWaiting = snapshot.bytesWaiting[peer.node.number] ?? 0
             link.bytesAllocated = link.bytesWaiting
+            if link.isUp { link.position = report.position - min(report.position, link.changesBehind) }
             return link
         }
         let counters = snapshot.counters
@@ -63,6 +64,8 @@ extension LinkSummary {
         incarnation = peer.incarnation
         clockOffset = peer.clock?.offset
         clockError = peer.clock?.error ?? 0
+        pingSent = peer.pingSent?.timestamp.milliseconds ?? 0
+        pongReceived = peer.pongReceived?.timestamp.milliseconds ?? 0
         changesBehind = peer.behind
         copyIn = peer.copyIn.map { Progress(done: Int(clamping: $0.done), total: Int(clamping: $0.total)) }
         copyOut = peer.copyOut.map { Progress(done: Int(clamping: $0.done), total: Int(clamping: $0.total)) }
@@ -74,6 +77,8 @@ extension LinkSummary {
         reconnects = Int(clamping: counters.links) - (counters.links > 0 ? 1 : 0)
         bytesSent = Int(clamping: counters.bytesSent)
         bytesReceived = Int(clamping: counters.bytesReceived)
+        framesSent = Int(clamping: counters.framesSent)
+        framesReceived = Int(clamping: counters.framesReceived)
         imagesSent = Int(clamping: counters.imagesSent)
         imagesMerged = Int(clamping: counters.imagesMerged)
         imagesRefused = Int(clamping: counters.imagesRefused)

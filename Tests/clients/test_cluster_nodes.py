@@ -223,8 +223,13 @@ def test_info_tells_of_links(trio):
         assert peer["bytes_sent"] > 0 and peer["bytes_received"] > 0
     assert {b.peers()["a"]["link"], peers["b"]["link"]} == {"to", "from"}, "one side dialed"
     eventually(lambda: all(peer["behind"] == 0 for peer in a.peers().values()))
-    links = a.ask("CLUSTER", "LINKS")
-    assert len(links) == 2
+    eventually(lambda: {a.info()[slave]["offset"] for slave in ("slave0", "slave1")} == {a.info()["master_repl_offset"]})
+    assert len(a.ask("CLUSTER", "LINKS")) == 2
+    said = dict(line.split(":") for line in a.server.cli("CLUSTER", "INFO").split())
+    assert int(said["cluster_stats_messages_sent"]) > 10 and int(said["cluster_stats_messages_received"]) > 10
+    for line in a.server.cli("CLUSTER", "NODES").splitlines():
+        if "myself" not in line:
+            assert abs(int(line.split()[5]) - 1_000 * time.time()) < 2_000, "a pong came lately"
 
 
 def test_redis_cli_and_its_cluster_tools(trio):
