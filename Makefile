@@ -10,6 +10,9 @@ SETTINGS ?=
 USERS = 30000000
 SECONDS = 600
 PARTS = hold,storms,growth,loops
+# For `make bench-cluster`: make bench-cluster COPY=10000000 CLUSTER_PARTS=copy
+COPY = 1000000
+CLUSTER_PARTS = lag,beats,heartbeat,copy,failover
 # The binary that the real clients test.
 PRESENCED_BINARY ?= $(CURDIR)/.build/debug/presenced
 
@@ -17,7 +20,7 @@ SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Examples/*/Package.swift
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster build test test-swift test-clients lint format docs check-docs bench bench-scale bench-check bench-baseline bench-test presence-bench fuzz simulate sanitize setup setup-tests clean
+.PHONY: help run cluster build test test-swift test-clients lint format docs check-docs bench bench-scale bench-cluster bench-check bench-baseline bench-test presence-bench fuzz simulate sanitize setup setup-tests clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +69,12 @@ bench-scale: setup ## 30 million users on one node, storms, growth, two event lo
 	swift build -c release --product presenced $(RELEASE_FLAGS)
 	swift build -c release --package-path Benchmarks --product presence-bench $(RELEASE_FLAGS)
 	Benchmarks/.build/release/presence-bench scale --users $(USERS) --seconds $(SECONDS) --parts $(PARTS)
+
+bench-cluster: setup-tests ## Three nodes beside Redis with two replicas: lag, bytes, beats, a copy of COPY users, failover (CLUSTER_PARTS).
+	@scripts/announce bench "Building the benchmarks for release" "about 5 minutes the first time on 2 cores"
+	swift build -c release --product presenced $(RELEASE_FLAGS)
+	swift build -c release --package-path Benchmarks --product presence-bench $(RELEASE_FLAGS)
+	Benchmarks/.build/release/presence-bench cluster --users $(COPY) --parts $(CLUSTER_PARTS)
 
 bench-check: ## Compare instructions, allocations and bytes with Benchmarks/baselines.json; a tenth more fails.
 	@$(MAKE) --no-print-directory presence-bench

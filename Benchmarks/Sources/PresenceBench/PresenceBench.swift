@@ -14,7 +14,8 @@ struct PresenceBench: ParsableCommand {
             AllCommand.self, StoreCommand.self, InstructionsCommand.self, CountCommand.self, BaselineCommand.self,
             HeartbeatCommand.self, LatenessCommand.self, MemoryCommand.self, IdleCommand.self,
             MicroCommand.self,
-            WatchCommand.self, LoadCommand.self, ScaleCommand.self, FloorCommand.self, LoadWorkerCommand.self,
+            WatchCommand.self, LoadCommand.self, ScaleCommand.self, ClusterCommand.self,
+            FloorCommand.self, LoadWorkerCommand.self,
         ]
     )
 }

@@ -13,12 +13,13 @@ final class RunningServer {
     /// - Parameters:
     ///   - settings: more of its command line.
     ///   - tellsWarnings: whether what it writes to stderr is shown.
-    init(_ kind: ServerKind, settings: [String] = [], tellsWarnings: Bool = false) throws {
+    ///   - port: where it listens; a free one by default.
+    init(_ kind: ServerKind, settings: [String] = [], tellsWarnings: Bool = false, port chosen: Int? = nil) throws {
         guard FileManager.default.isExecutableFile(atPath: kind.path) else {
             throw BenchError("there is no \(kind.path): `make build` makes presenced, --server names another")
         }
         self.kind = kind
-        port = try RunningServer.freePort()
+        port = try chosen ?? RunningServer.freePort()
         process.executableURL = URL(fileURLWithPath: kind.path)
         process.arguments = kind.arguments(port: port) + settings
         process.environment = ProcessInfo.processInfo.environment.merging(kind.environment) { $1 }
@@ -61,7 +62,16 @@ final class RunningServer {
         process.waitUntilExit()
     }
 
-    private static func freePort() throws -> Int {
+    /// Ends it as a crash does: without a goodbye.
+    func crash() {
+        guard process.isRunning else { return }
+        kill(pid, SIGKILL)
+        process.waitUntilExit()
+        StartedProcesses.remove(pid)
+    }
+
+    /// A port that nobody listens on.
+    static func freePort() throws -> Int {
         let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard handle >= 0 else { throw BenchError("no socket") }
         defer { close(handle) }

@@ -62,6 +62,21 @@ struct BatchForm {
             "", unit: text(["PRESENCE.BEAT", key, session]), limit: limit, reply: ":1\r\n", repliesEach: true)
     }
 
+    /// A pipeline of `PRESENCE.SET` of a status.
+    static func statuses(_ status: String, _ limit: Int) -> BatchForm {
+        BatchForm(
+            "", unit: text(["PRESENCE.SET", key, "STATUS", status]), limit: limit, reply: "+OK\r\n", repliesEach: true)
+    }
+
+    /// A pipeline of `SET` of a record as JSON, about 250 bytes, under keys that are no users of presenced. Only the keys differ.
+    static func strings(_ status: String, _ limit: Int) -> BatchForm {
+        let json = Record.json(
+            user: NumberedUser.userForm, session: "gateway-7-" + session + "-of-phone-3", status: status)
+        return BatchForm(
+            "", unit: text(["SET", "record:" + NumberedUser.userForm, json]), limit: limit, reply: "+OK\r\n",
+            repliesEach: true)
+    }
+
     /// One `PRESENCE.MBEAT`, all of whose sessions are known.
     static func batchOfBeats(_ limit: Int) -> BatchForm {
         BatchForm("PRESENCE.MBEAT", unit: bulk(key) + bulk(session), limit: limit, reply: "*0\r\n", repliesEach: false)

@@ -1,0 +1,10 @@
+import Synchronization
+
+/// Whether something is to end, told to another thread.
+final class Flag: Sendable {
+    private let value = Atomic(false)
+
+    var isSet: Bool { value.load(ordering: .relaxed) }
+
+    func set() { value.store(true, ordering: .relaxed) }
+}
