@@ -59,7 +59,7 @@ extension Replicator {
     private func answer(_ hello: Hello, _ link: LinkState) {
         do throws(Refusal) {
             let version = try hello.version(
-                answeredBy: identity, maximumClockOffset: settings.maxClockOffset,
+                answeredBy: identity, speaking: settings.versions, maximumClockOffset: settings.maxClockOffset,
                 delayMilliseconds: settings.greetingTimeout)
             try admit(hello.identity)
             link.greeting = .welcome(Welcome(version: version, identity: identity))

@@ -128,7 +128,7 @@ public final class Replicator {
     public func dialed(_ node: UInt8, at instant: PeerTime) -> LinkID {
         advance(to: instant)
         let link = makeLink(dialed: node)
-        let hello = Hello(identity: identity)
+        let hello = Hello(versions: settings.versions, identity: identity)
         link.hello = hello
         link.greeting = .hello(hello)
         return link.id

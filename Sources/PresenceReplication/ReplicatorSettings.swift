@@ -26,6 +26,8 @@ public struct ReplicatorSettings: Sendable {
     public var changesAtOnce = 1_024
     /// Bytes of images in a frame.
     public var frameBytes = 131_072
+    /// The versions of the protocol that are spoken: a part of those that this code knows.
+    public var versions = ProtocolVersions.spoken
     /// The bounds of frames, the same on all nodes.
     public var limits = FrameLimits(maximumPayload: 1 << 24, maximumImage: 1 << 24 - 4_096)
     /// Asked at every named point where something may fail: true has it fail there. For tests; nil never fails.

@@ -29,7 +29,8 @@ final class Mesh {
 
     /// Nodes n1, n2, ... of one cluster.
     init(
-        _ count: Int, clusters: [String]? = nil, _ configure: (inout ReplicatorSettings) -> Void = { _ in },
+        _ count: Int, clusters: [String]? = nil, versions: [ClosedRange<UInt16>]? = nil,
+        _ configure: (inout ReplicatorSettings) -> Void = { _ in },
         store configureStore: (inout ShardedStore.Configuration) -> Void = { _ in }
     ) throws {
         var settings = ReplicatorSettings()
@@ -40,6 +41,7 @@ final class Mesh {
         for index in 0..<count {
             let own = try Mesh.cluster(count, own: index, name: clusters?[index] ?? "demo")
             let store = makeStore(UInt8(index + 1), configureStore)
+            settings.versions = versions?[index] ?? ProtocolVersions.spoken
             stores.append(store)
             nodes.append(
                 Replicator(store: store, cluster: own, incarnation: UInt64(index + 1), settings: settings, at: now))

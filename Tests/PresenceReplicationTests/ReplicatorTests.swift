@@ -140,6 +140,37 @@ struct ReplicatorTests {
         #expect((2...6).contains(mesh.refusals(of: 0).count))
     }
 
+    @Test(
+        "A node of the release before works with one of this, whoever dials",
+        arguments: [[1...1, 1...2], [1...2, 1...1]])
+    func previousVersion(versions: [ClosedRange<UInt16>]) throws {
+        let mesh = try Mesh(2, versions: versions)
+        mesh.run(milliseconds: 50)
+        #expect(mesh.peer(2, of: 0)?.version == 1)
+        try mesh.stores[0].connect("alice", session: "phone")
+        try mesh.stores[1].connect("bob", session: "phone")
+        mesh.run(milliseconds: 20)
+        #expect(mesh.stores[1].status(of: "alice") == .online)
+        #expect(mesh.stores[0].status(of: "bob") == .online)
+        let other = mesh.makeStore(9)
+        try other.connect("ghost", session: "phone")
+        try mesh.stores[0].merge(try #require(other.image(of: "ghost")))
+        mesh.run(milliseconds: 5_000)
+        #expect(mesh.stores[1].status(of: "ghost") == .online)
+        #expect(mesh.counters(2, of: 0).rangesMended == 1)
+    }
+
+    @Test("Without a version in common both say which they speak, and who is to be upgraded")
+    func noVersion() throws {
+        let mesh = try Mesh(2, versions: [1...1, 2...2])
+        mesh.run(milliseconds: 300)
+        for index in 0..<2 {
+            let reason = try #require(mesh.refusals(of: index).first)
+            #expect(
+                reason.contains("speaks protocol versions 2 to 2, the dialing node 1 to 1; upgrade the dialing node"))
+        }
+    }
+
     @Test("What is no frame ends the link, and is counted")
     func garbage() throws {
         let mesh = try Mesh(2)
