@@ -116,7 +116,7 @@ final class Simulation {
         settings.digestRecheck = 500
         settings.joinTimeout = 1_000
         settings.changesAtOnce = 64
-        settings.frameBytes = 4_096
+        settings.frameBytes = 600
         let faults = faults
         settings.fault = { faults.fails($0) }
         for index in 0..<scale.nodes {

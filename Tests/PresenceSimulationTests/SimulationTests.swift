@@ -11,7 +11,7 @@ import Testing
 /// `PRESENCE_SEED=n` plays one again, `PRESENCE_SEED_COUNT=n` plays more of them.
 @Suite("Simulation", .serialized)
 struct SimulationTests {
-    static let seedCount = getenv("PRESENCE_SEED_COUNT").flatMap { Int(String(cString: $0)) } ?? 16
+    static let seedCount = getenv("PRESENCE_SEED_COUNT").flatMap { Int(String(cString: $0)) } ?? 10
 
     /// What once failed.
     private static let seedsOfBugs = [
@@ -36,7 +36,7 @@ struct SimulationTests {
         let simulation = try Simulation(seed: random.seed, scale: scale)
         try simulation.run()
         #expect(simulation.checkers.failures == [], "\(random)")
-        #expect(simulation.checkers.inaccuracy < 0.000_1)
+        #expect(simulation.checkers.inaccuracy < 0.001)
     }
 
     @Test(
@@ -50,12 +50,12 @@ struct SimulationTests {
         Issue.record("\(random): \(simulation.checkers.failures.joined(separator: "\n"))\n\(smaller)")
     }
 
-    @Test("Thousands of users: all is equal in the end", arguments: SeededRandom.cases(1))
-    func thousands(random: SeededRandom) throws {
+    @Test("A thousand users, and two thousand clients: all is equal in the end", arguments: SeededRandom.cases(1))
+    func thousand(random: SeededRandom) throws {
         var scale = Simulation.Scale()
-        scale.users = 2_000
-        scale.chaos = 20_000
-        scale.pace = 4
+        scale.users = 1_000
+        scale.chaos = 12_000
+        scale.pace = 6
         let simulation = try Simulation(seed: random.seed, scale: scale)
         try simulation.run()
         #expect(simulation.checkers.failures == [], "\(random)")
