@@ -28,6 +28,14 @@ struct BytesKey {
         }
     }
 
+    /// A key as a record or an image stores it. Of a packed one the text is not at hand: it finds and names records, and no more.
+    init(stored bytes: UnsafeRawBufferPointer, isPacked: Bool) {
+        self.isPacked = isPacked
+        self.bytes = isPacked ? UnsafeRawBufferPointer(start: nil, count: 0) : bytes
+        first = isPacked ? bytes.loadUnaligned(as: UInt64.self) : 0
+        second = isPacked ? bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self) : 0
+    }
+
     /// A key that is never packed: the name of a string.
     init(verbatim bytes: UnsafeRawBufferPointer) {
         self.bytes = bytes

@@ -42,6 +42,15 @@ extension ShardedStore {
     /// The same of an image that node `sender` made: its word on the sessions that were last beaten there ends the waiting for it.
     package func merge(_ image: Span<UInt8>, from sender: UInt8, at now: Timestamp) throws(MergeError) -> Bool {
         if image.count > 0, image[0] == StringImage.form { return try mergeString(image, at: now) }
+        switch try take(image, from: sender, at: now) {
+        case .known: return false
+        case .taken: return true
+        case .notPlain: return try mergeFacts(of: image, from: sender, at: now)
+        }
+    }
+
+    /// Merges an image by the facts in it, whatever it has.
+    func mergeFacts(of image: Span<UInt8>, from sender: UInt8, at now: Timestamp) throws(MergeError) -> Bool {
         let facts = try UserImage.facts(in: image)
         let ahead = facts.latestInstant.milliseconds(since: now)
         guard ahead <= maxClockOffset else { throw .fromTheFuture(milliseconds: ahead) }
@@ -57,5 +66,26 @@ extension ShardedStore {
         }
         for other in outcome.changedEdges { relationChanged(user, other) }
         return outcome.hasChanged
+    }
+
+    /// Takes an image of the usual user the short way, if it is one.
+    private func take(
+        _ image: Span<UInt8>, from sender: UInt8, at now: Timestamp
+    ) throws(MergeError) -> ShardState.PlainOutcome {
+        guard let plain = PlainImage(image), plain.isOfOurTime(now, maxClockOffset: maxClockOffset) else {
+            return .notPlain
+        }
+        do throws(StoreError) {
+            return try image.withUnsafeBytes { bytes throws(StoreError) in
+                let id = UnsafeRawBufferPointer(rebasing: bytes[plain.id])
+                let user = BytesKey(stored: id, isPacked: plain.isPacked)
+                let hash = hash(user, .user)
+                return try withShard(shardIndex(hash)) { state throws(StoreError) in
+                    try state.take(plain, bytes, from: sender, user, hash, at: now)
+                }
+            }
+        } catch {
+            throw .outOfMemory
+        }
     }
 }

@@ -1,0 +1,136 @@
+import Presence
+
+/// An image of the usual user, read where it lies: one session that is open, and nothing set by hand.
+///
+/// What a full copy is made of, and most of what changes. Anything else, and anything that is wrong, is left to `UserImage`, which knows all of the form and
+/// says what is wrong with it.
+///
+/// **Cost.** One pass; nothing is allocated.
+struct PlainImage {
+    var status = Status.offline
+    var version = Stamp.zero
+    var lastSeen: Timestamp?
+    var isNamed = false
+    /// Where the user's id lies, as a record stores it.
+    var id = 0..<0
+    var isPacked = false
+    var session = Session(incarnation: .zero, heartbeat: Timestamp(milliseconds: 0), ttlMilliseconds: 0)
+    var sessionID = 0..<0
+    var isSessionPacked = false
+    /// Where device, platform and server lie; an empty one is none.
+    var device = 0..<0
+    var platform = 0..<0
+    var server = 0..<0
+
+    /// Nil if the image is not such a one.
+    init?(_ bytes: Span<UInt8>) {
+        var reader = Reader(place: 0)
+        guard reader.byte(bytes) == UserImage.form, let flags = reader.byte(bytes) else { return nil }
+        let plain = UserImage.Flag.isNamed | UserImage.Flag.hasLastSeen | UserImage.Flag.isPacked
+        guard flags & ~plain == 0, let status = reader.byte(bytes).flatMap(Status.init(rawValue:)),
+            let version = reader.word(bytes)
+        else { return nil }
+        self.status = status
+        self.version = Stamp(rawValue: version)
+        isNamed = flags & UserImage.Flag.isNamed != 0
+        if flags & UserImage.Flag.hasLastSeen != 0 {
+            guard let instant = reader.instant(from: self.version.timestamp, bytes) else { return nil }
+            lastSeen = instant
+        }
+        isPacked = flags & UserImage.Flag.isPacked != 0
+        guard let id = reader.short(bytes), reader.byte(bytes) == 1, readSession(&reader, bytes) else { return nil }
+        self.id = id
+        guard PlainImage.isStored(id, isPacked: isPacked), reader.place == bytes.count else { return nil }
+    }
+
+    /// Whether an id may be stored as it is: one of a UUID's length may be one that is to be packed.
+    private static func isStored(_ id: Range<Int>, isPacked: Bool) -> Bool {
+        isPacked ? id.count == PackedUUID.packedLength : id.count != PackedUUID.textLength
+    }
+
+    private mutating func readSession(_ reader: inout Reader, _ bytes: Span<UInt8>) -> Bool {
+        guard let flags = reader.byte(bytes), flags & UserImage.SessionFlag.isClosed == 0,
+            let home = reader.byte(bytes), let id = reader.short(bytes), let incarnation = reader.word(bytes)
+        else { return false }
+        sessionID = id
+        isSessionPacked = flags & UserImage.SessionFlag.isPacked != 0
+        let stamp = Stamp(rawValue: incarnation)
+        guard PlainImage.isStored(id, isPacked: isSessionPacked),
+            let heartbeat = reader.instant(from: stamp.timestamp, bytes), let ttl = reader.shrunk(bytes),
+            ttl <= UInt64(UInt32.max)
+        else { return false }
+        session = Session(
+            incarnation: stamp, heartbeat: heartbeat, ttlMilliseconds: Int64(ttl),
+            brought: SessionStatus(rawValue: flags >> UserImage.SessionFlag.broughtShift & 3),
+            isPassive: flags & UserImage.SessionFlag.isPassive != 0, home: home)
+        if flags & UserImage.SessionFlag.hasActivity != 0 {
+            guard let activity = reader.instant(from: heartbeat, bytes) else { return false }
+            session.activity = activity
+        }
+        guard let device = reader.word(upTo: WordTable.maximumLength, bytes),
+            let platform = reader.word(upTo: WordTable.maximumLength, bytes),
+            let server = reader.word(upTo: WordTable.maximumLength, bytes)
+        else { return false }
+        (self.device, self.platform, self.server) = (device, platform, server)
+        return true
+    }
+
+    /// Whether every instant lies within what clocks may differ by, and within what a record can hold.
+    func isOfOurTime(_ now: Timestamp, maxClockOffset: Int64) -> Bool {
+        let ahead = now.advanced(byMilliseconds: maxClockOffset)
+        let behind = now.advanced(byMilliseconds: -RecordInstant.reach)
+        guard version.timestamp <= ahead, session.incarnation.timestamp <= ahead else { return false }
+        for instant in [session.heartbeat, session.activity ?? session.heartbeat, lastSeen ?? session.heartbeat] {
+            guard instant <= ahead, instant >= behind else { return false }
+        }
+        return true
+    }
+
+    /// Reads numbers as `UserImage` spells them; nil where one is not whole, or is none.
+    private struct Reader {
+        var place: Int
+
+        mutating func byte(_ bytes: Span<UInt8>) -> UInt8? {
+            guard place < bytes.count else { return nil }
+            place += 1
+            return bytes[place - 1]
+        }
+
+        mutating func word(_ bytes: Span<UInt8>) -> UInt64? {
+            guard bytes.count - place >= 8 else { return nil }
+            var value: UInt64 = 0
+            for index in 0..<8 { value |= UInt64(bytes[place + index]) << (8 * UInt64(index)) }
+            place += 8
+            return value
+        }
+
+        mutating func short(_ bytes: Span<UInt8>) -> Range<Int>? {
+            guard let count = byte(bytes).map(Int.init), bytes.count - place >= count else { return nil }
+            place += count
+            return place - count..<place
+        }
+
+        mutating func word(upTo limit: Int, _ bytes: Span<UInt8>) -> Range<Int>? {
+            guard let range = short(bytes), range.count <= limit else { return nil }
+            return range
+        }
+
+        mutating func shrunk(_ bytes: Span<UInt8>) -> UInt64? {
+            var value: UInt64 = 0
+            var shift: UInt64 = 0
+            while shift < 64, let byte = byte(bytes) {
+                guard shift < 63 || byte <= 1, byte != 0 || shift == 0 else { return nil }
+                value |= UInt64(byte & 0x7F) << shift
+                if byte < 0x80 { return value }
+                shift += 7
+            }
+            return nil
+        }
+
+        mutating func instant(from base: Timestamp, _ bytes: Span<UInt8>) -> Timestamp? {
+            guard let bits = shrunk(bytes) else { return nil }
+            let instant = base.advanced(byMilliseconds: Int64(bitPattern: bits >> 1) ^ -Int64(bits & 1))
+            return instant.milliseconds >= 0 && instant.milliseconds < 1 << 44 ? instant : nil
+        }
+    }
+}
