@@ -16,7 +16,7 @@ public struct SharedSecret: Sendable {
 
     /// The secret that a text says, as the file of a cluster's secret has it: 32 to 128 hexadecimal digits, white space aside. Nil if it is something else.
     public init?(hexadecimal text: some StringProtocol) {
-        guard let secret = HexadecimalText.bytes(of: text.filter { !$0.isWhitespace }),
+        guard let secret = HexadecimalText.bytes(of: String(text).filter { !$0.isWhitespace }),
             Self.allowedBytes.contains(secret.count)
         else { return nil }
         self.secret = secret

@@ -1,7 +1,9 @@
 import Foundation
 import PresenceCluster
+import PresenceStore
 import Testing
 
+@testable import PresenceLinks
 @testable import presenced
 
 @Suite("Settings of the cluster")
@@ -198,6 +200,10 @@ struct ClusterSettingsTests {
                     + "serves clients: add 'resp HOST:PORT' to the line on every node, or embed the follower in a "
                     + "service (Examples/follower)"
             ])
+        // Those of a follower that sets nothing are those of a node that sets nothing.
+        let own = Follower.shared(ShardedStore.Configuration())
+        #expect(own.differences(from: Settings().sharedSettings).allSatisfy { $0.ours == nil })
+        #expect(own.all.count == 9)
         #expect(problems(lines.replacing("secret-file /s\n", with: ""))[0].contains("nodes know each other by a secret"))
     }
 
