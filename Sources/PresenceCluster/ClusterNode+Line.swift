@@ -31,7 +31,8 @@ extension ClusterNode {
             throw .line("node \(name) has no address for clients; expected: \(Self.shape)")
         }
         try self.init(
-            number: values["number"].map { Int($0) ?? 0 } ?? usualNumber, name: name, resp: Self.address(values["resp"]),
+            number: values["number"].map { Int($0) ?? 0 } ?? usualNumber, name: name,
+            resp: Self.address(values["resp"]),
             tls: Self.address(values["tls"]), peer: Self.address(values["peer"]))
     }
 

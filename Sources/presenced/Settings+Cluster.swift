@@ -189,7 +189,8 @@ extension Settings {
             broken.append(
                 BrokenRelation(
                     names: ["node-name", "node"],
-                    message: "the line of node \(own.name) has no address for clients, so it is a follower, and presenced "
+                    message:
+                        "the line of node \(own.name) has no address for clients, so it is a follower, and presenced "
                         + "serves clients: add 'resp HOST:PORT' to the line on every node, or embed the follower in a "
                         + "service (Examples/follower)"))
         }

@@ -90,7 +90,7 @@ struct FollowerTests {
     @Test("that cannot be says why, and what to do")
     func errors() throws {
         let nodes = try lines(follower: 9)
-        func error(_ nodes: [ClusterNode], own: String = "cache", secret: String = secret) -> String? {
+        func error(_ nodes: [ClusterNode], own: String = "cache", secret: String = Self.secret) -> String? {
             do {
                 _ = try follower(nodes, own: own, secret: secret)
                 return nil
@@ -101,7 +101,8 @@ struct FollowerTests {
         #expect(
             error(nodes, secret: "0f")
                 == "the secret is not 32 to 128 hexadecimal digits: it is the line in the nodes' secret-file")
-        #expect(error(nodes, own: "x")?.hasPrefix("which node is this? own says 'x', and the nodes are a, cache") == true)
+        #expect(
+            error(nodes, own: "x")?.hasPrefix("which node is this? own says 'x', and the nodes are a, cache") == true)
         #expect(error(nodes, own: "a")?.hasPrefix("node a is no follower: its line has a peer address and no") == true)
         #expect(
             error([nodes[1]]) == "all nodes are followers: add the lines of the nodes that serve clients")

@@ -85,7 +85,8 @@ final class Mesh {
         var settings = ReplicatorSettings()
         settings.joinTimeout = 500
         nodes[index] = Replicator(
-            store: stores[index], cluster: try Mesh.cluster(nodes.count, own: index, followers: followers), incarnation: incarnation,
+            store: stores[index], cluster: try Mesh.cluster(nodes.count, own: index, followers: followers),
+            incarnation: incarnation,
             settings: settings, at: now)
     }
 

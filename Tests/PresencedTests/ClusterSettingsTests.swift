@@ -204,7 +204,8 @@ struct ClusterSettingsTests {
         let own = Follower.shared(ShardedStore.Configuration())
         #expect(own.differences(from: Settings().sharedSettings).allSatisfy { $0.ours == nil })
         #expect(own.all.count == 9)
-        #expect(problems(lines.replacing("secret-file /s\n", with: ""))[0].contains("nodes know each other by a secret"))
+        #expect(
+            problems(lines.replacing("secret-file /s\n", with: ""))[0].contains("nodes know each other by a secret"))
     }
 
     @Test("say what nodes are linked by, and what a join compares")
