@@ -67,7 +67,7 @@ struct FollowerExampleTests {
         #expect(pace?.hasPrefix("100000 of 100000 reads said online") == true, "\(pace ?? "nothing")")
         #expect(try node.ask("PRESENCE.DISCONNECT presence:user:alice phone") == [":1"])
         #expect(
-            lines.next(beginning: "alice", withinSeconds: 30) == "alice is offline: online to offline, ws_disconnect")
+            lines.next(beginning: "alice", withinSeconds: 30) == "alice is offline: online to offline, disconnect")
 
         // It has everything, and is nobody's replica.
         #expect(try node.ask("WAIT 1 50") == [":0"])
