@@ -147,6 +147,8 @@ let package = Package(
             : [
                 .executable(name: "presenced", targets: ["presenced"]),
                 .library(name: "PresenceServer", targets: ["PresenceServer"]),
+                // A copy of a cluster in a service's process.
+                .library(name: "PresenceLinks", targets: ["PresenceLinks", "PresenceCluster"]),
             ]),
     dependencies: isCoreOnly
         ? []

@@ -57,6 +57,9 @@ public struct ClusterConfiguration: Equatable, Sendable {
     /// The nodes beside this one.
     public var others: [ClusterNode] { nodes.filter { $0.number != own.number } }
 
+    /// The nodes that take writes and that clients are sent to: all but followers.
+    public var servers: [ClusterNode] { nodes.filter { !$0.isFollower } }
+
     /// The node of that number, or nil. O(n).
     public func node(_ number: UInt8) -> ClusterNode? { nodes.first { $0.number == number } }
 
@@ -87,6 +90,8 @@ public enum ClusterError: Error, Equatable, Sendable, CustomStringConvertible {
     case nodeNumber(Int, node: String)
     /// What is no address.
     case address(String)
+    /// A line that says no node, in words.
+    case line(String)
     /// Two nodes have this name.
     case sameName(String)
     /// Two nodes have this number.
@@ -109,6 +114,7 @@ public enum ClusterError: Error, Equatable, Sendable, CustomStringConvertible {
             "\(number) cannot be the number of node \(node); allowed: 1 to 255"
         case .address(let text):
             "'\(text)' is not an address such as 10.0.0.1:6399, host.example:6399 or [::1]:6399"
+        case .line(let text): text
         case .sameName(let name):
             "two nodes have the name \(name): give each a name of its own"
         case .sameNumber(let number, let name, let other):

@@ -59,6 +59,10 @@ public struct ClusterNode: Equatable, Sendable {
     /// Where other nodes reach it; nil if there are none.
     public let peer: ClusterAddress?
 
+    /// Whether it is a copy in the process of a service: other nodes tell it everything, it tells nothing, and no client is sent to it. A node that
+    /// others reach and clients do not is one; a node that is alone and has no addresses at all is none.
+    public var isFollower: Bool { resp == nil && tls == nil && peer != nil }
+
     /// The longest name, in bytes.
     public static let maximumNameBytes = 64
 

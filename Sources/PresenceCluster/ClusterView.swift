@@ -1,8 +1,9 @@
-/// A cluster as it is shown to its clients at one moment: every node, how it is, and the slots that it is shown as master of.
+/// A cluster as it is shown to its clients at one moment: every node, how it is, and the slots that it is shown as master of. Followers are not shown:
+/// nobody is sent to them.
 public struct ClusterView: Equatable, Sendable {
     /// The names and addresses.
     public let configuration: ClusterConfiguration
-    /// How each node is, in the order of ``ClusterConfiguration/nodes``.
+    /// How each node is that is no follower, in the order of ``ClusterConfiguration/nodes``.
     public let members: [Membership.Node]
     /// Who is shown as master of which slots.
     public let shares: SlotShares
@@ -10,7 +11,7 @@ public struct ClusterView: Equatable, Sendable {
     /// What a membership comes to. Nodes of which it knows nothing are not shown. O(1024 n).
     public init(_ configuration: ClusterConfiguration, _ membership: Membership) {
         self.configuration = configuration
-        members = membership.nodes.filter { configuration.node($0.number) != nil }
+        members = membership.nodes.filter { configuration.node($0.number)?.isFollower == false }
         shares = SlotShares(of: membership.owners)
     }
 

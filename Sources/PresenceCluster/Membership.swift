@@ -90,6 +90,16 @@ public struct Membership: Equatable, Sendable {
         public fileprivate(set) var lastHeard: Int64?
         /// What its silence is counted from: when it was heard, and the time that was missed.
         fileprivate var silentSince: Int64 = 0
+        /// Whether it is a follower: it never owns anything.
+        public let isFollower: Bool
+
+        fileprivate init(_ node: ClusterNode, isOwn: Bool, at now: Int64) {
+            number = node.number
+            isFollower = node.isFollower
+            state = isOwn ? .alive : .down
+            since = now
+            cause = isOwn ? .itself : .notHeardYet
+        }
     }
 
     /// One thing that became different.
@@ -118,19 +128,16 @@ public struct Membership: Equatable, Sendable {
         self.now = now
         lastTick = now
         let own = own
-        nodes = configuration.nodes.map { node in
-            Node(
-                number: node.number, state: node.number == own ? .alive : .down, since: now,
-                cause: node.number == own ? .itself : .notHeardYet)
-        }
+        nodes = configuration.nodes.map { Node($0, isOwn: $0.number == own, at: now) }
     }
 
     /// What is known of the node of that number, or nil. O(n).
     public func node(_ number: UInt8) -> Node? { nodes.first { $0.number == number } }
 
-    /// Who owns a share: the nodes that are alive or suspect and not draining; if there are none, those that are draining. Never empty.
+    /// Who owns a share: the nodes that are alive or suspect and not draining; if there are none, those that are draining. Followers own nothing, so
+    /// it is empty at a follower that hears nobody, and nowhere else.
     public var owners: [UInt8] {
-        let there = nodes.filter { $0.state != .down }
+        let there = nodes.filter { $0.state != .down && !$0.isFollower }
         let staying = there.filter { !$0.isDraining }
         return (staying.isEmpty ? there : staying).map(\.number)
     }

@@ -283,8 +283,8 @@ final class PeerLoop: @unchecked Sendable {
     /// Calls `answer` when enough nodes have all that was written here before now, or at the deadline.
     func add(_ wanted: Waiters.Wanted, timeout: Int64?, _ answer: @escaping Waiters.Answer) {
         let positions = replicator.positions()
-        let (holding, reachable) = replicator.holders(of: positions)
-        guard !isStopping, !Waiters.isEnough(holding, reachable, wanted) else {
+        let (holding, lacking) = replicator.holders(of: positions)
+        guard !isStopping, !Waiters.isEnough(holding, lacking, wanted) else {
             answer(holding)
             return
         }

@@ -90,8 +90,11 @@ public final class PeerService: Sendable {
         } catch {
             throw PeerPortFailed(address: address, reason: PeerDialer.reason(error))
         }
-        let listener = store.listen { [self] shard in wake(shard) }
-        life.withLock { $0.storeListener = listener }
+        // A follower has no news for anybody.
+        if !cluster.own.isFollower {
+            let listener = store.listen { [self] shard in wake(shard) }
+            life.withLock { $0.storeListener = listener }
+        }
         loop.eventLoop.execute { [loop] in loop.start() }
     }
 

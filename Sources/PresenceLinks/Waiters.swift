@@ -13,11 +13,13 @@ import PresenceReplication
 struct Waiters {
     /// Who asked: called once, with the number of nodes that have it.
     typealias Answer = @Sendable (Int) -> Void
+    /// How many nodes hold what was written before some positions, and how many can be reached and do not (`Replicator.holders(of:)`).
+    typealias Holders = ([ShardPosition]) -> (holding: Int, lacking: Int)
 
     /// How many nodes must have it.
     enum Wanted: Hashable {
         case atLeast(Int)
-        /// All that can be reached.
+        /// All that can be reached, followers among them.
         case all
     }
 
@@ -63,14 +65,14 @@ struct Waiters {
     }
 
     /// Whoever has enough: answers those whose positions enough nodes hold. O(queues), and O(1) for each that is answered.
-    mutating func answer(_ holders: ([ShardPosition]) -> (holding: Int, reachable: Int)) {
+    mutating func answer(_ holders: Holders) {
         for wanted in Array(queues.keys) {
             guard var queue = queues.removeValue(forKey: wanted) else { continue }
             while queue.first < queue.numbers.count {
                 let number = queue.numbers[queue.first]
                 if let waiter = waiters[number] {
-                    let (holding, reachable) = holders(waiter.positions)
-                    guard Waiters.isEnough(holding, reachable, wanted) else { break }
+                    let (holding, lacking) = holders(waiter.positions)
+                    guard Waiters.isEnough(holding, lacking, wanted) else { break }
                     waiters[number] = nil
                     waiter.answer(holding)
                 }
@@ -85,15 +87,15 @@ struct Waiters {
     }
 
     /// Whether so many nodes are enough.
-    static func isEnough(_ holding: Int, _ reachable: Int, _ wanted: Wanted) -> Bool {
+    static func isEnough(_ holding: Int, _ lacking: Int, _ wanted: Wanted) -> Bool {
         switch wanted {
-        case .all: holding >= reachable
+        case .all: lacking == 0
         case .atLeast(let count): holding >= count
         }
     }
 
     /// Answers all whose deadline has come. O(log n) for each.
-    mutating func tick(at now: Int64, _ holders: ([ShardPosition]) -> (holding: Int, reachable: Int)) {
+    mutating func tick(at now: Int64, _ holders: Holders) {
         while let first = deadlines.first, first.at <= now {
             pop()
             guard let waiter = waiters.removeValue(forKey: first.number) else { continue }
@@ -103,7 +105,7 @@ struct Waiters {
     }
 
     /// Answers everybody.
-    mutating func end(_ holders: ([ShardPosition]) -> (holding: Int, reachable: Int)) {
+    mutating func end(_ holders: Holders) {
         for waiter in waiters.values { waiter.answer(holders(waiter.positions).holding) }
         self = Waiters(maximum: maximum)
     }

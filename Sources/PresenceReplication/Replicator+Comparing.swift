@@ -13,6 +13,8 @@ import PresenceStore
 ///      |  still different: request, and its records   |
 ///      |--------------------------------------------->|
 /// ```
+/// A follower sends digests as others do, but no records: the other side tells it what it has, and does not ask back.
+///
 /// Digests leave out what nodes need not agree in: heartbeats, activities, homes.
 extension Replicator {
     /// Records that a range should have: digests are small then, and what is exchanged for one difference too.
@@ -24,7 +26,7 @@ extension Replicator {
             peer.suspects.removeFirst()
             if !settings.fails(.lostDifference) { link.digests.append(digest(of: first.range)) }
         }
-        guard cluster.own.number < peer.number, peer.hasCopy, peer.copyIn?.isDone == true else { return }
+        guard cluster.own.number < peer.number, peer.hasCopy || isFollower, peer.copyIn?.isDone == true else { return }
         // A bound for each tick, so that a node that was stopped does not make up for everything at once.
         for _ in 0..<64 where peer.nextDigest <= now && link.digests.count < FrameLimits.ranges {
             if peer.digestPlace == 0 { beginPass(peer) }
@@ -78,12 +80,15 @@ extension Replicator {
         }
     }
 
-    /// Both tell each other what they have of a range.
+    /// Both tell each other what they have of a range; of a follower and another node, the other one alone.
     private func mend(_ range: HashRange, _ peer: PeerState) {
         guard !peer.mending.contains(range), !peer.ranges.contains(where: { $0.range == range }) else { return }
         peer.counters.rangesMended += 1
-        PeerState.add(
-            range, to: &peer.mending, limit: settings.maximumRanges, dropped: &peer.counters.rangesDropped)
+        if !peer.node.isFollower {
+            PeerState.add(
+                range, to: &peer.mending, limit: settings.maximumRanges, dropped: &peer.counters.rangesDropped)
+        }
+        guard !isFollower else { return }
         PeerState.add(
             PeerState.RangeOut(token: PeerState.mendingToken, range: range, from: range.start), to: &peer.ranges,
             limit: settings.maximumRanges, dropped: &peer.counters.rangesDropped)

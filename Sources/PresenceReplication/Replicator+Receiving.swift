@@ -114,22 +114,34 @@ extension Replicator {
         peer.protocolVersion = version
         peer.counters.links += 1
         peer.dirty = Set(0..<store.shardCount)
-        peer.flush = store.flushStamp
+        if !isFollower { peer.flush = store.flushStamp }
         peer.nextDigest = now
         resume(link, peer)
         link.drain = drainSeconds
         note(membership.heard(from: peer.number, at: now.milliseconds))
-        compareSoon()
+        if !peer.node.isFollower { compareSoon() }
         actions.append(
             .opened(
                 link.id, node: peer.number, version: version,
-                differences: shared.differences(from: identity.settings)))
+                differences: differences(from: identity.settings, of: peer)))
         if settings.fails(.cutAfterGreeting) { leave(link) }
+    }
+
+    /// In which settings the peer differs. A follower has few of them, so beside one only what both tell counts.
+    private func differences(from others: SharedSettings, of peer: PeerState) -> [SharedSettings.Difference] {
+        let all = shared.differences(from: others)
+        guard isFollower || peer.node.isFollower else { return all }
+        return all.filter { $0.ours != nil && $0.theirs != nil }
     }
 
     /// Says how far we have the peer's shards, or asks for everything.
     private func resume(_ link: LinkState, _ peer: PeerState) {
         link.hasResumed = true
+        guard !peer.node.isFollower else {
+            // It has nothing to tell.
+            peer.copyIn = PeerState.CopyIn(token: 0, began: now, isDone: true)
+            return
+        }
         if peer.mergedIncarnation == peer.incarnation, peer.copyIn?.isDone == true, !peer.merged.isEmpty {
             peer.unacknowledged = Set(peer.merged.keys)
             return
@@ -218,6 +230,7 @@ extension Replicator {
     }
 
     private func acknowledged(_ positions: [ShardPosition], _ peer: PeerState) {
+        guard !isFollower else { return }
         for position in positions where Int(position.shard) < peer.shards.count {
             let index = Int(position.shard)
             var shard = peer.shards[index]
@@ -248,7 +261,7 @@ extension Replicator {
 
     private func requested(_ request: RecordRequest, _ peer: PeerState) {
         for range in request.ranges {
-            if range == .everything {
+            if range == .everything, !isFollower {
                 for index in peer.shards.indices { peer.shards[index].sending = .waiting }
                 peer.copyOut = PeerState.RangeOut(token: request.token, range: range, from: 0)
             } else {
@@ -284,6 +297,7 @@ extension Replicator {
         }
         guard store.beginFlush(upTo: stamp, at: now.timestamp) else { return }
         flushing = (stamp, 0)
+        guard !isFollower else { return }
         // Whoever flushed may be gone before he told all: this alone is passed on.
         for other in peers where other.number != peer.number { other.flush = max(other.flush, stamp) }
     }

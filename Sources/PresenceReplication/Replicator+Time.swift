@@ -34,7 +34,8 @@ extension Replicator {
         if let id = peer.link, let link = links[id] {
             close(link, Goodbye(.silence, "node \(peer.node.name) is down: \(node.cause)"))
         }
-        compareSoon()
+        // What a follower knew, it had from others.
+        if !node.isFollower { compareSoon() }
     }
 
     /// A flush that a peer told goes on in slices.
@@ -53,13 +54,15 @@ extension Replicator {
     private func lookWhetherReady() {
         guard !isReady else { return }
         let mayStillCome = now.milliseconds(since: began) < settings.joinTimeout
-        for peer in peers {
+        for peer in peers where !peer.node.isFollower {
             if openLink(to: peer) != nil {
                 guard peer.copyIn?.isDone == true else { return }
             } else if mayStillCome {
                 return
             }
         }
+        // A follower that has heard nobody would show everybody offline.
+        guard !isFollower || peers.contains(where: { $0.copyIn?.isDone == true }) else { return }
         isReady = true
         actions.append(.ready)
         if drainsUntil == nil { note(membership.setDraining(cluster.own.number, false, at: now.milliseconds)) }

@@ -16,6 +16,9 @@ import PresenceStore
 /// **Kept true.** What is told of a shard up to a position is acknowledged only once it is merged. A peer that has acknowledged a position has every change
 /// before it, by the log or by a copy. Nothing waits for a peer: what it has not got lies in the store, in its log or in its records.
 ///
+/// **A follower** (`ClusterNode.isFollower`) is told all this and tells nothing: no changes, no copies, no flushes. Asked for records it answers that it has
+/// none, so nobody waits for it to be ready; where it differs from a node, that node's word holds. Followers do not link to each other.
+///
 /// **Cost.** An image is made once for all peers that are equally far. Memory: the codec's buffers, 40 bytes a shard and peer.
 ///
 /// Not safe for concurrent use: one thread runs it; the store may be used by others meanwhile.
@@ -27,9 +30,11 @@ public final class Replicator {
     public let incarnation: UInt64
     let shared: SharedSettings
     let settings: ReplicatorSettings
+    /// Whether this node only listens.
+    let isFollower: Bool
     /// Who is there.
     public internal(set) var membership: Membership
-    /// Whether this node has copied from all who are there, or has waited for them in vain. Once true it stays.
+    /// Whether this node has copied from all who are there, or has waited for them in vain; a follower waits until it has copied from one. Once true it stays.
     public internal(set) var isReady = false
     /// By rising numbers.
     let peers: [PeerState]
@@ -78,10 +83,12 @@ public final class Replicator {
         self.incarnation = incarnation
         self.shared = shared
         self.settings = settings
+        isFollower = cluster.own.isFollower
         self.now = now
         began = now
         membership = Membership(cluster, limits: settings.silence, at: now.milliseconds)
-        peers = cluster.others.map { PeerState($0, shardCount: store.shardCount, at: now) }
+        peers = cluster.others.filter { !(cluster.own.isFollower && $0.isFollower) }
+            .map { PeerState($0, shardCount: store.shardCount, at: now) }
         if peers.isEmpty {
             isReady = true
         } else {
@@ -196,6 +203,7 @@ public final class Replicator {
 
     /// A shard's log has something new (`ShardedStore.listen(wake:)`).
     public func woke(shard: Int) {
+        guard !isFollower else { return }
         for peer in peers { peer.dirty.insert(shard) }
     }
 
@@ -206,23 +214,28 @@ public final class Replicator {
         }
     }
 
-    /// How many peers have all that was written here before some positions, and how many are there that could: who is being copied to is not yet.
+    /// How many peers have all that was written here before some positions, followers aside; and how many can be reached and have not got it yet, followers
+    /// among them. Who is being copied to counts for neither.
     ///
     /// - Complexity: O(peers * positions).
-    public func holders(of positions: [ShardPosition]) -> (holding: Int, reachable: Int) {
-        var (holding, reachable) = (0, 0)
+    public func holders(of positions: [ShardPosition]) -> (holding: Int, lacking: Int) {
+        var (holding, lacking) = (0, 0)
         for peer in peers where openLink(to: peer) != nil && peer.hasCopy {
             guard membership.node(peer.number)?.state == .alive else { continue }
-            reachable += 1
-            if positions.allSatisfy({ peer.shards[Int($0.shard)].acknowledged >= $0.position }) { holding += 1 }
+            if !positions.allSatisfy({ peer.shards[Int($0.shard)].acknowledged >= $0.position }) {
+                lacking += 1
+            } else if !peer.node.isFollower {
+                holding += 1
+            }
         }
-        return (holding, reachable)
+        return (holding, lacking)
     }
 
     /// All keys that exist were ended here: so they are there.
     ///
     /// - Parameter stamp: what `beginRemoveAll` returned.
     public func flushed(_ stamp: Stamp) {
+        guard !isFollower else { return }
         for peer in peers { peer.flush = max(peer.flush, stamp) }
     }
 

@@ -57,6 +57,15 @@ public struct SharedSettings: Sendable, Equatable {
         return differences
     }
 
+    /// A duration as `cluster.conf` and all nodes spell it, exactly: 120000 is `120s`, 1500 is `1500ms`; whole hours and days are written so.
+    public static func spell(milliseconds: Int64) -> String {
+        for (suffix, factor) in [("d", 86_400_000), ("h", 3_600_000)] as [(String, Int64)]
+        where milliseconds >= factor && milliseconds % factor == 0 {
+            return "\(milliseconds / factor)\(suffix)"
+        }
+        return milliseconds % 1_000 == 0 ? "\(milliseconds / 1_000)s" : "\(milliseconds)ms"
+    }
+
     init(_ reader: inout PayloadReader, in bytes: Span<UInt8>) throws(FrameError) {
         let count = try reader.byte(.settings, in: bytes)
         try reader.hold(UInt64(count), in: 0...UInt64(FrameLimits.settings), .settings)

@@ -168,14 +168,16 @@ enum ClusterCommands {
         reply.bulk(view.configuration.id(of: view.configuration.own))
     }
 
-    /// One link to each node that has one, not one each way as in Redis: who dialed it is its direction.
+    /// One link to each node that is shown and has one, not one each way as in Redis: who dialed it is its direction.
     @Sendable private static func links(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
         guard let view = view(loop, &reply) else { return }
         let links = loop.server.replication?.report().links.filter(\.isUp) ?? []
-        let shown = links.compactMap { link in view.configuration.node(link.number).map { (link, $0) } }
+        let shown = links.compactMap { link in
+            view.nodes.first { $0.node.number == link.number }.map { (link, $0.node) }
+        }
         reply.array(shown.count)
         for (link, node) in shown {
             reply.map(6)

@@ -33,8 +33,11 @@ public struct ReplicationSummary: Sendable, Equatable {
     /// Links that are up.
     public var linksUp: Int { links.count { $0.isUp } }
 
-    /// Nodes that hold all that was noted here, as far as is known.
-    public var upToDate: Int { links.count { $0.isUp && $0.changesBehind == 0 } }
+    /// Links to nodes that clients may be sent to, and that are up.
+    public var replicas: [LinkSummary] { links.filter { $0.isUp && !$0.isFollower } }
+
+    /// Nodes that hold all that was noted here, as far as is known, followers aside.
+    public var upToDate: Int { replicas.count { $0.changesBehind == 0 } }
 
     /// The sum of a number over all links.
     public func sum(_ number: (LinkSummary) -> Int) -> Int { links.reduce(0) { $0 + number($1) } }
@@ -48,6 +51,8 @@ public struct LinkSummary: Sendable, Equatable {
     public var number: UInt8
     /// Where its peer port is, such as `10.0.0.2:7399`; empty if that is not said.
     public var address = ""
+    /// Whether it is a follower: a copy that no client is sent to.
+    public var isFollower = false
     /// How the node is.
     public var state = Membership.State.down
     /// Whether it is on its way out.

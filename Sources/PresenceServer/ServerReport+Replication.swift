@@ -2,7 +2,8 @@ import PresenceCluster
 
 /// What `INFO replication` tells: Redis's fields, as a primary with the other nodes for replicas; then a line for each other node.
 ///
-/// A primary is what clients take every node for: all of them read and write. So each node is `role:master`, and a link that is up a replica of it.
+/// A primary is what clients take every node for: all of them read and write. So each node is `role:master`, and a link that is up a replica of it. A link to a
+/// follower is none: it does not count for `WAIT`.
 extension ServerReport {
     func replicationFields() -> [(String, String)] {
         let draining = [
@@ -20,9 +21,9 @@ extension ServerReport {
     }
 
     private func redisFields(_ summary: ReplicationSummary) -> [(String, String)] {
-        var fields = [("role", "master"), ("connected_slaves", "\(summary.linksUp)")]
+        var fields = [("role", "master"), ("connected_slaves", "\(summary.replicas.count)")]
         let cluster = loop.configuration.cluster
-        for (index, link) in summary.links.filter(\.isUp).enumerated() {
+        for (index, link) in summary.replicas.enumerated() {
             let address = cluster?.node(link.number)?.resp
             // Redis's lag is in whole seconds.
             let lag = Int((link.lag.last / 1_000).rounded())
@@ -62,6 +63,7 @@ extension ServerReport {
         let direction = link.isUp ? link.isDialed ? "to" : "from" : "none"
         return [
             ("name", link.name), ("number", "\(link.number)"), ("address", link.address),
+            ("follower", link.isFollower ? "1" : "0"),
             ("state", link.state.rawValue), ("draining", link.isDraining ? "1" : "0"),
             ("since_ms", "\(link.sinceMilliseconds)"), ("cause", word(link.cause)), ("link", direction),
             ("link_since_ms", "\(link.linkSinceMilliseconds)"), ("reconnects", "\(link.reconnects)"),

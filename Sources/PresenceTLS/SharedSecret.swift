@@ -11,6 +11,17 @@ public struct SharedSecret: Sendable {
     /// A secret of these bytes: 16 or more that nobody can guess.
     public init(_ secret: [UInt8]) { self.secret = secret }
 
+    /// Bytes that a secret in a file has.
+    public static let allowedBytes = 16...64
+
+    /// The secret that a text says, as the file of a cluster's secret has it: 32 to 128 hexadecimal digits, white space aside. Nil if it is something else.
+    public init?(hexadecimal text: some StringProtocol) {
+        guard let secret = HexadecimalText.bytes(of: String(text).filter { !$0.isWhitespace }),
+            Self.allowedBytes.contains(secret.count)
+        else { return nil }
+        self.secret = secret
+    }
+
     /// Bytes of a derived key.
     public static let keyBytes = 32
 

@@ -52,6 +52,7 @@ extension LinkSummary {
     init(_ peer: ReplicationReport.Peer, at now: Timestamp) {
         self.init(name: peer.node.name, number: peer.node.number)
         address = peer.node.peer?.description ?? ""
+        isFollower = peer.node.isFollower
         state = peer.member.state
         isDraining = peer.member.isDraining
         cause = peer.member.cause.description

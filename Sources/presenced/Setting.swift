@@ -87,7 +87,7 @@ struct Setting: Sendable {
     /// The parts of a repeatable setting: the word that each begins with, and its line, that word included.
     func parts(of settings: Settings) -> [(name: String, line: String)] {
         if name == "node" {
-            return settings.cluster.nodes.map { ($0.name, ValueForm<[ClusterNode]>.spell($0)) }
+            return settings.cluster.nodes.map { ($0.name, $0.line) }
         }
         // client-output-buffer-limit: class hard soft seconds.
         let words = spell(settings).split(separator: " ").map(String.init)

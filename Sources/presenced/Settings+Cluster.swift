@@ -47,6 +47,8 @@ extension Settings {
             are sent; the node whose line it is listens there, unless `port` and `bind` say otherwise. `tls` is the same
             for clients that come by `tls-port`, `peer` the address for other nodes. Without `number` the first line has
             number 1, the second 2. With more than one node each needs a `peer` address, and the cluster a `secret-file`.
+            A line with `peer` alone, `cache number 9 peer 10.0.0.9:7399`, is a follower: a copy in the process of a
+            service, which is told everything and tells nothing, and to which no client is sent.
             """),
         Setting(
             "node-name", .cluster, \.cluster.nodeName, .nodeName, isLive: false,
@@ -183,6 +185,15 @@ extension Settings {
                         message: "manual-clock yes is for one node: the others' clocks would not stand still"))
             }
         }
+        if let own = ownNode, own.isFollower {
+            broken.append(
+                BrokenRelation(
+                    names: ["node-name", "node"],
+                    message:
+                        "the line of node \(own.name) has no address for clients, so it is a follower, and presenced "
+                        + "serves clients: add 'resp HOST:PORT' to the line on every node, or embed the follower in a "
+                        + "service (Examples/follower)"))
+        }
         do throws(ClusterError) {
             _ = try clusterConfiguration()
         } catch {
@@ -215,9 +226,19 @@ extension Settings {
             .compactMap { role, address in address.map { ", \(role) \($0)" } }.joined()
         let this = "cluster \(cluster.name), node \(own.name) with number \(own.number)\(addresses); "
         guard !cluster.others.isEmpty else { return this + "no other nodes" }
-        let others = cluster.others.map { node in "\(node.name)" + (node.peer.map { " at \($0)" } ?? "") }
-        return this + "a full copy on each of \(cluster.nodes.count) nodes; other nodes: "
-            + others.joined(separator: ", ")
+        func list(_ nodes: [ClusterNode]) -> String {
+            nodes.map { node in "\(node.name)" + (node.peer.map { " at \($0)" } ?? "") }.joined(separator: ", ")
+        }
+        let (servers, followers) = (cluster.servers, cluster.nodes.filter(\.isFollower))
+        let others = servers.filter { $0.number != own.number }
+        var summary = this
+        summary +=
+            others.isEmpty
+            ? "no other nodes" : "a full copy on each of \(servers.count) nodes; other nodes: \(list(others))"
+        if !followers.isEmpty {
+            summary += "; followers, which have no resp address, so that no client is sent there: \(list(followers))"
+        }
+        return summary
     }
 }
 
@@ -237,11 +258,11 @@ extension ValueForm<String> {
 }
 
 extension ValueForm<[ClusterNode]> {
-    private static let shape = "NAME [number N] resp HOST:PORT [tls HOST:PORT] [peer HOST:PORT]"
+    private static let allowed = "`\(ClusterNode.shape)`, or `\(ClusterNode.followerShape)` for a follower; 255 lines"
 
-    /// Nodes, each as `a number 1 resp 10.0.0.1:6399 peer 10.0.0.1:7399`, with commas between them; they are added to those that are there.
-    static let clusterNodes = ValueForm(unit: "node", allowed: "`\(shape)`; 255 lines") {
-        (words, current) throws(ValueError) in
+    /// Nodes, each as `a number 1 resp 10.0.0.1:6399 peer 10.0.0.1:7399`, followers as `cache number 9 peer 10.0.0.9:7399`, with commas between them;
+    /// they are added to those that are there.
+    static let clusterNodes = ValueForm(unit: "node", allowed: allowed) { (words, current) throws(ValueError) in
         var nodes = current
         var rest = words[...]
         // A value that is empty sets nothing: that is how none is written.
@@ -255,45 +276,17 @@ extension ValueForm<[ClusterNode]> {
         } while !rest.isEmpty
         return nodes
     } format: { nodes in
-        nodes.map(spell).joined(separator: ", ")
+        nodes.map(\.line).joined(separator: ", ")
     }
 
-    /// A node as its line says it.
-    static func spell(_ node: ClusterNode) -> String {
-        let addresses = [("resp", node.resp), ("tls", node.tls), ("peer", node.peer)]
-            .compactMap { role, address in address.map { " \(role) \($0)" } }.joined()
-        return "\(node.name) number \(node.number)\(addresses)"
-    }
-
+    /// The node of a line's words, beside those that are there.
     private static func node(of words: [String], beside nodes: [ClusterNode]) throws(ValueError) -> ClusterNode {
-        guard let name = words.first, words.count % 2 == 1 else {
-            throw ValueError(message: "'\(words.joined(separator: " "))' is not a node; expected: \(shape)")
-        }
-        var values: [String: String] = [:]
-        for index in stride(from: 1, to: words.count, by: 2) {
-            let role = words[index].lowercased()
-            guard ["number", "resp", "tls", "peer"].contains(role), values[role] == nil else {
-                throw ValueError(message: "'\(words[index])' of node \(name) is not expected; expected: \(shape)")
-            }
-            values[role] = words[index + 1]
-        }
-        let number = values["number"].map { Int($0) ?? 0 } ?? nodes.count + 1
-        guard let resp = values["resp"] else {
-            throw ValueError(message: "node \(name) has no address for clients; expected: \(shape)")
-        }
         do throws(ClusterError) {
-            let node = try ClusterNode(
-                number: number, name: name, resp: ClusterAddress(resp), tls: address(values["tls"]),
-                peer: address(values["peer"]))
+            let node = try ClusterNode(words: words, usualNumber: nodes.count + 1)
             try ClusterConfiguration.check(node, beside: nodes)
             return node
         } catch {
             throw ValueError(message: error.description)
         }
-    }
-
-    private static func address(_ text: String?) throws(ClusterError) -> ClusterAddress? {
-        guard let text else { return nil }
-        return try ClusterAddress(text)
     }
 }

@@ -92,7 +92,7 @@ extension Settings {
         server.nodeName = eventNode
         // The settings were checked: what would be thrown here was told then.
         server.cluster = (try? clusterConfiguration()) ?? nil
-        server.hasPeers = hasOtherNodes
+        server.hasPeers = cluster.nodes.count { !$0.isFollower } > 1
         server.debugCommands = enableDebugCommand
         server.isProtected = protectedMode
         server.password = requirepass

@@ -1,4 +1,5 @@
 import Glibc
+import PresenceTLS
 
 /// What settings come to depends on a little beside file and command line: where presenced runs, and files that are named.
 struct Surroundings: Sendable {
@@ -31,9 +32,6 @@ struct Surroundings: Sendable {
 struct SecretFile {
     let path: String
 
-    /// Bytes that a secret has.
-    static let allowedBytes = 16...64
-
     /// What is wrong with it and what to do, without a byte of the secret.
     struct Problem: Error, Equatable, CustomStringConvertible {
         let description: String
@@ -58,29 +56,11 @@ struct SecretFile {
         }
         let lines = text.split(whereSeparator: \.isNewline).filter { !$0.allSatisfy(\.isWhitespace) }
         guard lines.count == 1, let secret = HexadecimalText.bytes(of: lines[0].filter { !$0.isWhitespace }),
-            Self.allowedBytes.contains(secret.count)
+            SharedSecret.allowedBytes.contains(secret.count)
         else {
             throw Problem(
                 description: "\(path) is not one line of 32 to 128 hexadecimal digits: openssl rand -hex 32 makes one")
         }
         return secret
-    }
-}
-
-/// Bytes written as two hexadecimal digits each.
-enum HexadecimalText {
-    /// The bytes, or nil if the text is something else.
-    static func bytes(of digits: String) -> [UInt8]? {
-        let digits = Array(digits.utf8)
-        guard digits.count % 2 == 0 else { return nil }
-        var bytes: [UInt8] = []
-        for start in stride(from: 0, to: digits.count, by: 2) {
-            let pair = digits[start..<start + 2]
-            guard pair.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-                let byte = UInt8(String(decoding: pair, as: UTF8.self), radix: 16)
-            else { return nil }
-            bytes.append(byte)
-        }
-        return bytes
     }
 }

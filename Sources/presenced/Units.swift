@@ -1,3 +1,5 @@
+import PresenceReplication
+
 /// Sizes as Redis writes them: `k m g` are powers of 1000, `kb mb gb` of 1024.
 enum ByteUnits {
     private static let factors = [
@@ -30,13 +32,7 @@ enum DurationUnits {
     }
 
     /// An exact spelling: 120000 is `120s`, 1500 is `1500ms`; whole hours and days are written so.
-    static func spell(_ milliseconds: Int) -> String {
-        for (suffix, factor) in [("d", 86_400_000), ("h", 3_600_000)]
-        where milliseconds >= factor && milliseconds % factor == 0 {
-            return "\(milliseconds / factor)\(suffix)"
-        }
-        return milliseconds % 1_000 == 0 ? "\(milliseconds / 1_000)s" : "\(milliseconds)ms"
-    }
+    static func spell(_ milliseconds: Int) -> String { SharedSettings.spell(milliseconds: Int64(milliseconds)) }
 }
 
 /// Digits, then one of the suffixes, in any case. No sign, no fraction, no space.

@@ -181,6 +181,27 @@ struct MembershipTests {
         }
     }
 
+    @Test("never makes a follower an owner, and shows it to nobody")
+    func follower() throws {
+        let nodes = try ConfigurationTests.three().nodes
+        let cache = try ConfigurationTests.node(9, "cache", peer: "10.0.0.9:7399")
+        #expect(cache.isFollower && !nodes[0].isFollower)
+        let alone = try ConfigurationTests.node(1, "alone")
+        #expect(!alone.isFollower, "a node without addresses is reached by the one that its clients know")
+        let configuration = try ClusterConfiguration(name: "shop", own: "a", nodes: nodes + [cache])
+        #expect(configuration.servers == nodes)
+        var membership = Membership(configuration, at: 0)
+        for number in [2, 3, 9] as [UInt8] { _ = membership.heard(from: number, at: 10) }
+        #expect(membership.node(9)?.state == .alive)
+        #expect(membership.owners == [1, 2, 3])
+        #expect(ClusterView(configuration, membership).nodes.map(\.node.name) == ["a", "b", "c"])
+        let own = try ClusterConfiguration(name: "shop", own: "cache", nodes: nodes + [cache])
+        var following = Membership(own, at: 0)
+        #expect(following.owners == [])
+        _ = following.heard(from: 2, at: 10)
+        #expect(following.owners == [2])
+    }
+
     @Test("comes to what clients are shown")
     func view() throws {
         let configuration = try ConfigurationTests.three()

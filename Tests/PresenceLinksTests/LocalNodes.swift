@@ -125,7 +125,9 @@ enum LocalNodes {
             let nodes = try ports.indices.map { index in
                 let port = index == own ? ports[index] : (reached ?? ports)[index]
                 return try ClusterNode(
-                    number: index + 1, name: "n\(index + 1)", peer: ClusterAddress(host: "127.0.0.1", port: port))
+                    number: index + 1, name: "n\(index + 1)",
+                    resp: ClusterAddress(host: "clients.example", port: index + 1),
+                    peer: ClusterAddress(host: "127.0.0.1", port: port))
             }
             return try ClusterConfiguration(name: name, own: "n\(own + 1)", nodes: nodes)
         }

@@ -51,7 +51,8 @@ struct StrangerTests {
         let a = try LocalNode(try LocalNodes.clusters(ports)[0])
         let known = try ["other", "n2"].enumerated().map { index, name in
             try ClusterNode(
-                number: index + 1, name: name, peer: ClusterAddress(host: "127.0.0.1", port: ports[index]))
+                number: index + 1, name: name, resp: ClusterAddress(host: "clients.example", port: index + 1),
+                peer: ClusterAddress(host: "127.0.0.1", port: ports[index]))
         }
         let b = try LocalNode(try ClusterConfiguration(name: "test", own: "n2", nodes: known))
         try await a.service.start()

@@ -21,9 +21,10 @@ struct WaitersTests {
     }
 
     /// Nodes that hold everything up to a position each, of one shard.
-    private func holders(_ held: [UInt64]) -> ([ShardPosition]) -> (holding: Int, reachable: Int) {
+    private func holders(_ held: [UInt64]) -> Waiters.Holders {
         { positions in
-            (held.count { mark in positions.allSatisfy { mark >= $0.position } }, held.count)
+            let holding = held.count { mark in positions.allSatisfy { mark >= $0.position } }
+            return (holding, held.count - holding)
         }
     }
 

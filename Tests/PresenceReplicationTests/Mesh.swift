@@ -26,20 +26,23 @@ final class Mesh {
     var room = 65_536
     /// The most bytes that a pull gave.
     var mostPulled = 0
+    /// Numbers of the nodes that are followers.
+    let followers: Set<Int>
 
     /// Nodes n1, n2, ... of one cluster.
     init(
-        _ count: Int, clusters: [String]? = nil, versions: [ClosedRange<UInt16>]? = nil,
+        _ count: Int, clusters: [String]? = nil, versions: [ClosedRange<UInt16>]? = nil, followers: Set<Int> = [],
         _ configure: (inout ReplicatorSettings) -> Void = { _ in },
         store configureStore: (inout ShardedStore.Configuration) -> Void = { _ in }
     ) throws {
+        self.followers = followers
         var settings = ReplicatorSettings()
         settings.digestInterval = 2_000
         settings.digestRecheck = 200
         settings.joinTimeout = 500
         configure(&settings)
         for index in 0..<count {
-            let own = try Mesh.cluster(count, own: index, name: clusters?[index] ?? "demo")
+            let own = try Mesh.cluster(count, own: index, name: clusters?[index] ?? "demo", followers: followers)
             let store = makeStore(UInt8(index + 1), configureStore)
             settings.versions = versions?[index] ?? ProtocolVersions.spoken
             stores.append(store)
@@ -49,10 +52,13 @@ final class Mesh {
         }
     }
 
-    static func cluster(_ count: Int, own: Int, name: String = "demo") throws -> ClusterConfiguration {
+    static func cluster(
+        _ count: Int, own: Int, name: String = "demo", followers: Set<Int> = []
+    ) throws -> ClusterConfiguration {
         let lines = try (1...count).map { number in
             try ClusterNode(
-                number: number, name: "n\(number)", resp: ClusterAddress(host: "127.0.0.1", port: 6_000 + number),
+                number: number, name: "n\(number)",
+                resp: followers.contains(number) ? nil : ClusterAddress(host: "127.0.0.1", port: 6_000 + number),
                 peer: ClusterAddress(host: "127.0.0.1", port: 7_000 + number))
         }
         return try ClusterConfiguration(name: name, own: "n\(own + 1)", nodes: lines)
@@ -79,7 +85,8 @@ final class Mesh {
         var settings = ReplicatorSettings()
         settings.joinTimeout = 500
         nodes[index] = Replicator(
-            store: stores[index], cluster: try Mesh.cluster(nodes.count, own: index), incarnation: incarnation,
+            store: stores[index], cluster: try Mesh.cluster(nodes.count, own: index, followers: followers),
+            incarnation: incarnation,
             settings: settings, at: now)
     }
 

@@ -240,13 +240,13 @@ struct ReplicatorTests {
     func holders() throws {
         let mesh = try Mesh(3)
         mesh.run(milliseconds: 50)
-        #expect(mesh.nodes[0].holders(of: mesh.nodes[0].positions()) == (2, 2))
+        #expect(mesh.nodes[0].holders(of: mesh.nodes[0].positions()) == (2, 0))
         try mesh.stores[0].connect("alice", session: "phone")
         let positions = mesh.nodes[0].positions()
         #expect(mesh.nodes[0].holders(of: positions) == (0, 2))
         for shard in 0..<2 { mesh.nodes[0].woke(shard: shard) }
         mesh.carry()
-        #expect(mesh.nodes[0].holders(of: positions) == (2, 2))
+        #expect(mesh.nodes[0].holders(of: positions) == (2, 0))
         #expect(mesh.counters(2, of: 0).lag.count > 0)
     }
 

@@ -84,7 +84,8 @@ import Testing
         let b = try #require(info["peer0"])
         #expect(
             b.hasPrefix(
-                "name=b,number=2,address=10.0.0.2:7399,state=alive,draining=0,since_ms=1234,cause=heard,link=to,"))
+                "name=b,number=2,address=10.0.0.2:7399,follower=0,state=alive,draining=0,since_ms=1234,cause=heard,link=to,"
+            ))
         #expect(b.contains(",lag_ms=1600.250,lag_p50_ms=0.200,lag_p99_ms=0.900,behind=3,"))
         #expect(b.contains(",clock_offset_us=-250,clock_error_us=90,"))
         #expect(b.contains(",copy_in=-,copy_out=10/40,"))

@@ -1,7 +1,9 @@
 import Foundation
 import PresenceCluster
+import PresenceStore
 import Testing
 
+@testable import PresenceLinks
 @testable import presenced
 
 @Suite("Settings of the cluster")
@@ -144,7 +146,8 @@ struct ClusterSettingsTests {
         let shape = "expected: NAME [number N] resp HOST:PORT [tls HOST:PORT] [peer HOST:PORT]"
         for (line, problem) in [
             ("node '' ''", "' ' is not a node; \(shape)"), ("node a resp", "'a resp' is not a node; \(shape)"),
-            ("node a peer h:1", "node a has no address for clients; \(shape)"),
+            ("node a tls h:1 peer h:2", "node a has no address for clients; \(shape)"),
+            ("node a number 1", "node a has no address for clients; \(shape)"),
             ("node a resp h:1 resp h:2", "'resp' of node a is not expected; \(shape)"),
             ("node a resp h:1 color red", "'color' of node a is not expected; \(shape)"),
             ("node a number x resp h:1", "0 cannot be the number of node a; allowed: 1 to 255"),
@@ -173,6 +176,36 @@ struct ClusterSettingsTests {
             ])
         // One node alone needs none of these.
         #expect(problems("cluster s\nnode a resp h:1\n") == [])
+    }
+
+    @Test("name followers by lines without an address for clients, which presenced does not run as")
+    func followers() throws {
+        let lines = "cluster s\nsecret-file /s\nnode a resp h:1 peer h:2\nnode cache number 9 peer h:3\n"
+        let settings = try settings(lines)
+        let cluster = try #require(try settings.clusterConfiguration())
+        #expect(cluster.nodes.map(\.isFollower) == [false, true])
+        #expect(cluster.servers.map(\.name) == ["a"])
+        #expect(Setting.named("node")?.read(settings) == "a number 1 resp h:1 peer h:2, cache number 9 peer h:3")
+        #expect(
+            settings.clusterSummary().hasSuffix(
+                "no other nodes; followers, which have no resp address, so that no client is sent there: cache at h:3"))
+        // It is told of changes; but one node takes all writes, so what it reads and then writes is one step.
+        #expect(settings.replicaLogEntriesOfShard > 0 && !settings.server.hasPeers)
+        let two = try self.settings(lines + "node b number 2 resp h:5 peer h:6\n")
+        #expect(two.server.hasPeers)
+        #expect(two.clusterSummary().contains("a full copy on each of 2 nodes; other nodes: b at h:6; followers"))
+        #expect(
+            problems(lines, ["--node", "cache"]) == [
+                "--node-name: the line of node cache has no address for clients, so it is a follower, and presenced "
+                    + "serves clients: add 'resp HOST:PORT' to the line on every node, or embed the follower in a "
+                    + "service (Examples/follower)"
+            ])
+        // Those of a follower that sets nothing are those of a node that sets nothing.
+        let own = Follower.shared(ShardedStore.Configuration())
+        #expect(own.differences(from: Settings().sharedSettings).allSatisfy { $0.ours == nil })
+        #expect(own.all.count == 9)
+        #expect(
+            problems(lines.replacing("secret-file /s\n", with: ""))[0].contains("nodes know each other by a secret"))
     }
 
     @Test("say what nodes are linked by, and what a join compares")

@@ -11,9 +11,9 @@ final class RunningPresenced {
     static let binary = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         .appending(path: "presenced")
 
-    /// Starts it with these settings and waits until it accepts connections.
-    init(_ settings: [String] = []) throws {
-        port = try Self.freePort()
+    /// Starts it with these settings and waits until it accepts connections, on that port or a free one.
+    init(_ settings: [String] = [], port given: Int? = nil) throws {
+        port = try given ?? Self.freePort()
         process.executableURL = Self.binary
         process.arguments = ["--port", String(port)] + settings
         process.standardInput = FileHandle.nullDevice
@@ -71,6 +71,19 @@ final class RunningPresenced {
         return descriptor
     }
 
+    /// What it answers to commands in lines; each reply is one line.
+    func ask(_ commands: String...) throws -> [String] {
+        let descriptor = try connect()
+        defer { close(descriptor) }
+        let replies = ProcessLines(descriptor)
+        return try commands.map { command in
+            let bytes = Array((command + "\r\n").utf8)
+            guard write(descriptor, bytes, bytes.count) == bytes.count else { throw Failure("\(command) was not sent") }
+            guard let reply = replies.next(withinSeconds: 20) else { throw Failure("no reply to \(command)") }
+            return reply
+        }
+    }
+
     private static func loopback(_ port: Int) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -79,7 +92,8 @@ final class RunningPresenced {
         return address
     }
 
-    private static func freePort() throws -> Int {
+    /// A port that nobody listens on now.
+    static func freePort() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = loopback(0)
