@@ -19,8 +19,8 @@ struct ClusterCommand: ParsableCommand {
     func validate() throws { _ = try chosen() }
 
     func run() throws {
-        let redis = try servers.all.map(\.path).first { $0.hasSuffix("redis-server") }
-        if redis == nil { Progress.say("cluster: no Redis to measure beside") }
+        let redis = servers.against == "none" ? nil : servers.redis ?? Program.find("redis-server")
+        if redis == nil { Progress.say("cluster: no Redis is measured beside it") }
         for part in try chosen() {
             let load = MachineLoad()
             var table =

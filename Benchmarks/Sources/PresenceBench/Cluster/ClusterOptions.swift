@@ -9,7 +9,7 @@ struct ClusterOptions: ParsableArguments {
     @Option(help: "Seconds for which each rate is held.")
     var seconds = 8
     @Option(help: "Sessions that beat where crossing beats are counted.")
-    var sessions = 20_000
+    var sessions = 100_000
     @Option(help: "Times that a node is killed.")
     var kills = 5
 

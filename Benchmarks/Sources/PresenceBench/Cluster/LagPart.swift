@@ -9,7 +9,7 @@ struct LagPart {
     /// Who change.
     private static let users = 100_000
     /// The goals: milliseconds of p99 up to so many changes a second, and bytes.
-    private static let goals = [(rate: 50_000.0, milliseconds: 1.0), (100_000, 5)]
+    private static let goals: [(rate: Double, milliseconds: Double)] = [(50_000, 1), (100_000, 5)]
     private static let bytesGoal = 100.0
 
     func run() throws -> Table {
@@ -101,7 +101,7 @@ struct LagPart {
     ) {
         let p99 = lag.lag.percentile(0.99)
         let isOurs = !images.isEmpty
-        let goal = rate > 0 && isOurs ? LagPart.goals.first { rate <= $0.rate }?.milliseconds : nil
+        let goal = rate > 0 && isOurs ? LagPart.goals.first(where: { rate <= $0.rate })?.milliseconds : nil
         var bytesText = fixed(bytes, 0)
         if isOurs, rate > 0 { bytesText += bytes <= LagPart.bytesGoal ? " (held)" : " (goal 100)" }
         table.add(

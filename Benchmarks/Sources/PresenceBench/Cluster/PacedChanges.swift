@@ -20,7 +20,7 @@ final class PacedChanges {
     /// Writes on their way on each connection at most.
     private static let depth = 32
 
-    private let isStopping = Flag()
+    private let isStopping = StopSign()
     private let thread: OwnThread<Outcome>
 
     /// Begins.
@@ -41,7 +41,7 @@ final class PacedChanges {
     }
 
     private static func run(
-        port: Int, users: Int, rate: Double, _ initial: [BatchForm], until isStopping: Flag
+        port: Int, users: Int, rate: Double, _ initial: [BatchForm], until isStopping: StopSign
     ) throws -> Outcome {
         var forms = initial
         var driver = try BatchDriver(port: port, connections: connections, depth: depth)

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Whether something is to end, told to another thread.
-final class Flag: Sendable {
+final class StopSign: Sendable {
     private let value = Atomic(false)
 
     var isSet: Bool { value.load(ordering: .relaxed) }
