@@ -13,6 +13,8 @@ PARTS = hold,storms,growth,loops
 # For `make bench-cluster`: make bench-cluster COPY=10000000 CLUSTER_PARTS=copy
 COPY = 1000000
 CLUSTER_PARTS = lag,beats,heartbeat,copy,failover
+# Which tests of real clients: files, or all.
+CLIENT_TESTS ?= Tests/clients
 # The binary that the real clients test.
 PRESENCED_BINARY ?= $(CURDIR)/.build/debug/presenced
 
@@ -44,7 +46,7 @@ test-swift: setup-tests ## The Swift tests alone.
 
 test-clients: setup-tests ## redis-cli, redis-py and redis-benchmark against PRESENCED_BINARY (the debug build).
 	@test -x "$(PRESENCED_BINARY)" || swift build --product presenced $(SWIFT_FLAGS)
-	PRESENCED_BINARY="$(PRESENCED_BINARY)" $(PYTHON) -m pytest Tests/clients
+	PRESENCED_BINARY="$(PRESENCED_BINARY)" $(PYTHON) -m pytest $(CLIENT_TESTS)
 
 lint: ## Check the format of all Swift code.
 	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)
