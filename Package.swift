@@ -105,7 +105,8 @@ let server: [Target] = [
     .executableTarget(
         name: "presenced",
         dependencies: [
-            "Presence", "PresenceCluster", "PresenceLinks", "PresenceMigration", "PresenceReplication", "PresenceServer",
+            "Presence", "PresenceCluster", "PresenceLinks", "PresenceMigration", "PresenceReplication",
+            "PresenceServer",
             "PresenceStore", "PresenceTLS",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
