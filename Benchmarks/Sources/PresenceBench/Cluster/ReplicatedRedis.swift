@@ -1,25 +1,42 @@
 import Foundation
 
-/// A Redis primary with replicas, none of which writes files.
+/// A Redis primary with replicas, each in a folder of its own: a replica keeps what it copied in a file, which the next one that starts there would load.
 final class ReplicatedRedis {
     private let path: String
+    private let folder: URL
     let primary: RunningServer
     private(set) var replicas: [RunningServer] = []
 
     /// - Parameter settings: more of the primary's command line.
     init(_ path: String, replicas count: Int, settings: [String] = []) throws {
         self.path = path
-        primary = try RunningServer(.redis(path), settings: settings)
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("presence-bench-\(getpid())-\(UUID())")
+        let primaryFolder = try ReplicatedRedis.folder(in: folder, "primary")
+        primary = try RunningServer(.redis(path), settings: settings + ["--dir", primaryFolder])
         for _ in 0..<count { try addReplica() }
         try waitUntilLinked()
     }
 
-    deinit { stop() }
+    deinit {
+        stop()
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    private static func folder(in parent: URL, _ name: String) throws -> String {
+        let url = parent.appendingPathComponent(name)
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        return url.path
+    }
 
     /// Starts one more.
     @discardableResult
     func addReplica() throws -> RunningServer {
-        let replica = try RunningServer(.redis(path), settings: ["--replicaof", "127.0.0.1", "\(primary.port)"])
+        let replica = try RunningServer(
+            .redis(path),
+            settings: [
+                "--replicaof", "127.0.0.1", "\(primary.port)", "--dir",
+                try ReplicatedRedis.folder(in: folder, "replica-\(replicas.count)"),
+            ])
         replicas.append(replica)
         return replica
     }
