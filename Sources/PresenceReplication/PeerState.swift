@@ -98,6 +98,8 @@ final class PeerState {
     var counters = PeerCounters()
     /// The position whose acknowledgement is timed.
     var marker: (shard: Int, position: UInt64, at: PeerTime)?
+    /// When the last lag was measured.
+    var lagMeasuredAt: PeerTime?
 
     init(_ node: ClusterNode, shardCount: Int, at now: PeerTime) {
         self.node = node
@@ -109,6 +111,13 @@ final class PeerState {
 
     /// Whether all of our records were sent and acknowledged once, in the peer's present incarnation.
     var hasCopy: Bool { shards.allSatisfy { $0.sending == .streaming } }
+
+    /// Whether changes take longer to it than a range that differs waits to be looked at again: then it differs in what is on its way.
+    func isBehind(byMilliseconds limit: Int64, at now: PeerTime) -> Bool {
+        if let marker, now.milliseconds(since: marker.at) > limit { return true }
+        guard let lagMeasuredAt, now.milliseconds(since: lagMeasuredAt) < 5_000 else { return false }
+        return counters.lastLagMicroseconds / 1_000 > limit
+    }
 
     /// Adds an element to a list that is bounded; what is beyond is counted.
     static func add<Element>(

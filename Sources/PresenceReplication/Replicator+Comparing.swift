@@ -22,6 +22,8 @@ extension Replicator {
 
     /// Puts what is due onto the links: ranges of the pass, and ranges that are looked at again.
     func compareOnward(_ peer: PeerState, _ link: LinkState) {
+        // While changes are long on their way, ranges differ in those: nothing is to be mended.
+        guard !isBehind(peer) else { return }
         while let first = peer.suspects.first, first.at <= now, link.digests.count < FrameLimits.ranges {
             peer.suspects.removeFirst()
             if !settings.fails(.lostDifference) { link.digests.append(digest(of: first.range)) }
@@ -71,13 +73,17 @@ extension Replicator {
             if !isSecondLook { peer.counters.rangesCompared += 1 }
             guard ours.digest != theirs.digest || settings.fails(.falseDifference) else { continue }
             if isSecondLook {
-                mend(theirs.range, peer)
+                if !isBehind(peer) { mend(theirs.range, peer) }
             } else if !peer.suspects.contains(where: { $0.range == theirs.range }) {
                 PeerState.add(
                     (theirs.range, now.advanced(byMilliseconds: settings.digestRecheck)), to: &peer.suspects,
                     limit: settings.maximumRanges, dropped: &peer.counters.rangesDropped)
             }
         }
+    }
+
+    private func isBehind(_ peer: PeerState) -> Bool {
+        peer.isBehind(byMilliseconds: settings.digestRecheck / 2, at: now)
     }
 
     /// Both tell each other what they have of a range; of a follower and another node, the other one alone.

@@ -256,6 +256,7 @@ extension Replicator {
         guard let marker = peer.marker, peer.shards[marker.shard].acknowledged >= marker.position else { return }
         peer.marker = nil
         peer.counters.lastLagMicroseconds = now.microseconds - marker.at.microseconds
+        peer.lagMeasuredAt = now
         peer.counters.lag.record(peer.counters.lastLagMicroseconds / 100)
     }
 

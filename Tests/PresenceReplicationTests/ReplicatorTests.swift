@@ -271,6 +271,24 @@ struct ReplicatorTests {
         #expect(mesh.counters(2, of: 0).rangesMended == 1)
     }
 
+    @Test("While changes are long on their way nothing is compared: what differs is on its way, too")
+    func behind() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        let other = mesh.makeStore(9)
+        try other.connect("ghost", session: "phone", ConnectOptions(ttlMilliseconds: 60_000))
+        try mesh.stores[1].merge(try #require(other.image(of: "ghost")))
+        // Something that the peer never acknowledges.
+        mesh.nodes[0].peers[0].marker = (0, .max, mesh.now)
+        mesh.run(milliseconds: 6_000)
+        #expect(mesh.counters(2, of: 0).rangesMended == 0)
+        #expect(mesh.stores[0].status(of: "ghost") == .offline)
+        mesh.nodes[0].peers[0].marker = nil
+        mesh.run(milliseconds: 6_000)
+        #expect(mesh.counters(2, of: 0).rangesMended == 1)
+        #expect(mesh.stores[0].status(of: "ghost") == .online)
+    }
+
     @Test("A flush is told, and what was written before it does not come back")
     func flush() throws {
         let mesh = try Mesh(2)
