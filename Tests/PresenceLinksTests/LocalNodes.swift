@@ -43,6 +43,8 @@ final class LocalNode: Sendable {
     static func makeStore(_ number: UInt8) throws -> ShardedStore {
         var configuration = ShardedStore.Configuration(clock: clock)
         configuration.shards = 4
+        // Tests beside these may take both cores for minutes.
+        configuration.sessionTTLMilliseconds = 300_000
         configuration.node = number
         configuration.hashSecret = try secret.hashSecret()
         configuration.replicaLogEntries = 65_536
