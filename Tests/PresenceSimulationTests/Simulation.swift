@@ -23,6 +23,8 @@ final class Simulation {
         var quiet: Int64 = 10_000
         var nodes = 3
         var hasChaos = true
+        /// Whether fault points fail.
+        var hasFaults = true
         /// Between two things that go wrong, in milliseconds.
         var chaosPause: ClosedRange<Int64> = 500...4_000
         /// Between two things that somebody does, in milliseconds.
@@ -102,7 +104,7 @@ final class Simulation {
         self.seed = seed
         self.scale = scale
         random = SeededRandom(seed: seed)
-        faults = Faults(seed: seed, isOn: scale.hasChaos)
+        faults = Faults(seed: seed, isOn: scale.hasChaos && scale.hasFaults)
         isChaotic = scale.hasChaos
         workload = Workload(users: scale.users)
         checkers = Checkers()

@@ -108,6 +108,8 @@ struct PlainImageTests {
                     bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
                 }
             }
+            // That would be an image of a string, which goes another way.
+            guard bytes.first != StringImage.form else { continue }
             let (short, long) = (MergeTests.store(2, clock), MergeTests.store(2, clock))
             let outcomes = [
                 Result { () throws(MergeError) in try short.merge(bytes.span, from: 1, at: clock.now()) },
