@@ -14,7 +14,6 @@ final class LinkState {
     var peer: UInt8?
     var version: UInt16 = 0
     var incarnation: UInt64 = 0
-    var lastReceived: PeerTime
     var openedAt: PeerTime?
     var clock: ClockOffset
     var nextPing: PeerTime
@@ -27,15 +26,12 @@ final class LinkState {
     // What is to be sent first.
     var greeting: Frame?
     var pong: (sent: Int64, received: Int64)?
-    var wantsPing = false
     var drain: UInt32?
     var goodbye: Goodbye?
     /// The goodbye is the peer's own, or was sent to it.
     var isGoodbyeSaid = false
     /// Nothing more is sent or read after what is waiting.
     var isClosing = false
-    /// The peer was told how far we have its shards, or asked for everything.
-    var hasResumed = false
     /// Digests to be sent: of ranges that the other side is to compare.
     var digests: [RangeDigest] = []
 
@@ -45,7 +41,6 @@ final class LinkState {
         began = now
         reader = FrameReader(limits: settings.limits)
         writer = FrameWriter(limits: settings.limits)
-        lastReceived = now
         clock = ClockOffset(maximum: settings.maxClockOffset * 1000)
         nextPing = now
     }

@@ -50,7 +50,6 @@ final class PeerState {
     /// The newest start of the node that was seen.
     var incarnation: UInt64 = 0
     var link: LinkID?
-    var protocolVersion: UInt16 = 0
 
     // What we send.
     var shards: [Shard]
@@ -79,11 +78,10 @@ final class PeerState {
     var wanted: [HashRange] = []
 
     // Comparing. The node with the lower number asks.
-    /// The next range to be compared, as a place in hash order, and what the present pass began with.
+    /// The next range to be compared, as a place in hash order, and how many leading bits the ranges of the present pass have.
     var digestPlace: UInt64 = 0
     var digestBits: UInt8 = 8
     var nextDigest: PeerTime
-    var passBegan: PeerTime
     var isPassUrgent = false
     /// Ranges that differed and are looked at again.
     var suspects: [(range: HashRange, at: PeerTime)] = []
@@ -106,7 +104,6 @@ final class PeerState {
         shards = Array(repeating: Shard(), count: shardCount)
         nextDial = now
         nextDigest = now
-        passBegan = now
     }
 
     /// Whether all of our records were sent and acknowledged once, in the peer's present incarnation.

@@ -48,7 +48,6 @@ extension Replicator {
         let ranges = max(store.recordCount() / Replicator.recordsInRange, 1)
         let bits = Int.bitWidth - (ranges - 1).leadingZeroBitCount
         peer.digestBits = UInt8(min(max(bits, 6, store.shardCount.trailingZeroBitCount), 24))
-        peer.passBegan = now
     }
 
     /// A pass begins at once and goes ten times as fast: somebody came or went, and may have taken with him what others miss.

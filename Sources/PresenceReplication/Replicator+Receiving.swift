@@ -111,12 +111,11 @@ extension Replicator {
         peer.isDialing = false
         peer.failures = 0
         peer.incarnation = identity.incarnation
-        peer.protocolVersion = version
         peer.counters.links += 1
         peer.dirty = Set(0..<store.shardCount)
         if !isFollower { peer.flush = store.flushStamp }
         peer.nextDigest = now
-        resume(link, peer)
+        resume(peer)
         link.drain = drainSeconds
         note(membership.heard(from: peer.number, at: now.milliseconds))
         if !peer.node.isFollower { compareSoon() }
@@ -135,8 +134,7 @@ extension Replicator {
     }
 
     /// Says how far we have the peer's shards, or asks for everything.
-    private func resume(_ link: LinkState, _ peer: PeerState) {
-        link.hasResumed = true
+    private func resume(_ peer: PeerState) {
         guard !peer.node.isFollower else {
             // It has nothing to tell.
             peer.copyIn = PeerState.CopyIn(token: 0, began: now, isDone: true)
@@ -149,7 +147,7 @@ extension Replicator {
         peer.mergedIncarnation = peer.incarnation
         peer.merged = [:]
         peer.unacknowledged = []
-        lastToken = lastToken &+ 1
+        lastToken = (lastToken + 1) & ~PeerState.mendingToken
         peer.copyIn = PeerState.CopyIn(token: lastToken, began: now)
         peer.wantsCopy = true
     }
@@ -157,7 +155,6 @@ extension Replicator {
     // MARK: - Frames
 
     private func act(on frame: Frame, _ link: LinkState, _ peer: PeerState) {
-        link.lastReceived = now
         note(membership.heard(from: peer.number, at: now.milliseconds))
         switch frame {
         case .ping(let ping): link.pong = (ping.sent, now.microseconds)
