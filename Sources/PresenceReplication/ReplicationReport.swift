@@ -26,7 +26,7 @@ public struct ReplicationReport: Sendable {
         public var pongReceived: PeerTime?
         /// Changes of ours that it has not acknowledged; of shards that it must have as a whole, all.
         public var behind: UInt64 = 0
-        /// Whether it has all records that were here when it came, and is told the rest as it happens.
+        /// Whether it was sent all records that were here when it came, the last of which may be on their way, and is told the rest as it happens.
         public var hasCopy = false
         /// Records sent to it of the copy under way, and how many there are.
         public var copyOut: (done: UInt64, total: UInt64)?
