@@ -23,14 +23,14 @@ import Synchronization
 /// try await follower.start()
 /// for await event in events { ... }
 /// ```
-/// **Kept true.** It tells nobody anything. What is written to ``store`` by this process stays in this process, and may be shown here until it is over: so only
-/// read. A block that a node answered is held here, if the follower could be reached. While no node can be reached it shows what it knew, until sessions
-/// run out.
+/// **Kept true.** It can only be read, so it has nothing of its own to tell. What a node told it alone before that node was lost, it gives back to the others.
+/// A block that a node answered is held here, if the follower could be reached. While no node can be reached it shows what it knew, until sessions run out.
 ///
 /// **Cost.** The memory of all users, about 100 bytes each; a thread for the links, and a task that ticks. Reading: a lock of one of the shards.
 public final class Follower: Sendable {
-    /// The copy. Statuses, records, views of others and events are in it as they are at a node.
-    public let store: ShardedStore
+    /// The copy. Statuses, views of others and events are in it as they are at a node.
+    public var store: some PresenceReading { copy }
+    private let copy: ShardedStore
     private let peers: PeerService
     private let ticker = Mutex<Ticker?>(nil)
 
@@ -61,13 +61,13 @@ public final class Follower: Sendable {
         if settings.shared.all.isEmpty { settings.shared = Follower.shared(configuration) }
         do throws(TLSError) {
             configuration.hashSecret = try secret.hashSecret()
-            store = ShardedStore(configuration)
+            copy = ShardedStore(configuration)
             let clock = configuration.clock
             let time: @Sendable () -> PeerTime = {
                 (clock as? SystemClock).map { PeerTime(microseconds: $0.microseconds()) } ?? PeerTime(clock.now())
             }
             peers = try PeerService(
-                store: store, cluster: cluster, incarnation: UInt64(clamping: time().microseconds), secret: secret,
+                store: copy, cluster: cluster, incarnation: UInt64(clamping: time().microseconds), secret: secret,
                 settings: settings, logger: logger, time: time)
         } catch {
             throw .links("\(error)")
@@ -109,7 +109,7 @@ public final class Follower: Sendable {
     /// - Throws: ``PeerPortFailed`` if the address cannot be listened on; then nothing has begun.
     public func start() async throws(PeerPortFailed) {
         try await peers.start()
-        ticker.withLock { $0 = Ticker(store) }
+        ticker.withLock { $0 = Ticker(copy) }
     }
 
     /// Says goodbye, and ends the thread and the ticking: the store stays as it is. Not to be started again.

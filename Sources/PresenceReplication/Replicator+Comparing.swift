@@ -13,7 +13,7 @@ import PresenceStore
 ///      |  still different: request, and its records   |
 ///      |--------------------------------------------->|
 /// ```
-/// A follower sends digests as others do, but no records: the other side tells it what it has, and does not ask back.
+/// A follower takes part as others do: what a node told it alone, before that node was gone, comes back from it.
 ///
 /// Digests leave out what nodes need not agree in: heartbeats, activities, homes.
 extension Replicator {
@@ -85,15 +85,11 @@ extension Replicator {
         peer.isBehind(byMilliseconds: settings.digestRecheck / 2, at: now)
     }
 
-    /// Both tell each other what they have of a range; of a follower and another node, the other one alone.
+    /// Both tell each other what they have of a range.
     private func mend(_ range: HashRange, _ peer: PeerState) {
         guard !peer.mending.contains(range), !peer.ranges.contains(where: { $0.range == range }) else { return }
         peer.counters.rangesMended += 1
-        if !peer.node.isFollower {
-            PeerState.add(
-                range, to: &peer.mending, limit: settings.maximumRanges, dropped: &peer.counters.rangesDropped)
-        }
-        guard !isFollower else { return }
+        PeerState.add(range, to: &peer.mending, limit: settings.maximumRanges, dropped: &peer.counters.rangesDropped)
         PeerState.add(
             PeerState.RangeOut(token: PeerState.mendingToken, range: range, from: range.start), to: &peer.ranges,
             limit: settings.maximumRanges, dropped: &peer.counters.rangesDropped)

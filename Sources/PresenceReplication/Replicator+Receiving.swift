@@ -113,7 +113,7 @@ extension Replicator {
         peer.incarnation = identity.incarnation
         peer.counters.links += 1
         peer.dirty = Set(0..<store.shardCount)
-        if !isFollower { peer.flush = store.flushStamp }
+        peer.flush = store.flushStamp
         peer.nextDigest = now
         resume(peer)
         link.drain = drainSeconds
@@ -136,7 +136,7 @@ extension Replicator {
     /// Says how far we have the peer's shards, or asks for everything.
     private func resume(_ peer: PeerState) {
         guard !peer.node.isFollower else {
-            // It has nothing to tell.
+            // It has nothing of its own. What it knows and others do not is found by comparing.
             peer.copyIn = PeerState.CopyIn(token: 0, began: now, isDone: true)
             return
         }
@@ -295,7 +295,6 @@ extension Replicator {
         }
         guard store.beginFlush(upTo: stamp, at: now.timestamp) else { return }
         flushing = (stamp, 0)
-        guard !isFollower else { return }
         // Whoever flushed may be gone before he told all: this alone is passed on.
         for other in peers where other.number != peer.number { other.flush = max(other.flush, stamp) }
     }

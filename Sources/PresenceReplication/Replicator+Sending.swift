@@ -235,13 +235,9 @@ extension Replicator {
         while output.count < limit, link.isOpen, var out = peer.ranges.first {
             var images = Images()
             let room = min(max(limit - output.count, 4096), settings.frameBytes)
-            // A follower answers that it has nothing.
-            let next =
-                isFollower
-                ? nil
-                : store.readImages(from: out.from, through: out.range.end, room: room, at: now.timestamp) {
-                    _ = add($0, to: &images, room: .max)
-                }
+            let next = store.readImages(from: out.from, through: out.range.end, room: room, at: now.timestamp) {
+                _ = add($0, to: &images, room: .max)
+            }
             out.done += UInt64(images.count)
             write(
                 .records(

@@ -16,8 +16,9 @@ import PresenceStore
 /// **Kept true.** What is told of a shard up to a position is acknowledged only once it is merged. A peer that has acknowledged a position has every change
 /// before it, by the log or by a copy. Nothing waits for a peer: what it has not got lies in the store, in its log or in its records.
 ///
-/// **A follower** (`ClusterNode.isFollower`) is told all this and tells nothing: no changes, no copies, no flushes. Asked for records it answers that it has
-/// none, so nobody waits for it to be ready; where it differs from a node, that node's word holds. Followers do not link to each other.
+/// **A follower** (`ClusterNode.isFollower`) is told all this and has nothing of its own to tell: nobody writes there, so nobody asks it for a copy or waits
+/// for it to be ready. It hands on what it heard as others do: a flush, and where comparing finds a difference, its records. Followers do not link to each
+/// other.
 ///
 /// **Cost.** An image is made once for all peers that are equally far. Memory: the codec's buffers, 40 bytes a shard and peer.
 ///

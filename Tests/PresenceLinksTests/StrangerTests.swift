@@ -68,7 +68,7 @@ struct StrangerTests {
 
     @Test("is a bounded number of connections, soon closed, that disturb nobody else")
     func garbage() async throws {
-        try await LocalNodes.run(2, { $0.handshakeTimeout = 300 }) { nodes in
+        try await LocalNodes.run(2, { $0.handshakeTimeout = 1_000 }) { nodes in
             let (a, b) = (nodes[0], nodes[1])
             try await eventually("they are joined") { a.isJoined(2) && b.isJoined(1) }
             let port = b.cluster.own.peer?.port ?? 0
@@ -82,10 +82,12 @@ struct StrangerTests {
             for _ in 0..<40 { await crowd.send("") }
             try await eventually("all are gone, refused or late") { crowd.open == 0 }
             // What is shown may be a moment old.
-            try await eventually("each kind is counted") {
+            try await eventually("each is counted, as what it was") {
                 guard let counters = b.service.snapshot?.counters else { return false }
-                return counters.refusedStrangers >= 20 && counters.refusedHandshakes >= 2
-                    && counters.lateHandshakes >= 1 && counters.accepted >= 45
+                // How many come while 16 others wait depends on how fast they come.
+                let all = counters.refusedStrangers + counters.refusedHandshakes + counters.lateHandshakes
+                return counters.refusedStrangers >= 1 && counters.refusedHandshakes >= 2
+                    && counters.lateHandshakes >= 1 && all >= 43 && counters.accepted >= 45
             }
             #expect(b.log.has("warning 127.0.0.1 on the peer port: refused, "))
             try a.store.connect("alice", session: "s")

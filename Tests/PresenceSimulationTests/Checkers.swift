@@ -86,8 +86,10 @@ struct Checkers {
         for node in simulation.nodes {
             if !node.replicator.isReady { list.append("n\(node.index + 1) is not ready") }
             list += node.listen().map { "n\(node.index + 1): \($0)" }
-            for peer in node.replicator.report(at: node.now).peers
-            where peer.member.state != .alive || peer.linkOpenedAt == nil || !peer.hasCopy {
+            for peer in node.replicator.report(at: node.now).peers {
+                // A follower has nothing to be copied.
+                let isTold = peer.hasCopy || node.cluster.own.isFollower
+                if peer.member.state == .alive, peer.linkOpenedAt != nil, isTold { continue }
                 list.append("n\(node.index + 1) has no link to \(peer.node.name): \(peer.member.cause)")
             }
             list += differences(node, first, simulation)

@@ -22,6 +22,8 @@ final class Simulation {
         var chaos: Int64 = 60_000
         var quiet: Int64 = 10_000
         var nodes = 3
+        /// Further nodes that only follow: nobody connects there, and they tell nobody anything.
+        var followers = 0
         var hasChaos = true
         /// Whether fault points fail.
         var hasFaults = true
@@ -108,9 +110,10 @@ final class Simulation {
         isChaotic = scale.hasChaos
         workload = Workload(users: scale.users)
         checkers = Checkers()
-        let lines = try (1...scale.nodes).map { number in
+        let lines = try (1...scale.nodes + scale.followers).map { number in
             try ClusterNode(
-                number: number, name: "n\(number)", resp: ClusterAddress(host: "127.0.0.1", port: 6398 + number),
+                number: number, name: "n\(number)",
+                resp: number <= scale.nodes ? ClusterAddress(host: "127.0.0.1", port: 6398 + number) : nil,
                 peer: ClusterAddress(host: "127.0.0.1", port: 7398 + number))
         }
         var settings = ReplicatorSettings()
@@ -121,7 +124,7 @@ final class Simulation {
         settings.frameBytes = 600
         let faults = faults
         settings.fault = { faults.fails($0) }
-        for index in 0..<scale.nodes {
+        for index in lines.indices {
             if scale.deaf == index { settings.fault = { $0 == .refusedImage || faults.fails($0) } }
             defer { settings.fault = { faults.fails($0) } }
             let cluster = try ClusterConfiguration(name: "simulated", own: "n\(index + 1)", nodes: lines)
@@ -137,6 +140,9 @@ final class Simulation {
     }
 
     var milliseconds: Int64 { world / 1_000_000 }
+
+    /// The places of the nodes that serve people; followers come behind them.
+    var servers: Range<Int> { 0..<scale.nodes }
 
     func later(_ event: Event, milliseconds: Int64) {
         queue.add(event, at: world + milliseconds * 1_000_000)

@@ -61,6 +61,19 @@ struct SimulationTests {
         #expect(simulation.checkers.failures == [], "\(random)")
     }
 
+    @Test(
+        "A node that only follows shows what the others show, whatever goes wrong",
+        // The first: whoever told the follower alone was gone, and it gave nothing back.
+        arguments: [SeededRandom(seed: 17_485_848_402_000_423_281)] + SeededRandom.cases(max(2, seedCount / 5)))
+    func follower(random: SeededRandom) throws {
+        var scale = Simulation.Scale()
+        scale.followers = 1
+        let simulation = try Simulation(seed: random.seed, scale: scale)
+        #expect(simulation.nodes.last?.cluster.own.isFollower == true)
+        try simulation.run()
+        #expect(simulation.checkers.failures == [], "\(random)")
+    }
+
     @Test("The same seed gives the same life")
     func sameSeed() throws {
         let seed = SeededRandom.fromEnvironment().seed

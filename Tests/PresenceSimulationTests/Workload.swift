@@ -71,7 +71,7 @@ struct Workload {
     }
 
     private func anyNode(_ simulation: Simulation) -> Int? {
-        let there = simulation.nodes.indices.filter { reaches($0, simulation) }
+        let there = simulation.servers.filter { reaches($0, simulation) }
         return there.isEmpty ? nil : simulation.random.pick(there)
     }
 

@@ -41,7 +41,7 @@ import PresenceStore
     }
 
     /// How long it takes to read a status: no server is asked.
-    private static func pace(of user: String, in store: ShardedStore) -> String {
+    private static func pace(of user: String, in store: some PresenceReading) -> String {
         let count = 100_000
         var online = 0
         let took = ContinuousClock().measure {
