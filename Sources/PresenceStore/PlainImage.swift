@@ -1,6 +1,6 @@
 import Presence
 
-/// An image of the usual user, read where it lies: one session that is open, and nothing set by hand.
+/// An image of the usual user, read where it lies: one session that is open, no privacy of his own, no edges.
 ///
 /// What a full copy is made of, and most of what changes. Anything else, and anything that is wrong, is left to `UserImage`, which knows all of the form and
 /// says what is wrong with it.
@@ -14,6 +14,11 @@ struct PlainImage {
     /// Where the user's id lies, as a record stores it.
     var id = 0..<0
     var isPacked = false
+    var manual = Register<ManualStatus>()
+    var textStamp = Stamp.zero
+    /// Where the text lies; an empty one is none.
+    var text = 0..<0
+    var textUntil: Timestamp?
     var session = Session(incarnation: .zero, heartbeat: Timestamp(milliseconds: 0), ttlMilliseconds: 0)
     var sessionID = 0..<0
     var isSessionPacked = false
@@ -26,8 +31,9 @@ struct PlainImage {
     init?(_ bytes: Span<UInt8>) {
         var reader = Reader(place: 0)
         guard reader.byte(bytes) == UserImage.form, let flags = reader.byte(bytes) else { return nil }
-        let plain = UserImage.Flag.isNamed | UserImage.Flag.hasLastSeen | UserImage.Flag.isPacked
-        guard flags & ~plain == 0, let status = reader.byte(bytes).flatMap(Status.init(rawValue:)),
+        let others = UserImage.Flag.hasPrivacy | UserImage.Flag.hasEdges
+        guard flags & (others | ~UserImage.Flag.all) == 0,
+            let status = reader.byte(bytes).flatMap(Status.init(rawValue:)),
             let version = reader.word(bytes)
         else { return nil }
         self.status = status
@@ -38,7 +44,9 @@ struct PlainImage {
             lastSeen = instant
         }
         isPacked = flags & UserImage.Flag.isPacked != 0
-        guard let id = reader.short(bytes), reader.byte(bytes) == 1, readSession(&reader, bytes) else { return nil }
+        guard let id = reader.short(bytes), readRegisters(flags, &reader, bytes), reader.byte(bytes) == 1,
+            readSession(&reader, bytes)
+        else { return nil }
         self.id = id
         guard PlainImage.isStored(id, isPacked: isPacked), reader.place == bytes.count else { return nil }
     }
@@ -47,6 +55,29 @@ struct PlainImage {
     private static func isStored(_ id: Range<Int>, isPacked: Bool) -> Bool {
         isPacked ? id.count == PackedUUID.packedLength : id.count != PackedUUID.textLength
     }
+
+    private mutating func readRegisters(_ flags: UInt8, _ reader: inout Reader, _ bytes: Span<UInt8>) -> Bool {
+        if flags & UserImage.Flag.hasManual != 0 {
+            guard let stamp = reader.word(bytes), stamp != 0, let value = reader.byte(bytes),
+                value == 0 || ManualStatus(rawValue: value) != nil, let until = reader.end(bytes)
+            else { return false }
+            manual = Register(
+                stamp: Stamp(rawValue: stamp), value: ManualStatus(rawValue: value),
+                until: until == .distantFuture ? nil : until)
+        }
+        if flags & UserImage.Flag.hasText != 0 {
+            guard let stamp = reader.word(bytes), stamp != 0, let until = reader.end(bytes),
+                let text = reader.short(bytes)
+            else { return false }
+            textStamp = Stamp(rawValue: stamp)
+            self.text = text
+            textUntil = until == .distantFuture ? nil : until
+        }
+        return true
+    }
+
+    /// The newest stamp of all writes that made it.
+    var newestStamp: Stamp { max(version, manual.stamp, textStamp, session.incarnation) }
 
     private mutating func readSession(_ reader: inout Reader, _ bytes: Span<UInt8>) -> Bool {
         guard let flags = reader.byte(bytes), flags & UserImage.SessionFlag.isClosed == 0,
@@ -79,7 +110,10 @@ struct PlainImage {
     func isOfOurTime(_ now: Timestamp, maxClockOffset: Int64) -> Bool {
         let ahead = now.advanced(byMilliseconds: maxClockOffset)
         let behind = now.advanced(byMilliseconds: -RecordInstant.reach)
-        guard version.timestamp <= ahead, session.incarnation.timestamp <= ahead else { return false }
+        guard newestStamp.timestamp <= ahead else { return false }
+        for end in [manual.until ?? now, textUntil ?? now] {
+            guard end >= behind, end <= now.advanced(byMilliseconds: RecordInstant.reach) else { return false }
+        }
         for instant in [session.heartbeat, session.activity ?? session.heartbeat, lastSeen ?? session.heartbeat] {
             guard instant <= ahead, instant >= behind else { return false }
         }
@@ -102,6 +136,13 @@ struct PlainImage {
             for index in 0..<8 { value |= UInt64(bytes[place + index]) << (8 * UInt64(index)) }
             place += 8
             return value
+        }
+
+        /// The end of a register; `distantFuture` if it has none.
+        mutating func end(_ bytes: Span<UInt8>) -> Timestamp? {
+            guard let value = word(bytes).map(Int64.init(bitPattern:)) else { return nil }
+            guard value == Timestamp.distantFuture.milliseconds || (0..<1 << 44).contains(value) else { return nil }
+            return Timestamp(milliseconds: value)
         }
 
         mutating func short(_ bytes: Span<UInt8>) -> Range<Int>? {

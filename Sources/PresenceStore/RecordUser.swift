@@ -226,10 +226,20 @@ struct UserRecord {
         guard hasText else { return Register() }
         let place = address + textOffset
         let text = UnsafeRawBufferPointer(start: place + UserRecord.textBytes, count: textCount)
-        let hasEnd = place.load(fromByteOffset: 9, as: UInt8.self) & 0x80 != 0
         return Register(
-            stamp: textStamp, value: text.isEmpty ? nil : [UInt8](text),
-            until: hasEnd ? RecordInstant.load(place + 10, near: now) : nil)
+            stamp: textStamp, value: text.isEmpty ? nil : [UInt8](text), until: endOfText(near: now))
+    }
+
+    /// The end of the text, past or not; nil if it has none.
+    func endOfText(near now: Timestamp) -> Timestamp? {
+        guard hasText, (address + textOffset).load(fromByteOffset: 9, as: UInt8.self) & 0x80 != 0 else { return nil }
+        return RecordInstant.load(address + textOffset + 10, near: now)
+    }
+
+    /// Whether the text, in force or not, has these bytes.
+    func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        textCount == bytes.count
+            && BytesKey.equal(address + textOffset + UserRecord.textBytes, bytes.baseAddress, bytes.count)
     }
 
     /// The text in force, as it lies in the record.

@@ -82,13 +82,8 @@ extension ShardState {
                 throw error
             }
         }
-        let hasNews = announce(merged, local, incoming, from: sender, number, at: now)
+        let hasNews = announce(merged, local, incoming, isNew: isNew, from: sender, number, userHash, at: now)
         let hasChanged = isNew || merged != local || hasNews
-        // Two wrote at once: neither knows yet what both come to, and what that is called. Where nothing was learned nothing is told, so this ends.
-        let record = record(number)
-        if hasChanged, record.version != incoming.version || record.announced != incoming.status {
-            replicaLog.note(userHash, .record)
-        }
         return MergeOutcome(
             hasChanged: hasChanged,
             changedEdges: merged.edges.filter { local.edges[$0.key] != $0.value }.map(\.key))
@@ -101,24 +96,31 @@ extension ShardState {
         return max(deadline, session.graceEnd(settings.policy)) <= now
     }
 
-    /// A session was beaten at two nodes, and here last: the other one must know before it takes it for over. Or it has moved there, and what was done
-    /// here last is told by nobody else.
+    /// Notes what the sender is to hear of each session that both take for their own.
     private mutating func noteConflicts(
         of local: ReplicaFacts, with incoming: ReplicaFacts, from sender: UInt8, _ userHash: UInt64
     ) {
-        guard replicaLog.isKept, sender != 0 else { return }
-        for (id, session) in local.facts.sessions where session.home == stamps.node && session.closed == nil {
-            guard let theirs = incoming.facts.sessions[id], theirs.home == sender, theirs.closed == nil,
-                theirs.incarnation == session.incarnation
-            else { continue }
-            if (theirs.heartbeat, theirs.ttlMilliseconds, theirs.home)
-                < (session.heartbeat, session.ttlMilliseconds, session.home)
-            {
-                let isWhole = theirs.heartbeat < session.heartbeat && theirs.ttlMilliseconds == session.ttlMilliseconds
-                replicaLog.note(userHash, isWhole ? .beat : .record)
-            } else if session.activity ?? .distantPast > theirs.activity ?? .distantPast {
-                replicaLog.note(userHash, .record)
-            }
+        for (id, session) in local.facts.sessions {
+            guard let theirs = incoming.facts.sessions[id] else { continue }
+            noteConflict(of: session, with: theirs, from: sender, userHash)
+        }
+    }
+
+    /// A session was beaten at two nodes, and here last: the other one must know before it takes it for over. Or it has moved there, and what was done
+    /// here last is told by nobody else.
+    mutating func noteConflict(
+        of session: Session, with theirs: Session, from sender: UInt8, _ userHash: UInt64
+    ) {
+        guard replicaLog.isKept, sender != 0, session.home == stamps.node, session.closed == nil,
+            theirs.home == sender, theirs.closed == nil, theirs.incarnation == session.incarnation
+        else { return }
+        if (theirs.heartbeat, theirs.ttlMilliseconds, theirs.home)
+            < (session.heartbeat, session.ttlMilliseconds, session.home)
+        {
+            let isWhole = theirs.heartbeat < session.heartbeat && theirs.ttlMilliseconds == session.ttlMilliseconds
+            replicaLog.note(userHash, isWhole ? .beat : .record)
+        } else if session.activity ?? .distantPast > theirs.activity ?? .distantPast {
+            replicaLog.note(userHash, .record)
         }
     }
 
@@ -240,10 +242,10 @@ extension ShardState {
 
     // MARK: Announcing
 
-    /// Announces what follows from the joined facts. Returns whether something was said, or is known to be of a newer version.
+    /// Announces what follows from the joined facts. Returns whether it is of another version than what was announced before.
     private mutating func announce(
-        _ merged: ReplicaFacts, _ local: ReplicaFacts, _ incoming: ReplicaFacts, from sender: UInt8,
-        _ number: UInt32, at now: Timestamp
+        _ merged: ReplicaFacts, _ local: ReplicaFacts, _ incoming: ReplicaFacts, isNew: Bool, from sender: UInt8,
+        _ number: UInt32, _ userHash: UInt64, at now: Timestamp
     ) -> Bool {
         let record = record(number)
         let newText = merged.facts.text.value(at: now)
@@ -261,25 +263,55 @@ extension ShardState {
             verdict.publicStatus = incoming.status
         }
         let (reason, session) = ShardState.reason(merged, local, flushStamp)
-        // Both holders have the same facts now, and give the change the same version.
-        let stamp = verdict.publicStatus == incoming.status ? incoming.version : incoming.newestStamp
+        let heard = Heard(
+            status: incoming.status, version: incoming.version, newestStamp: incoming.newestStamp, sender: sender)
         let place = session.flatMap { id in id.withUnsafeBytes { record.session(BytesKey($0)) } }
-        announce(number, verdict, Cause(reason: reason, stamp: stamp, at: now), place, near: now)
-        if incoming.status == record.announced { record.version = max(record.version, incoming.version) }
-        if isNews(record, to: incoming, local, at: now), sender != 0 { noteChange(number) }
+        let hasNews = announce(
+            number, verdict, heard, reason, place, before: local.version, hasLearned: isNew || merged != local,
+            userHash, at: now)
         if merged != local { noteForWatchers(record) }
         arm(number, evidence(of: record, at: now, near: now), at: now)
-        return record.version != local.version
+        return hasNews
     }
 
-    /// Whether the others are to hear of what was announced here: it followed from two writes at once, or was announced a moment ago as of another
-    /// instant than by the sender. All take the newer version, and have nothing to tell then.
-    private func isNews(
-        _ record: UserRecord, to incoming: ReplicaFacts, _ local: ReplicaFacts, at now: Timestamp
+    /// What the sender of an image had announced.
+    struct Heard {
+        var status: Status
+        var version: Stamp
+        /// The newest of all stamps in the image.
+        var newestStamp: Stamp
+        /// 0 if nobody says.
+        var sender: UInt8
+    }
+
+    /// Announces what follows from joined facts, by the version that it has at the sender, and notes if others are to hear of it.
+    ///
+    /// - Parameters:
+    ///   - before: the version before.
+    ///   - hasLearned: whether any of the facts was not known.
+    /// - Returns: whether the version is another one now.
+    mutating func announce(
+        _ number: UInt32, _ verdict: Verdict, _ heard: Heard, _ reason: Reason, _ session: SessionRecord?,
+        before: Stamp, hasLearned: Bool, _ userHash: UInt64, at now: Timestamp
     ) -> Bool {
-        guard record.version > incoming.version else { return false }
-        if record.version > local.version { return true }
-        return record.announced == incoming.status
+        let record = record(number)
+        // Both holders have the same facts now, and give the change the same version.
+        let stamp = verdict.publicStatus == heard.status ? heard.version : heard.newestStamp
+        announce(number, verdict, Cause(reason: reason, stamp: stamp, at: now), session, near: now)
+        if heard.status == record.announced { record.version = max(record.version, heard.version) }
+        let hasNews = record.version != before
+        // Two wrote at once: neither knows yet what both come to, and what that is called. Where nothing was learned nothing is told, so this ends.
+        if record.version != heard.version || record.announced != heard.status,
+            hasLearned || hasNews || isOlder(heard, than: record, at: now)
+        {
+            replicaLog.note(userHash, .record)
+        }
+        return hasNews
+    }
+
+    /// Whether the sender gave the status that was announced here a moment ago an older version. All take the newer one, and have nothing to tell then.
+    private func isOlder(_ heard: Heard, than record: UserRecord, at now: Timestamp) -> Bool {
+        heard.sender != 0 && heard.version < record.version && heard.status == record.announced
             && record.version.timestamp > now.advanced(byMilliseconds: -ShardState.newsMilliseconds)
     }
 

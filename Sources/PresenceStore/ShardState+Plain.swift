@@ -1,8 +1,10 @@
 import Presence
 
-/// Plain images: the usual user is taken up, or found to be known already, without making anything of his facts in between.
+/// Plain images: the usual user is taken up, or joined with what is known of him, without making anything of his facts in between.
 ///
-/// What comes of it is what `merge` of his facts makes: `MergeTests` compares the two.
+/// What comes of it is what `merge` of his facts makes: `PlainImageTests` compares the two.
+///
+/// **Cost.** Nothing is allocated but what a record grows by.
 extension ShardState {
     /// What became of an image.
     enum PlainOutcome {
@@ -14,7 +16,7 @@ extension ShardState {
         case notPlain
     }
 
-    /// Takes a plain image, if nothing is known of the user, or exactly this.
+    /// Takes a plain image, if nothing is known of the user, or this session of him and no other.
     ///
     /// - Parameters:
     ///   - plain: the image as it was read.
@@ -26,33 +28,21 @@ extension ShardState {
         at now: Timestamp
     ) throws(StoreError) -> PlainOutcome {
         let number = find(user, userHash)
-        guard number == 0 else { return isKnown(number, image, at: now) ? .known : .notPlain }
+        guard plain.session.incarnation > flushStamp else { return .notPlain }
+        guard number == 0 else { return try join(plain, image, from: sender, number, userHash, at: now) }
         let margin = plain.session.home == sender ? settings.peerMargin : 0
-        guard plain.session.incarnation > flushStamp, !isOver(plain.session, waiting: margin, at: now) else {
-            return .notPlain
-        }
-        try takeUp(plain, image, user, userHash, at: now)
+        guard !isOver(plain.session, waiting: margin, at: now) else { return .notPlain }
+        try takeUp(plain, image, from: sender, user, userHash, at: now)
         return .taken
     }
 
-    /// Whether an image says of a user what is known of him, byte by byte.
-    private mutating func isKnown(_ number: UInt32, _ image: UnsafeRawBufferPointer, at now: Timestamp) -> Bool {
-        var own: [UInt8] = []
-        swap(&own, &imageScratch)
-        own.removeAll(keepingCapacity: true)
-        appendUserImage(of: number, at: now, to: &own)
-        let isSame =
-            own.count == image.count
-            && own.withUnsafeBytes { BytesKey.equal($0.baseAddress!, image.baseAddress, image.count) }
-        swap(&own, &imageScratch)
-        return isSame
-    }
-
     private mutating func takeUp(
-        _ plain: PlainImage, _ image: UnsafeRawBufferPointer, _ user: BytesKey, _ userHash: UInt64, at now: Timestamp
+        _ plain: PlainImage, _ image: UnsafeRawBufferPointer, from sender: UInt8, _ user: BytesKey,
+        _ userHash: UInt64, at now: Timestamp
     ) throws(StoreError) {
-        let idCount = plain.sessionID.count
-        let size = UserRecord.idOffset + user.storedCount + SessionRecord.fixedBytes + idCount
+        var size = UserRecord.idOffset + user.storedCount + SessionRecord.fixedBytes + plain.sessionID.count
+        if plain.manual.stamp != .zero { size += UserRecord.manualBytes }
+        if plain.textStamp != .zero { size += UserRecord.textBytes + plain.text.count }
         let number = try allocate(size, at: now)
         let record = record(number)
         record.initialize(user)
@@ -60,6 +50,11 @@ extension ShardState {
         counters[.offline] += 1
         record.isNamed = plain.isNamed
         if let lastSeen = plain.lastSeen { record.raiseLastSeen(to: lastSeen, near: now) }
+        if plain.manual.stamp != .zero { record.storeManual(plain.manual) }
+        if plain.textStamp != .zero {
+            let text = UnsafeRawBufferPointer(rebasing: image[plain.text])
+            record.storeText(text, stamp: plain.textStamp, until: plain.textUntil)
+        }
         let session = SessionRecord(record.address + record.byteCount)
         let id = UnsafeRawBufferPointer(rebasing: image[plain.sessionID])
         let (hash, limit) = (hash, settings.maxWords)
@@ -72,14 +67,14 @@ extension ShardState {
         record.sessionCount += 1
         counters.sessions += 1
         account()
-        let newest = max(plain.version, plain.session.incarnation)
-        stamps.observe(newest)
+        stamps.observe(plain.newestStamp)
+        if let text = record.text(at: now) {
+            announceActivity(number, text, Cause(reason: .manual, stamp: plain.textStamp, at: now))
+        }
         let evidence = evidence(of: record, at: now, near: now)
-        let verdict = evidence.verdict(at: now)
-        let stamp = verdict.publicStatus == plain.status ? plain.version : newest
-        announce(number, verdict, Cause(reason: .connect, stamp: stamp, at: now), session, near: now)
-        if plain.status == record.announced { record.version = max(record.version, plain.version) }
-        if record.version != plain.version || record.announced != plain.status { replicaLog.note(userHash, .record) }
+        _ = announce(
+            number, evidence.verdict(at: now), Heard(plain, from: sender), .connect, session, before: .zero,
+            hasLearned: true, userHash, at: now)
         arm(number, evidence, at: now)
     }
 
@@ -91,5 +86,120 @@ extension ShardState {
         let word = UnsafeRawBufferPointer(rebasing: image[range])
         return table.intern(
             word.bindMemory(to: UInt8.self).span, hash: hash.bytes(word, .free), limit: limit) ?? WordTable.none
+    }
+
+    // MARK: Joining
+
+    /// Joins a plain image with the record of a user whose only session is the same one.
+    private mutating func join(
+        _ plain: PlainImage, _ image: UnsafeRawBufferPointer, from sender: UInt8, _ known: UInt32, _ userHash: UInt64,
+        at now: Timestamp
+    ) throws(StoreError) -> PlainOutcome {
+        _ = settle(known, at: now)
+        let old = record(known)
+        guard let session = session(of: plain, image, in: old, at: now) else { return .notPlain }
+        let local = session.facts(near: now)
+        var merged = local
+        merged.merge(plain.session)
+        // What ends by it, and texts of one stamp that differ, are for the long way.
+        guard merged.deadline(settings.policy) > now else { return .notPlain }
+        let text = UnsafeRawBufferPointer(rebasing: image[plain.text])
+        let before = old.version
+        let takesText = plain.textStamp > old.textStamp
+        if plain.textStamp == old.textStamp, plain.textStamp != .zero {
+            guard old.isText(text), old.endOfText(near: now) == plain.textUntil else { return .notPlain }
+        }
+        let localManual = old.manual(near: now)
+        var manual = localManual
+        manual.merge(plain.manual)
+        let hasLearned =
+            merged != local || manual != localManual || takesText || plain.isNamed && !old.isNamed
+            || plain.lastSeen ?? .distantPast > old.lastSeen(near: now) ?? .distantPast
+        noteConflict(of: local, with: plain.session, from: sender, userHash)
+        if !hasLearned, plain.version == before, plain.status == old.announced { return .known }
+        stamps.observe(plain.newestStamp)
+        let newText = takesText ? text : nil
+        let number = try makeRoom(known, manual: manual.stamp != .zero, text: newText, at: now)
+        let record = record(number)
+        if manual != localManual { record.storeManual(manual) }
+        if plain.isNamed { record.isNamed = true }
+        if let lastSeen = plain.lastSeen { record.raiseLastSeen(to: lastSeen, near: now) }
+        if let newText { take(newText, of: plain, number, at: now) }
+        let place = SessionRecord(record.address + record.sessionsOffset)
+        if merged != local { place.store(merged) }
+        let hasActed = merged.activity != local.activity
+        let reason = hasActed ? Reason.activity : manual != localManual ? .manual : .merged
+        let hasNews = announce(
+            number, evidence(of: record, at: now, near: now).verdict(at: now), Heard(plain, from: sender), reason,
+            hasActed ? place : nil, before: before, hasLearned: hasLearned, userHash, at: now)
+        if hasLearned { noteForWatchers(record) }
+        arm(number, evidence(of: record, at: now, near: now), at: now)
+        return hasLearned || hasNews ? .taken : .known
+    }
+
+    /// The only session of a record, if it is the image's, by the same CONNECT, and lives.
+    private func session(
+        of plain: PlainImage, _ image: UnsafeRawBufferPointer, in record: UserRecord, at now: Timestamp
+    ) -> SessionRecord? {
+        guard record.sessionCount == 1 else { return nil }
+        let session = SessionRecord(record.address + record.sessionsOffset)
+        let id = UnsafeRawBufferPointer(rebasing: image[plain.sessionID])
+        guard !session.isClosed, session.isNamed(BytesKey(stored: id, isPacked: plain.isSessionPacked)),
+            session.facts(near: now).incarnation == plain.session.incarnation,
+            session.deadline(near: now, settings.policy) > now, !hasLeases || leases[session.server] == nil
+        else { return nil }
+        func isSame(_ number: UInt16, _ word: Range<Int>, _ table: borrowing WordTable) -> Bool {
+            table.matches(number, UnsafeRawBufferPointer(rebasing: image[word]).bindMemory(to: UInt8.self).span)
+        }
+        guard isSame(session.device, plain.device, devices), isSame(session.platform, plain.platform, platforms),
+            isSame(session.server, plain.server, servers)
+        else { return nil }
+        return session
+    }
+
+    /// The number of a record once it has room for a manual status and a text in place of its own.
+    private mutating func makeRoom(
+        _ number: UInt32, manual: Bool, text: UnsafeRawBufferPointer?, at now: Timestamp
+    ) throws(StoreError) -> UInt32 {
+        let old = record(number)
+        let growth = manual && !old.hasManual ? UserRecord.manualBytes : 0
+        let oldText = old.hasText ? UserRecord.textBytes + old.textCount : 0
+        let textGrowth = text.map { max(UserRecord.textBytes + $0.count - oldText, 0) } ?? 0
+        guard growth + textGrowth > 0 else { return number }
+        let size = old.byteCount
+        var place = number
+        do throws(StoreError) {
+            place = try resize(number, to: size + growth + textGrowth, at: now)
+        } catch {
+            arm(number, evidence(of: old, at: now, near: now), at: now)
+            throw error
+        }
+        let record = record(place)
+        shift(record, from: record.manualOffset, by: growth, end: size)
+        if growth > 0 { record.storeManual(Register()) }
+        return place
+    }
+
+    /// Writes a newer text, and tells if another one is in force now.
+    private mutating func take(
+        _ text: UnsafeRawBufferPointer, of plain: PlainImage, _ number: UInt32, at now: Timestamp
+    ) {
+        let record = record(number)
+        let old = record.hasText ? UserRecord.textBytes + record.textCount : 0
+        let holds = plain.textUntil.map { $0 > now } ?? true
+        let known = record.text(at: now)
+        let isSame = holds && !text.isEmpty ? known != nil && record.isText(text) : known == nil
+        shift(
+            record, from: record.textOffset + old, by: UserRecord.textBytes + text.count - old, end: record.byteCount)
+        record.storeText(text, stamp: plain.textStamp, until: plain.textUntil)
+        if !isSame {
+            announceActivity(number, record.text(at: now), Cause(reason: .manual, stamp: plain.textStamp, at: now))
+        }
+    }
+}
+
+extension ShardState.Heard {
+    fileprivate init(_ plain: PlainImage, from sender: UInt8) {
+        self.init(status: plain.status, version: plain.version, newestStamp: plain.newestStamp, sender: sender)
     }
 }

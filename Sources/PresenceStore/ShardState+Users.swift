@@ -103,7 +103,7 @@ extension ShardState {
     }
 
     /// Moves the end of a record, from `offset` on, by some bytes.
-    private func shift(_ record: UserRecord, from offset: Int, by bytes: Int, end: Int) {
+    func shift(_ record: UserRecord, from offset: Int, by bytes: Int, end: Int) {
         guard bytes != 0, end > offset else { return }
         (record.address + offset + bytes).copyMemory(from: record.address + offset, byteCount: end - offset)
     }

@@ -46,8 +46,6 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var hasIdleReader = false
     /// For how long its lock was held.
     var holds = HoldTimes()
-    /// The image of a record that is compared with another node's.
-    var imageScratch: [UInt8] = []
     /// Where the clock of eviction stands: a size class, a chunk.
     var evictionHand = (sizeClass: 0, chunk: -1)
     /// Pins the state to its place: a type that holds an atomic is passed by its address alone. Without it the compiler passes `self` to what does not

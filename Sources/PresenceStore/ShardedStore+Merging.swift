@@ -69,7 +69,7 @@ extension ShardedStore {
     }
 
     /// Takes an image of the usual user the short way, if it is one.
-    private func take(
+    func take(
         _ image: Span<UInt8>, from sender: UInt8, at now: Timestamp
     ) throws(MergeError) -> ShardState.PlainOutcome {
         guard let plain = PlainImage(image), plain.isOfOurTime(now, maxClockOffset: maxClockOffset) else {

@@ -40,10 +40,32 @@ struct PlainImageTests {
             server: random.pick(["", "gate-1"]), options)
         clock.advance(byMilliseconds: Int64.random(in: 0...30_000, using: &random))
         store.beat(user, session: session, isActive: random.chance(oneIn: 2))
-        if random.chance(oneIn: 8) { try store.set(user, UserSettings(status: .some(.away))) }
+        if random.chance(oneIn: 3) { try set(store, clock, user, &random) }
         if random.chance(oneIn: 8) { store.disconnect(user, session: session) }
         if random.chance(oneIn: 8) { try store.connect(user, session: "second") }
         clock.advance(byMilliseconds: Int64.random(in: 0...30_000, using: &random))
+    }
+
+    /// A status or a text by hand, which may end, or the end of one.
+    private func set(
+        _ store: ShardedStore, _ clock: TestClock, _ user: String, _ random: inout SeededRandom
+    ) throws {
+        let until = clock.now().advanced(byMilliseconds: Int64.random(in: 1...60_000, using: &random))
+        var change = UserSettings(until: random.chance(oneIn: 3) ? until : nil)
+        if random.chance(oneIn: 2) { change.status = .some(random.pick([nil] + ManualStatus.allCases)) }
+        if random.chance(oneIn: 2) { change.activity = .some(random.pick([nil, Array("reading".utf8), [65]])) }
+        if change.changesSomething { try store.set(user, change) }
+    }
+
+    /// Something that changes a user, but none of his sessions' beginnings.
+    private func change(
+        _ store: ShardedStore, _ clock: TestClock, _ user: String, _ random: inout SeededRandom
+    ) throws {
+        switch Int.random(in: 0..<4, using: &random) {
+        case 0, 1: try set(store, clock, user, &random)
+        case 2: store.beat(user, session: "phone", isActive: random.chance(oneIn: 2))
+        default: try store.relate(user, .friend, to: "bob")
+        }
     }
 
     @Test("What is taken the short way is what a merge of the facts makes", arguments: SeededRandom.cases(300))
@@ -90,12 +112,102 @@ struct PlainImageTests {
             counts[0].sessions == counts[1].sessions && counts[0].presentUsers == counts[1].presentUsers, "\(random)")
     }
 
+    @Test(
+        "A user who is known is joined the short way as by his facts, whatever else happened where",
+        arguments: SeededRandom.cases(max(400, ModelTests.seedCount)))
+    func joined(random: SeededRandom) throws {
+        var random = random
+        let clock = TestClock()
+        let source = MergeTests.store(1, clock) {
+            $0.replicaLogEntries = 64
+            $0.policy.idleAfter = 20_000
+            $0.policy.awayAfter = 40_000
+        }
+        let (short, long) = (Taker(clock), Taker(clock))
+        try source.connect("alice", session: "phone", device: "mobile", server: "gate")
+        for _ in 0..<12 {
+            if random.chance(oneIn: 5) {
+                try source.connect("alice", session: "phone", device: random.pick(["", "web"]))
+            }
+            if random.chance(oneIn: 20) { source.disconnect("alice", session: "phone") }
+            try change(source, clock, "alice", &random)
+            if random.chance(oneIn: 3) {
+                // The same at both.
+                var copy = random
+                try change(short.store, clock, "alice", &random)
+                try change(long.store, clock, "alice", &copy)
+            }
+            if random.chance(oneIn: 3), let image = short.store.image(of: "alice") {
+                _ = try source.mergeFacts(of: image.span, from: 2, at: clock.now())
+            }
+            if random.chance(oneIn: 2) { clock.advance(byMilliseconds: Int64.random(in: 0...12_000, using: &random)) }
+            let image = try #require(source.image(of: "alice"))
+            if random.chance(oneIn: 4) { continue }
+            let now = clock.now()
+            let outcomes = try [
+                short.store.merge(image.span, from: 1, at: now),
+                long.store.mergeFacts(of: image.span, from: 1, at: now),
+            ]
+            #expect(outcomes[0] == outcomes[1], "\(random)")
+            try expectSame(short, long, "alice", "\(random)")
+        }
+        for _ in 0..<30 {
+            clock.advance(byMilliseconds: 5_000)
+            for store in [short.store, long.store] { store.advance(to: clock.now()) }
+            try expectSame(short, long, "alice", "\(random)")
+        }
+    }
+
+    private func expectSame(_ short: Taker, _ long: Taker, _ user: String, _ seed: String) throws {
+        try #require(short.store.image(of: user) == long.store.image(of: user), "\(seed)")
+        try #require(short.told() == long.told(), "\(seed)")
+        try #require(short.store.sessions(of: user) == long.store.sessions(of: user), "\(seed)")
+        let counts = [short, long].map { $0.store.statistics() }
+        try #require(
+            counts[0].sessions == counts[1].sessions && counts[0].presentUsers == counts[1].presentUsers, "\(seed)")
+        for shard in 0..<short.store.shardCount {
+            let ends = [short, long].map { $0.store.replicaLogEnd(shard: shard) }
+            try #require(ends[0] == ends[1], "\(seed)")
+        }
+    }
+
+    @Test("What changes of a user with one session is joined the short way, an image after the other")
+    func usual() throws {
+        let clock = TestClock()
+        let (source, target) = (MergeTests.store(1, clock), MergeTests.store(2, clock))
+        func expect(_ outcome: ShardState.PlainOutcome) throws {
+            let image = try #require(source.image(of: "alice"))
+            #expect(try target.take(image.span, from: 1, at: clock.now()) == outcome)
+            #expect(target.image(of: "alice") == source.image(of: "alice"))
+        }
+        try source.connect("alice", session: "phone", device: "mobile", server: "gate")
+        try expect(.taken)
+        try expect(.known)
+        clock.advance(byMilliseconds: 10)
+        let end = clock.now().advanced(byMilliseconds: 60_000)
+        let texts: [[UInt8]?] = [
+            Array("reading".utf8), Array("a much longer text than the one before".utf8), [65], nil,
+        ]
+        for (status, text) in zip([ManualStatus.dnd, .away, .invisible, nil], texts) {
+            try source.set("alice", UserSettings(status: .some(status)))
+            try expect(.taken)
+            try source.set("alice", UserSettings(activity: .some(text), until: text?.count == 1 ? end : nil))
+            try expect(.taken)
+            clock.advance(byMilliseconds: 10)
+            source.beat("alice", session: "phone", isActive: true)
+            try expect(.taken)
+            try expect(.known)
+        }
+    }
+
     @Test("Bytes that are cut or changed are taken by the short way only where the long way takes them")
     func broken() throws {
         var random = SeededRandom.fromEnvironment()
         let clock = TestClock()
         let source = MergeTests.store(1, clock)
         try source.connect("alice", session: "phone", device: "mobile", server: "gate")
+        let end = clock.now().advanced(byMilliseconds: 60_000)
+        try source.set("alice", UserSettings(status: .some(.away), activity: .some([65, 66]), until: end))
         let image = try #require(source.image(of: "alice"))
         for _ in 0..<4_000 {
             var bytes = image
