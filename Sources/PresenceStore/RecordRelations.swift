@@ -1,81 +1,98 @@
 import CPrefetch
 import Presence
 
-/// How a user stands to one other, as his record keeps it: two registers, and what the other could read when he was hidden from him.
-struct Relation: Sendable, Hashable {
-    /// Whether he names the other a friend, and the write that said so or took it back.
-    var isFriend = false
-    var friendStamp = EdgeStamp.zero
-    /// Whether he blocked the other, and the write that said so or took it back.
-    var isBlocked = false
-    var blockStamp = EdgeStamp.zero
-    /// What the other could read of his last seen when he was hidden from him; nil if he is not, or nothing was kept for this one alone.
-    var read: LastSeen?
-    /// What he himself could read of the other's when he blocked him, of stores that hide both.
-    var othersRead: LastSeen?
-
-    /// Whether it says nothing any more: kept so that an older write that comes late does not hold again.
-    var hasEnded: Bool { !isFriend && !isBlocked }
-
-    /// Whether the short form holds all of it.
-    var isPlain: Bool { isFriend && blockStamp == .zero && read == nil && othersRead == nil }
-}
-
-/// The stamp of an edge in six bytes: milliseconds and node.
-///
-/// A counter is not needed: writes of one edge are given rising milliseconds (``after(_:at:node:)``), so of two writes one is always the newer.
-struct EdgeStamp: Sendable, Hashable {
-    var at: Timestamp
-    var node: UInt8
-
-    static let zero = EdgeStamp(at: Timestamp(milliseconds: 0), node: 0)
-
-    /// The stamp of a write at `now` to an edge that has this one.
-    func next(at now: Timestamp, node: UInt8) -> EdgeStamp {
-        EdgeStamp(at: max(now, at.advanced(byMilliseconds: 1)), node: node)
-    }
-}
-
 /// What a user set of his privacy, and his edges: a block outside the slabs, of those users alone who have any.
 /// ```
-///  0            8            16           17      18      19      20      25      32                 48
-/// +------------+------------+------------+-------+-------+-------+-------+-------+------------------+---------+--------+
-/// | stamp of   | stamp of   | visibility | last  | forms of what | what  | what  | counts and rooms | friends | others |
-/// | visibility | last seen  |            | seen  | they read     | s. r. | f. r. | of both lists    | 14 B    | 32 B   |
-/// +------------+------------+------------+-------+-------+-------+-------+-------+------------------+---------+--------+
-/// friend: hash 8, stamp 6                        other: hash 8, stamps 6 + 6, flags 1, forms 1, what he read 5, what I read 5
+///  0           8            16      17      18         20      25      30        32                56      64
+/// +-----------+------------+-------+-------+----------+-------+-------+---------+-----------------+-------+---------+---------+--------+----------+
+/// | stamp of  | stamp of   | vis., | forms | room for | what  | what  | number  | counts and      | nodes | friends | singles | others | readings |
+/// | visibility| last seen  | l. s. | of s, | readings | s.    | f.    | of      | rooms of the    |       | 14 B    | 16 B    | 32 B   | 5 B      |
+/// |           |            |       | f     |          | read  | read  | readings| lists of edges  |       |         |         |        |          |
+/// +-----------+------------+-------+-------+----------+-------+-------+---------+-----------------+-------+---------+---------+--------+----------+
+/// friend: hash 8, stamp 6      single: hash 8, instant 5, flags 1, reading 2      other: hash 8, stamps 6 + 6, flags 1, forms 1, what he read 5, what I read 5
 /// ```
-/// A user is named by the hash of his id, so both lists are sorted by it, and a look-up is a binary search. Whoever is a friend and nothing else is in
-/// the short list; all others, also those who were something once, are in the long one. Nobody is in both.
+/// A user is named by the hash of his id, so the lists are sorted by it, and a look-up is a binary search in each. Nobody is in two of them:
+/// - *friends*: who is a friend and nothing else.
+/// - *singles*: of whom one write is known, nearly always a block, or one that took an edge back (``SingleEdge``).
+/// - *others*: all the rest, who were friends and blocked, or whose block hides both.
+///
+/// A single names its node by its place among the record's nodes, and what the other could read when he was hidden by its distance from the write:
+/// people who block somebody were there a moment ago. What lies farther back is one of the *readings*, in no order; edges that have the same one share it.
 struct RelationsRecord {
-    static let headerBytes = 48
-    static let friendBytes = 14
-    static let otherBytes = 32
+    static let headerBytes = 64
+    static let readingBytes = 5
+    /// Nodes whose writes can be singles; those of further ones are others.
+    static let maximumNodes = 8
+    static let maximumReadings = Int(UInt16.max)
+    /// What a change of privacy can add: one more instant for friends and one for all others, read by those from whom it hides and those who stay hidden.
+    static let privacyChangeBytes = 4 * readingBytes
+
+    /// The lists of edges, in the order in which they lie behind the head.
+    enum List: Int {
+        case friends = 0
+        case singles
+        case others
+
+        var entryBytes: Int {
+            switch self {
+            case .friends: 14
+            case .singles: 16
+            case .others: 32
+            }
+        }
+    }
+
+    /// How many entries each part has, or has room for.
+    struct Sizes: Hashable {
+        var friends = 0
+        var singles = 0
+        var others = 0
+        var readings = 0
+
+        /// What a block with these rooms takes.
+        var byteCount: Int {
+            headerBytes + friends * List.friends.entryBytes + singles * List.singles.entryBytes
+                + others * List.others.entryBytes + readings * readingBytes
+        }
+
+        subscript(list: List) -> Int {
+            switch list {
+            case .friends: friends
+            case .singles: singles
+            case .others: others
+            }
+        }
+    }
 
     let address: UnsafeMutableRawPointer
 
     init(_ address: UnsafeMutableRawPointer) { self.address = address }
 
     /// A block without edges, with room for so many.
-    static func make(friends: Int, others: Int) -> RelationsRecord {
-        let record = RelationsRecord(
-            .allocate(byteCount: byteCount(friends: friends, others: others), alignment: 8))
+    static func make(_ rooms: Sizes = Sizes()) -> RelationsRecord {
+        let record = RelationsRecord(.allocate(byteCount: rooms.byteCount, alignment: 8))
         record.address.initializeMemory(as: UInt8.self, repeating: 0, count: headerBytes)
-        record.friendRoom = friends
-        record.otherRoom = others
+        record.rooms = rooms
         return record
     }
 
-    static func byteCount(friends: Int, others: Int) -> Int {
-        headerBytes + friends * friendBytes + others * otherBytes
-    }
-
-    /// The room of a list that has become too small: an eighth more, so that an edge costs at most 16 bytes among many.
-    static func room(after room: Int) -> Int { room + max(1, room / 8) }
-
-    var byteCount: Int { RelationsRecord.byteCount(friends: friendRoom, others: otherRoom) }
+    var byteCount: Int { rooms.byteCount }
 
     func destroy() { address.deallocate() }
+
+    /// A copy with other rooms, into which all that is here fits. This one is the caller's to destroy.
+    func copy(_ rooms: Sizes) -> RelationsRecord {
+        let copy = RelationsRecord.make(rooms)
+        copy.address.copyMemory(from: address, byteCount: RelationsRecord.headerBytes)
+        copy.rooms = rooms
+        for list in [List.friends, .singles, .others] where count(list) > 0 {
+            copy.entry(list, 0).copyMemory(from: entry(list, 0), byteCount: count(list) * list.entryBytes)
+        }
+        if readingCount > 0 {
+            copy.reading(0).copyMemory(from: reading(0), byteCount: readingCount * RelationsRecord.readingBytes)
+        }
+        return copy
+    }
 
     /// Asks for the head and the first edges; behind four lines the processor reads on by itself.
     @inline(__always)
@@ -86,19 +103,27 @@ struct RelationsRecord {
     // MARK: Privacy
 
     func privacy(near now: Timestamp) -> Privacy {
+        let forms = byte(17)
         var privacy = Privacy()
-        privacy.visibility = Visibility(rawValue: byte(16)) ?? .nobody
-        privacy.lastSeen = LastSeenVisibility(rawValue: byte(17)) ?? .nobody
-        privacy.strangersRead = load(form: byte(18), at: 20, near: now)
-        privacy.friendsRead = load(form: byte(19), at: 25, near: now)
+        privacy.visibility = Visibility(rawValue: byte(16) & 15) ?? .nobody
+        privacy.lastSeen = LastSeenVisibility(rawValue: byte(16) >> 4) ?? .nobody
+        privacy.strangersRead = RelationsRecord.load(form: forms & 15, address + 20, near: now)
+        privacy.friendsRead = RelationsRecord.load(form: forms >> 4, address + 25, near: now)
         return privacy
     }
 
     func store(_ privacy: Privacy) {
-        set(16, privacy.visibility.rawValue)
-        set(17, privacy.lastSeen.rawValue)
-        set(18, store(privacy.strangersRead, at: 20))
-        set(19, store(privacy.friendsRead, at: 25))
+        let strangers = RelationsRecord.store(privacy.strangersRead, address + 20)
+        let friends = RelationsRecord.store(privacy.friendsRead, address + 25)
+        address.storeBytes(
+            of: privacy.visibility.rawValue | privacy.lastSeen.rawValue << 4, toByteOffset: 16, as: UInt8.self)
+        address.storeBytes(of: strangers | friends << 4, toByteOffset: 17, as: UInt8.self)
+    }
+
+    /// Takes over what another record says of privacy.
+    func storePrivacy(of other: RelationsRecord) {
+        address.copyMemory(from: other.address, byteCount: 18)
+        (address + 20).copyMemory(from: other.address + 20, byteCount: 10)
     }
 
     var visibilityStamp: Stamp {
@@ -111,270 +136,145 @@ struct RelationsRecord {
         nonmutating set { address.storeBytes(of: newValue.rawValue, toByteOffset: 8, as: UInt64.self) }
     }
 
-    // MARK: Edges
+    // MARK: Reading edges
 
-    private(set) var friendCount: Int {
-        get { count(32) }
-        nonmutating set { setCount(32, newValue) }
-    }
-    private(set) var friendRoom: Int {
-        get { count(36) }
-        nonmutating set { setCount(36, newValue) }
-    }
-    private(set) var otherCount: Int {
-        get { count(40) }
-        nonmutating set { setCount(40, newValue) }
-    }
-    private(set) var otherRoom: Int {
-        get { count(44) }
-        nonmutating set { setCount(44, newValue) }
-    }
+    /// Edges of all lists, those included that ended.
+    var edgeCount: Int { count(.friends) + count(.singles) + count(.others) }
 
     /// Edges that hold, and those that ended.
+    ///
+    /// - Complexity: O(singles + others).
     var edgeCounts: (holding: Int, ended: Int) {
         var ended = 0
-        for index in 0..<otherCount where other(index).load(fromByteOffset: 20, as: UInt8.self) & 3 == 0 { ended += 1 }
-        return (friendCount + otherCount - ended, ended)
+        for index in 0..<count(.singles) where !holds(single: index) { ended += 1 }
+        for index in 0..<count(.others) where !holds(other: index) { ended += 1 }
+        return (edgeCount - ended, ended)
     }
 
     /// How he stands to the user of that hash; nil if he never said anything of him.
     func relation(to hash: UInt64, near now: Timestamp) -> Relation? {
-        let place = friends.place(of: hash)
-        if place.isFound {
-            var relation = Relation()
-            relation.isFriend = true
-            relation.friendStamp = stamp(friend(place.index) + 8, near: now)
-            return relation
-        }
-        let other = others.place(of: hash)
-        return other.isFound ? relation(at: other.index, near: now) : nil
-    }
-
-    /// Writes how he stands to the user of that hash. Both lists must have room for one more.
-    func store(_ relation: Relation, to hash: UInt64) {
-        let friendPlace = friends.place(of: hash)
-        let otherPlace = others.place(of: hash)
-        if relation.isPlain {
-            if otherPlace.isFound { removeOther(otherPlace.index) }
-            let entry = friendPlace.isFound ? friend(friendPlace.index) : insertFriend(friendPlace.index)
-            entry.storeBytes(of: hash, as: UInt64.self)
-            store(relation.friendStamp, to: entry + 8)
-        } else {
-            if friendPlace.isFound { removeFriend(friendPlace.index) }
-            let entry = otherPlace.isFound ? other(otherPlace.index) : insertOther(otherPlace.index)
-            entry.storeBytes(of: hash, as: UInt64.self)
-            store(relation, to: entry)
-        }
+        let friend = place(of: hash, in: .friends)
+        if friend.isFound { return relation(.friends, friend.index, near: now) }
+        let single = place(of: hash, in: .singles)
+        if single.isFound { return relation(.singles, single.index, near: now) }
+        let other = place(of: hash, in: .others)
+        return other.isFound ? relation(.others, other.index, near: now) : nil
     }
 
     /// Calls `body` with the hash of everyone of whom he says something.
     func forEach(near now: Timestamp, _ body: (UInt64, Relation) -> Void) {
-        for index in 0..<friendCount {
-            var relation = Relation()
-            relation.isFriend = true
-            relation.friendStamp = stamp(friend(index) + 8, near: now)
-            body(friend(index).loadUnaligned(as: UInt64.self), relation)
-        }
-        for index in 0..<otherCount {
-            body(other(index).loadUnaligned(as: UInt64.self), relation(at: index, near: now))
-        }
+        for index in 0..<count(.friends) { body(hash(.friends, index), relation(.friends, index, near: now)) }
+        for index in 0..<count(.singles) { body(hash(.singles, index), relation(.singles, index, near: now)) }
+        for index in 0..<count(.others) { body(hash(.others, index), relation(.others, index, near: now)) }
     }
 
     /// The same in the order of the hashes.
     func forEachByHash(near now: Timestamp, _ body: (UInt64, Relation) -> Void) {
-        var (next, nextOther) = (0, 0)
-        while next < friendCount || nextOther < otherCount {
-            let hash = next < friendCount ? friend(next).loadUnaligned(as: UInt64.self) : .max
-            let otherHash = nextOther < otherCount ? other(nextOther).loadUnaligned(as: UInt64.self) : .max
-            if nextOther == otherCount || next < friendCount && hash < otherHash {
-                var relation = Relation()
-                relation.isFriend = true
-                relation.friendStamp = stamp(friend(next) + 8, near: now)
-                body(hash, relation)
-                next += 1
+        let counts = counts
+        var (friend, single, other) = (0, 0, 0)
+        while friend + single + other < counts.friends + counts.singles + counts.others {
+            // A list that is through has the greatest hash there is, and is not asked.
+            let friendHash = friend < counts.friends ? hash(.friends, friend) : .max
+            let singleHash = single < counts.singles ? hash(.singles, single) : .max
+            let otherHash = other < counts.others ? hash(.others, other) : .max
+            if friend < counts.friends, friendHash <= singleHash, friendHash <= otherHash {
+                body(friendHash, relation(.friends, friend, near: now))
+                friend += 1
+            } else if single < counts.singles, singleHash <= otherHash {
+                body(singleHash, relation(.singles, single, near: now))
+                single += 1
             } else {
-                body(otherHash, relation(at: nextOther, near: now))
-                nextOther += 1
+                body(otherHash, relation(.others, other, near: now))
+                other += 1
             }
         }
     }
 
-    /// Those in the long list, to be changed in place: what others read when the visibility changes.
-    func updateOthers(near now: Timestamp, _ body: (inout Relation) -> Void) {
-        for index in 0..<otherCount {
-            var relation = relation(at: index, near: now)
-            body(&relation)
-            store(relation, to: other(index))
+    // MARK: Changing edges
+
+    /// The rooms with which that relation can be stored: those that there are, where they suffice. If not, the lists are copied anyway, and what has become
+    /// too large becomes smaller.
+    ///
+    /// Friends get an eighth more than they need, which makes at most 16 bytes of their 14; others too. Singles get none: they have their 16.
+    func rooms(toStore relation: Relation, to hash: UInt64) -> Sizes {
+        let target: List
+        var readings = rooms.readings
+        if relation.isPlain {
+            target = .friends
+        } else if let single = SingleEdge(relation), hasRoom(forNode: single.stamp.node),
+            let room = readingRoom(for: single)
+        {
+            target = .singles
+            readings = room
+        } else {
+            target = .others
         }
+        let isNew = !place(of: hash, in: target).isFound
+        guard isNew && count(target) == rooms[target] || readings != rooms.readings else { return rooms }
+        func room(_ list: List) -> Int {
+            let spare = list == .singles ? 0 : count(list) / 8
+            return list == target && isNew ? count(list) + max(1, spare) : min(rooms[list], count(list) + spare)
+        }
+        return Sizes(friends: room(.friends), singles: room(.singles), others: room(.others), readings: readings)
+    }
+
+    /// The room of readings with which a single can be stored; nil if there may be no more of them.
+    private func readingRoom(for single: SingleEdge) -> Int? {
+        let room = rooms.readings
+        guard let instant = single.distantReading, readingPlace(of: instant) == nil, readingCount == room else {
+            return room
+        }
+        dropUnusedReadings()
+        if readingCount < room { return room }
+        return room < RelationsRecord.maximumReadings ? room + 1 : nil
+    }
+
+    /// Writes how he stands to the user of that hash. There must be the rooms for it.
+    func store(_ relation: Relation, to hash: UInt64) {
+        let encoded = relation.isPlain ? nil : SingleEdge(relation).flatMap { encode($0, to: hash) }
+        let list: List = relation.isPlain ? .friends : encoded == nil ? .others : .singles
+        for other in [List.friends, .singles, .others] where other != list { remove(hash, from: other) }
+        let place = place(of: hash, in: list)
+        if !place.isFound { open(list, at: place.index) }
+        let entry = entry(list, place.index)
+        entry.storeBytes(of: hash, as: UInt64.self)
+        if let encoded {
+            write(encoded, to: entry)
+        } else if list == .friends {
+            write(relation.friendStamp, to: entry + 8)
+        } else {
+            write(relation, to: entry)
+        }
+    }
+
+    /// A single as its entry has it, its node and its reading entered where they are new; nil if there is no room for one of the three.
+    private func encode(_ single: SingleEdge, to hash: UInt64) -> SingleEdge.Encoded? {
+        guard count(.singles) < rooms.singles || place(of: hash, in: .singles).isFound,
+            hasRoom(forNode: single.stamp.node)
+        else { return nil }
+        guard let instant = single.distantReading else {
+            return single.encoded(node: enter(node: single.stamp.node), reading: nil)
+        }
+        if let place = readingPlace(of: instant) {
+            return single.encoded(node: enter(node: single.stamp.node), reading: place)
+        }
+        guard readingCount < rooms.readings else { return nil }
+        append(reading: instant)
+        return single.encoded(node: enter(node: single.stamp.node), reading: readingCount - 1)
     }
 
     /// Forgets the edge that ended first; false if none has.
     func dropOldestEnded(near now: Timestamp) -> Bool {
-        var oldest: (index: Int, at: Timestamp)?
-        for index in 0..<otherCount {
-            let relation = relation(at: index, near: now)
-            guard relation.hasEnded else { continue }
+        var oldest: (hash: UInt64, list: List, at: Timestamp)?
+        func consider(_ list: List, _ index: Int) {
+            let relation = relation(list, index, near: now)
             let at = max(relation.friendStamp.at, relation.blockStamp.at)
-            if at < oldest?.at ?? .distantFuture { oldest = (index, at) }
+            if at < oldest?.at ?? .distantFuture { oldest = (hash(list, index), list, at) }
         }
+        for index in 0..<count(.singles) where !holds(single: index) { consider(.singles, index) }
+        for index in 0..<count(.others) where !holds(other: index) { consider(.others, index) }
         guard let oldest else { return false }
-        removeOther(oldest.index)
+        remove(oldest.hash, from: oldest.list)
         return true
-    }
-
-    /// A copy with other room, into which all that is here fits. This one is the caller's to destroy.
-    func copy(friends: Int, others: Int) -> RelationsRecord {
-        let copy = RelationsRecord.make(friends: friends, others: others)
-        copy.address.copyMemory(from: address, byteCount: RelationsRecord.headerBytes)
-        copy.friendRoom = friends
-        copy.otherRoom = others
-        if friendCount > 0 {
-            copy.friend(0).copyMemory(from: friend(0), byteCount: friendCount * RelationsRecord.friendBytes)
-        }
-        if otherCount > 0 {
-            copy.other(0).copyMemory(from: other(0), byteCount: otherCount * RelationsRecord.otherBytes)
-        }
-        return copy
-    }
-
-    // MARK: Bytes
-
-    /// A list of entries that begin with a hash and are sorted by it.
-    private struct SortedList {
-        let base: UnsafeMutableRawPointer
-        let stride: Int
-        let count: Int
-
-        /// Where the entry of a hash is, or would be.
-        func place(of hash: UInt64) -> (index: Int, isFound: Bool) {
-            var low = 0
-            var high = count
-            while low < high {
-                let middle = (low + high) / 2
-                let found = (base + middle * stride).loadUnaligned(as: UInt64.self)
-                if found == hash { return (middle, true) }
-                if found < hash { low = middle + 1 } else { high = middle }
-            }
-            return (low, false)
-        }
-    }
-
-    private var friends: SortedList {
-        SortedList(base: friend(0), stride: RelationsRecord.friendBytes, count: friendCount)
-    }
-
-    private var others: SortedList {
-        SortedList(base: other(0), stride: RelationsRecord.otherBytes, count: otherCount)
-    }
-
-    private func friend(_ index: Int) -> UnsafeMutableRawPointer {
-        address + RelationsRecord.headerBytes + index * RelationsRecord.friendBytes
-    }
-
-    private func other(_ index: Int) -> UnsafeMutableRawPointer {
-        address + RelationsRecord.headerBytes + friendRoom * RelationsRecord.friendBytes
-            + index * RelationsRecord.otherBytes
-    }
-
-    private func insertFriend(_ index: Int) -> UnsafeMutableRawPointer {
-        friend(index + 1).copyMemory(
-            from: friend(index), byteCount: (friendCount - index) * RelationsRecord.friendBytes)
-        friendCount += 1
-        return friend(index)
-    }
-
-    private func insertOther(_ index: Int) -> UnsafeMutableRawPointer {
-        other(index + 1).copyMemory(from: other(index), byteCount: (otherCount - index) * RelationsRecord.otherBytes)
-        otherCount += 1
-        return other(index)
-    }
-
-    private func removeFriend(_ index: Int) {
-        friend(index).copyMemory(
-            from: friend(index + 1), byteCount: (friendCount - index - 1) * RelationsRecord.friendBytes)
-        friendCount -= 1
-    }
-
-    private func removeOther(_ index: Int) {
-        other(index).copyMemory(
-            from: other(index + 1), byteCount: (otherCount - index - 1) * RelationsRecord.otherBytes)
-        otherCount -= 1
-    }
-
-    private func relation(at index: Int, near now: Timestamp) -> Relation {
-        let entry = other(index)
-        let flags = entry.load(fromByteOffset: 20, as: UInt8.self)
-        let forms = entry.load(fromByteOffset: 21, as: UInt8.self)
-        var relation = Relation()
-        relation.friendStamp = stamp(entry + 8, near: now)
-        relation.blockStamp = stamp(entry + 14, near: now)
-        relation.isFriend = flags & 1 != 0
-        relation.isBlocked = flags & 2 != 0
-        if flags & 4 != 0 { relation.read = RelationsRecord.load(form: forms & 3, entry + 22, near: now) }
-        if flags & 8 != 0 { relation.othersRead = RelationsRecord.load(form: forms >> 2 & 3, entry + 27, near: now) }
-        return relation
-    }
-
-    private func store(_ relation: Relation, to entry: UnsafeMutableRawPointer) {
-        store(relation.friendStamp, to: entry + 8)
-        store(relation.blockStamp, to: entry + 14)
-        var flags: UInt8 = (relation.isFriend ? 1 : 0) | (relation.isBlocked ? 2 : 0)
-        var forms: UInt8 = 0
-        if let read = relation.read {
-            flags |= 4
-            forms |= RelationsRecord.store(read, entry + 22)
-        }
-        if let read = relation.othersRead {
-            flags |= 8
-            forms |= RelationsRecord.store(read, entry + 27) << 2
-        }
-        entry.storeBytes(of: flags, toByteOffset: 20, as: UInt8.self)
-        entry.storeBytes(of: forms, toByteOffset: 21, as: UInt8.self)
-    }
-
-    private func stamp(_ place: UnsafeMutableRawPointer, near now: Timestamp) -> EdgeStamp {
-        let node = place.load(fromByteOffset: 5, as: UInt8.self)
-        return node == 0 ? .zero : EdgeStamp(at: RecordInstant.load(place, near: now), node: node)
-    }
-
-    private func store(_ stamp: EdgeStamp, to place: UnsafeMutableRawPointer) {
-        RecordInstant.store(stamp.at, to: place)
-        place.storeBytes(of: stamp.node, toByteOffset: 5, as: UInt8.self)
-    }
-
-    private func load(form: UInt8, at offset: Int, near now: Timestamp) -> LastSeen {
-        RelationsRecord.load(form: form, address + offset, near: now)
-    }
-
-    private func store(_ read: LastSeen, at offset: Int) -> UInt8 { RelationsRecord.store(read, address + offset) }
-
-    private static func load(form: UInt8, _ place: UnsafeMutableRawPointer, near now: Timestamp) -> LastSeen {
-        switch form {
-        case 1: .exact(RecordInstant.load(place, near: now))
-        case 2: .coarse(RecordInstant.load(place, near: now))
-        default: .unknown
-        }
-    }
-
-    /// Writes the instant and returns the form.
-    private static func store(_ read: LastSeen, _ place: UnsafeMutableRawPointer) -> UInt8 {
-        switch read {
-        case .unknown: return 0
-        case .exact(let instant):
-            RecordInstant.store(instant, to: place)
-            return 1
-        case .coarse(let instant):
-            RecordInstant.store(instant, to: place)
-            return 2
-        }
-    }
-
-    private func byte(_ offset: Int) -> UInt8 { address.load(fromByteOffset: offset, as: UInt8.self) }
-    private func set(_ offset: Int, _ value: UInt8) {
-        address.storeBytes(of: value, toByteOffset: offset, as: UInt8.self)
-    }
-    private func count(_ offset: Int) -> Int { Int(address.load(fromByteOffset: offset, as: UInt32.self)) }
-    private func setCount(_ offset: Int, _ value: Int) {
-        address.storeBytes(of: UInt32(value), toByteOffset: offset, as: UInt32.self)
     }
 }

@@ -95,16 +95,6 @@ extension ReplicaFacts {
     }
 }
 
-extension LastSeen {
-    /// The instant in it.
-    fileprivate var instant: Timestamp? {
-        switch self {
-        case .unknown: nil
-        case .exact(let instant), .coarse(let instant): instant
-        }
-    }
-}
-
 // MARK: - The join
 
 extension ReplicaFacts {

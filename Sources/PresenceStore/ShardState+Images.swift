@@ -19,7 +19,7 @@ extension ShardState {
         let relations = record.relations
         if let relations {
             flags |= UserImage.Flag.hasPrivacy
-            if relations.friendCount + relations.otherCount > 0 { flags |= UserImage.Flag.hasEdges }
+            if relations.edgeCount > 0 { flags |= UserImage.Flag.hasEdges }
         }
         if record.isPacked { flags |= UserImage.Flag.isPacked }
         output.append(UserImage.form)
@@ -55,8 +55,8 @@ extension ShardState {
         output.append(privacy.lastSeen.rawValue)
         output.append(privacy.strangersRead)
         output.append(privacy.friendsRead)
-        guard relations.friendCount + relations.otherCount > 0 else { return }
-        output.append(half: UInt32(relations.friendCount + relations.otherCount))
+        guard relations.edgeCount > 0 else { return }
+        output.append(half: UInt32(relations.edgeCount))
         relations.forEachByHash(near: now) { other, relation in
             output.append(word: other)
             for stamp in [relation.friendStamp, relation.blockStamp] {

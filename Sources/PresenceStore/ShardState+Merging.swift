@@ -208,15 +208,13 @@ extension ShardState {
         _ privacy: ReplicaFacts.PrivacyRegisters, _ edges: [UInt64: Relation], replacing old: RelationsRecord?,
         sparing number: UInt32, at now: Timestamp
     ) throws(StoreError) -> RelationsRecord {
-        let plain = edges.values.count { $0.isPlain }
-        let growth =
-            RelationsRecord.byteCount(friends: plain, others: edges.count - plain) - (old?.byteCount ?? 0)
+        let plan = RelationsPlan(edges.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+        let growth = plan.sizes.byteCount - (old?.byteCount ?? 0)
         try makeBudget(for: max(growth, 0), sparing: number, at: now)
-        let new = RelationsRecord.make(friends: plain, others: edges.count - plain)
+        let new = RelationsRecord.make(plan)
         new.store(privacy.value)
         new.visibilityStamp = privacy.visibilityStamp
         new.lastSeenStamp = privacy.lastSeenStamp
-        for (other, relation) in edges.sorted(by: { $0.key < $1.key }) { new.store(relation, to: other) }
         old?.destroy()
         blockBytes += growth
         return new

@@ -121,12 +121,12 @@ extension ShardState {
         }
         relation.read = privacy.rule(Standing(relation)).hides ? read : nil
         if relation.hasEnded, ended >= settings.maxRelations { _ = relations.dropOldestEnded(near: now) }
-        try grow(number, at: now).store(relation, to: other)
+        try grow(number, for: relation, to: other, at: now).store(relation, to: other)
         noteChange(number)
         return true
     }
 
-    /// Changes what a user set of his privacy. `number` may be another afterwards.
+    /// Changes what a user set of his privacy. `number` may be another afterwards. There must be room for ``RelationsRecord/privacyChangeBytes``.
     mutating func setPrivacy(
         _ number: inout UInt32, visibility: Visibility?, lastSeen: LastSeenVisibility?, stamp: Stamp, at now: Timestamp
     ) throws(StoreError) {
@@ -147,11 +147,15 @@ extension ShardState {
             relations.visibilityStamp = stamp
         }
         noteForWatchers(record(number))
-        relations.updateOthers(near: now) { relation in
+        relations.store(new)
+        let plan = relations.plan(near: now) { relation in
             let read = old.lastSeen(seen, Standing(relation))
             relation.read = new.rule(Standing(relation)).hides ? read : nil
         }
-        relations.store(new)
+        guard let plan else { return }
+        let changed = RelationsRecord.make(plan)
+        changed.storePrivacy(of: relations)
+        replace(relations, of: number, with: changed)
     }
 
     /// His relations; they are made if he has none.
@@ -162,8 +166,8 @@ extension ShardState {
         if let relations = record(number).relations { return relations }
         let record = try insertRoom(
             &number, record(number).relationsOffset, UserRecord.relationsBytes,
-            blockBytes: RelationsRecord.byteCount(friends: 0, others: 0), at: now)
-        let relations = RelationsRecord.make(friends: 0, others: 0)
+            blockBytes: RelationsRecord.Sizes().byteCount, at: now)
+        let relations = RelationsRecord.make()
         record.storeRelations(relations)
         blockBytes += relations.byteCount
         arm(number, evidence(of: record, at: now, near: now), at: now)
@@ -171,20 +175,25 @@ extension ShardState {
         return relations
     }
 
-    /// Room for one more edge of either kind.
-    private mutating func grow(_ number: UInt32, at now: Timestamp) throws(StoreError) -> RelationsRecord {
+    /// His relations, with room for one more edge.
+    private mutating func grow(
+        _ number: UInt32, for relation: Relation, to other: UInt64, at now: Timestamp
+    ) throws(StoreError) -> RelationsRecord {
         guard let old = record(number).relations else { preconditionFailure("the relations were just made") }
-        let friends = old.friendCount < old.friendRoom ? old.friendRoom : RelationsRecord.room(after: old.friendRoom)
-        let others = old.otherCount < old.otherRoom ? old.otherRoom : RelationsRecord.room(after: old.otherRoom)
-        guard friends != old.friendRoom || others != old.otherRoom else { return old }
-        let growth = RelationsRecord.byteCount(friends: friends, others: others) - old.byteCount
-        try makeBudget(for: growth, sparing: number, at: now)
-        let new = old.copy(friends: friends, others: others)
-        old.destroy()
-        record(number).storeRelations(new)
-        blockBytes += growth
-        account()
+        let rooms = old.rooms(toStore: relation, to: other)
+        guard rooms != old.rooms else { return old }
+        try makeBudget(for: rooms.byteCount - old.byteCount, sparing: number, at: now)
+        let new = old.copy(rooms)
+        replace(old, of: number, with: new)
         return new
+    }
+
+    /// Puts relations in the place of others, which are gone then.
+    private mutating func replace(_ old: RelationsRecord, of number: UInt32, with new: RelationsRecord) {
+        blockBytes += new.byteCount - old.byteCount
+        record(number).storeRelations(new)
+        old.destroy()
+        account()
     }
 
     /// Sees that there is room for so many bytes outside the slabs, by eviction if need be.

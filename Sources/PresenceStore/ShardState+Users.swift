@@ -59,7 +59,10 @@ extension ShardState {
             account()
             counters[.offline] += 1
         }
-        if change.changesPrivacy { try makeRelations(&number, at: now) }
+        if change.changesPrivacy {
+            try makeRelations(&number, at: now)
+            try makeBudget(for: RelationsRecord.privacyChangeBytes, sparing: number, at: now)
+        }
         _ = settle(number, at: now)
         // A record that moves leaves its timer behind, and with it the look at what has run out.
         number = prune(number, at: now, mayShrink: false)

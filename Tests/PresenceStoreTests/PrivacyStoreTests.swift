@@ -62,15 +62,17 @@ struct PrivacyStoreTests {
         #expect(store.statistics().memory.blocks < before + 20 * 40)
     }
 
-    @Test("An edge of a friend takes at most 16 bytes")
+    @Test("Among two hundred, a friend takes at most 16 bytes with the head of all edges, a block 16 beside it")
     func memory() throws {
-        let store = store { $0.shards = 1 }
-        let others = (0..<1_000).map { "00000000-0000-4000-8000-\(100_000_000_000 + $0)" }
-        _ = try relate(store, "zero", .friend, others)
-        let before = store.statistics().memory.blocks
-        for user in 0..<50 { #expect(try relate(store, "user-\(user)", .friend, Array(others[0..<200])) == 200) }
-        let perEdge = Double(store.statistics().memory.blocks - before) / (50 * 200)
-        #expect(perEdge <= 16, "\(perEdge) bytes")
+        for (change, most) in [(RelationChange.friend, 16.0), (.block, 16.32)] {
+            let store = store { $0.shards = 1 }
+            let others = (0..<200).map { "00000000-0000-4000-8000-\(100_000_000_000 + $0)" }
+            _ = try relate(store, "zero", change, others)
+            let before = store.statistics().memory.blocks
+            for user in 0..<50 { #expect(try relate(store, "user-\(user)", change, others) == 200) }
+            let perEdge = Double(store.statistics().memory.blocks - before) / (50 * 200)
+            #expect(perEdge <= most, "\(perEdge) bytes")
+        }
     }
 
     @Test("Whom an edge names stays known when memory is short")
