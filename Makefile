@@ -44,7 +44,7 @@ test-swift: setup-tests ## The Swift tests alone.
 	swift build --build-tests $(SWIFT_FLAGS)
 	swift test --skip-build $(SWIFT_FLAGS)
 
-test-clients: setup-tests ## redis-cli, redis-py and redis-benchmark against PRESENCED_BINARY (the debug build).
+test-clients: setup-tests ## redis-cli, redis-py, valkey-py, GLIDE and redis-benchmark against PRESENCED_BINARY (the debug build).
 	@test -x "$(PRESENCED_BINARY)" || swift build --product presenced $(SWIFT_FLAGS)
 	PRESENCED_BINARY="$(PRESENCED_BINARY)" $(PYTHON) -m pytest $(CLIENT_TESTS)
 
