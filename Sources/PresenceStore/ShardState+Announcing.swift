@@ -45,7 +45,7 @@ extension ShardState {
             // A look of a reader, too: the timer was armed for another end.
             arm(number, self.evidence(of: record, at: now, near: now), at: now)
         }
-        if record.hasText { endText(number, at: now) }
+        if record.hasText { endText(number, at: now, firedTick: firedTick) }
         let evidence = evidence(of: record, at: now, near: now)
         let verdict = evidence.verdict(at: now)
         if verdict.publicStatus == record.announced && verdict.isPresent == record.isPresent {
@@ -207,11 +207,12 @@ extension ShardState {
         noteForWatchers(record)
     }
 
-    /// Tells that a text has come to its end, if it has.
+    /// Tells that a text has come to its end, if it has, behind what time changed before.
     @inline(never)
-    private mutating func endText(_ number: UInt32, at now: Timestamp) {
+    private mutating func endText(_ number: UInt32, at now: Timestamp, firedTick: UInt32?) {
         let record = record(number)
         guard let end = record.untoldEndOfText(near: now), end <= now else { return }
+        announceWhatTimeChanged(number, until: end, firedTick: firedTick)
         record.noteEndOfText()
         announceActivity(number, nil, Cause(reason: .manualEnded, stamp: Stamp(end), at: end, isTime: true))
     }
