@@ -42,6 +42,8 @@ struct TimerWheel: ~Copyable {
     private var leapTarget: UInt64 = 0
     /// The tick that was done when it leapt.
     private var leapOrigin: UInt64 = 0
+    /// The same of the first leap, if it leapt again before it was through: what was armed before the first may still be there.
+    private var firstLeapOrigin: UInt64 = 0
     private var fineOccupancy: UInt64 = 0
     private let fine: UnsafeMutablePointer<UInt32>
     private let coarse: UnsafeMutablePointer<UInt32>
@@ -165,6 +167,7 @@ struct TimerWheel: ~Copyable {
     private mutating func leapIfFarBehind(_ target: UInt64) {
         guard target > currentTick + TimerWheel.coarseCount << TimerWheel.fineBits else { return }
         let window = target >> TimerWheel.fineBits - (TimerWheel.coarseCount - 1)
+        if currentTick >= leapTarget { firstLeapOrigin = currentTick }
         leapOrigin = currentTick
         leapTarget = target
         currentTick = window << TimerWheel.fineBits - 1
@@ -172,10 +175,15 @@ struct TimerWheel: ~Copyable {
     }
 
     /// The instant up to which nothing was left to announce when a record was armed at `armed`, the header's tick: `distantFuture` if it is not
-    /// armed, `distantPast` if that cannot be told, as when the wheel leaps while it leaps.
+    /// armed, `distantPast` if that cannot be told.
     func settledUntil(_ armed: UInt32) -> Timestamp {
         guard armed != 0 else { return .distantFuture }
-        let origin = currentTick < leapTarget && isNear(armed, leapOrigin) ? leapOrigin : currentTick
+        // After 497 days a tick looks like another one: of those that it may be the earliest is meant, up to which all was surely told.
+        var origin = currentTick
+        if currentTick < leapTarget {
+            if isNear(armed, leapOrigin) { origin = leapOrigin }
+            if isNear(armed, firstLeapOrigin) { origin = firstLeapOrigin }
+        }
         guard isNear(armed, origin) else { return .distantPast }
         let distance = Int32(bitPattern: armed &- TimerWheel.short(origin))
         let tick = Int64(origin) + Int64(distance) - 1 - Int64(phase)
