@@ -22,7 +22,7 @@ SWIFT_SOURCES := Package.swift Sources Tests $(wildcard Examples/*/Package.swift
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster build test test-swift test-clients lint format docs check-docs bench bench-scale bench-cluster bench-check bench-baseline bench-test presence-bench fuzz simulate sanitize setup setup-tests clean
+.PHONY: help run cluster build test test-swift test-clients lint format docs check-docs bench bench-scale bench-cluster bench-check bench-baseline bench-test presence-bench fuzz model simulate sanitize setup setup-tests clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ presence-bench: setup
 
 fuzz: setup ## Run the random tests (codec, model, laws) with fresh seeds for FUZZ_SECONDS (300).
 	@scripts/fuzz
+
+model: setup ## Run the store beside the slow model for OPERATIONS (5000000) random operations, in a release build.
+	@scripts/model
 
 simulate: setup ## Play lives of a cluster with fresh seeds, cuts, crashes and all, for HOURS (1).
 	@scripts/simulate

@@ -60,6 +60,26 @@ struct ModelTests {
     @Test("Across every wrap of the store's clocks and over long pauses", arguments: wraps)
     func wrap(_ plan: ModelPlan) throws { try run(plan, (ModelTests.seedCount + 1) / 2) }
 
+    /// Operations of a long run (`make model`), shared out among all plans; 0 without one.
+    static let operations = getenv("PRESENCE_OPERATIONS").flatMap { Int(String(cString: $0)) } ?? 0
+
+    @Test(
+        "Over millions of operations, if so many are asked for", .enabled(if: operations > 0), arguments: plans + wraps)
+    func millions(_ plan: ModelPlan) throws {
+        let share = ModelTests.operations / (ModelTests.plans.count + ModelTests.wraps.count) + 1
+        var done = 0
+        var told = 0
+        while done < share {
+            let random = SeededRandom(seed: .random(in: .min ... .max))
+            var run = ModelRun(plan, random)
+            try run.run()
+            done += plan.steps
+            guard done - told >= share / 5 || done >= share else { continue }
+            told = done
+            print("model: \(plan): \(done) of \(share) operations agree")
+        }
+    }
+
     private func run(_ plan: ModelPlan, _ count: Int) throws {
         for random in SeededRandom.cases(count) {
             print("model: \(plan), \(random)")
