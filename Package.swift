@@ -3,7 +3,9 @@ import PackageDescription
 
 /// Sanitizers look at the store and the codecs alone and bring an allocator of their own: `PRESENCED_PART=core swift test --sanitize=thread` builds
 /// no server, no jemalloc, and no package of others.
-let isCoreOnly = Context.environment["PRESENCED_PART"] == "core"
+/// `PRESENCED_PART=model` has of the tests only the store's model, which `make model` builds for release: all of them take many minutes to be optimized.
+let isModelOnly = Context.environment["PRESENCED_PART"] == "model"
+let isCoreOnly = isModelOnly || Context.environment["PRESENCED_PART"] == "core"
 /// `PRESENCED_ALLOCATOR=system` leaves jemalloc out of the server as well.
 let usesJemalloc = !isCoreOnly && Context.environment["PRESENCED_ALLOCATOR"] != "system"
 let jemalloc: [Target.Dependency] = usesJemalloc ? ["CJemalloc"] : []
@@ -17,7 +19,7 @@ let core: [Target] = [
     .target(name: "CPrefetch"),
     .target(
         name: "PresenceStore", dependencies: ["Presence", "CPrefetch"],
-        swiftSettings: isCoreOnly ? [.define("SANITIZED")] : []),
+        swiftSettings: isCoreOnly && !isModelOnly ? [.define("SANITIZED")] : []),
 
     // What users of the store test with: a clock they hold, seeded random numbers, a slow model.
     .target(name: "PresenceTesting", dependencies: ["Presence", "PresenceStore"]),
@@ -43,6 +45,18 @@ let core: [Target] = [
     .testTarget(
         name: "PresenceStoreTests", dependencies: ["Presence", "PresenceStore", "PresenceTesting"] + jemalloc),
 ]
+
+/// The store and its model.
+let model: [Target] =
+    core.filter { ["Presence", "CPrefetch", "PresenceStore", "PresenceTesting"].contains($0.name) } + [
+        .testTarget(
+            name: "PresenceStoreTests", dependencies: ["Presence", "PresenceStore", "PresenceTesting"],
+            sources: [
+                "ModelRun+Changes.swift", "ModelRun+Fingerprints.swift", "ModelRun+Leases.swift",
+                "ModelRun+Operations.swift", "ModelRun+Privacy.swift", "ModelRun+Strings.swift",
+                "ModelRun+Watching.swift", "ModelRun.swift", "ModelTests.swift", "Spans.swift",
+            ])
+    ]
 
 /// The server, its process, and their tests.
 let server: [Target] = [
@@ -140,9 +154,9 @@ let package = Package(
     products: [
         .library(name: "PresenceStore", targets: ["PresenceStore"]),
         .library(name: "PresenceTesting", targets: ["PresenceTesting"]),
-        // Benchmarks counts the instructions of these two.
-        .library(name: "PresenceRESP", targets: ["PresenceRESP"]),
     ]
+        // Benchmarks counts the instructions of this one and the server.
+        + (isModelOnly ? [] : [.library(name: "PresenceRESP", targets: ["PresenceRESP"])])
         + (isCoreOnly
             ? []
             : [
@@ -159,6 +173,6 @@ let package = Package(
             .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
             .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         ],
-    targets: isCoreOnly ? core : core + server,
+    targets: isModelOnly ? model : isCoreOnly ? core : core + server,
     swiftLanguageModes: [.v6]
 )
