@@ -8,7 +8,7 @@ struct WatchLedger {
     private let crowd: WatchedCrowd
     private let due: (Int) -> Int64
     /// Changes that are not measured, since the server was not warm.
-    private let firstMeasured: Int
+    private var firstMeasured: Int
     /// When each user's latest changes to each status were written.
     private var written: [Int64]
     /// The round of the change that was told last, for each row of each list; -1 for none.
@@ -43,6 +43,9 @@ struct WatchLedger {
         written[user * WatchedCrowd.statuses.count + status] = instant
         changes += 1
     }
+
+    /// The server is warm: what is written from now on is measured.
+    mutating func measure() { firstMeasured = changes }
 
     /// A row came.
     ///
