@@ -12,9 +12,13 @@ extension ServerLoop {
     /// Hands the changes of a shard of this loop on to the lists that have them.
     func pumpWatches(_ shard: Int) {
         guard server.watches.isActive.load(ordering: .acquiring) else { return }
-        for _ in 0..<ServerLoop.slicesPerTurn {
-            guard store.pumpWatches(shard: shard, limit: ServerLoop.marksPerSlice) else { return }
+        isPumping = true
+        var slices = 0
+        while slices < ServerLoop.slicesPerTurn, store.pumpWatches(shard: shard, limit: ServerLoop.marksPerSlice) {
+            slices += 1
         }
+        wakeOthers()
+        guard slices == ServerLoop.slicesPerTurn else { return }
         afterOthers { [self] in
             beginTurn(isTimed: true)
             pumpWatches(shard)
@@ -22,11 +26,30 @@ extension ServerLoop {
         }
     }
 
+    /// Each event loop that has lists among those with changes is woken once: to wake one costs more than to mark a list.
+    private func wakeOthers() {
+        isPumping = false
+        for place in watchesOfOthers.indices where !watchesOfOthers[place].isEmpty {
+            let home = peers[place]
+            let watches = watchesOfOthers[place]
+            watchesOfOthers[place] = []
+            home.eventLoop.execute { for watch in watches { home.willTell(watch) } }
+        }
+    }
+
+    private func noteForOther(_ watch: Watch, _ place: Int) {
+        if watchesOfOthers.isEmpty { watchesOfOthers = Array(repeating: [], count: peers.count) }
+        watchesOfOthers[place].append(watch)
+    }
+
     /// Called by the store on any thread: a list has something to look at.
     static func wake(_ watch: Watch, _ peers: [ServerLoop], _ server: ServerState) {
-        let home = peers[server.watches.home(of: watch)]
+        let place = server.watches.home(of: watch)
+        let home = peers[place]
         if home.eventLoop.inEventLoop {
             home.willTell(watch)
+        } else if let own = peers.first(where: { $0.eventLoop.inEventLoop }), own.isPumping {
+            own.noteForOther(watch, place)
         } else {
             home.eventLoop.execute { home.willTell(watch) }
         }

@@ -70,6 +70,10 @@ final class ServerLoop: @unchecked Sendable {
     private var events: [StoreEvent] = []
     /// Lists that get a frame when their slot of the window ends, and when the loop looks for that next.
     var watchesThatWait = TellingSlots<Watch>()
+
+    /// While changes are handed on to lists: those that other event loops tell, for each of these.
+    var watchesOfOthers: [[Watch]] = []
+    var isPumping = false
     var nextTelling: Int64?
     /// Lists whose time has come; with a clock that tests hold, all that wait, and since when.
     var watchesToTell: [Watch] = []
