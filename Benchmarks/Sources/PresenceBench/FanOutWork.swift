@@ -14,6 +14,8 @@ enum FanOutWork: String, Codable {
     /// What the server must know before.
     func prepare(_ connection: Connection) throws {
         guard self == .event else { return }
+        // One user changes far more often than a person does.
+        try connection.command(["CONFIG", "SET", "status-changes-per-minute", "0"], expecting: .simple("OK"))
         try connection.command(["PRESENCE.CONNECT", FanOutWork.user, "s", "EX", "300"], expecting: .integer(1))
     }
 

@@ -1,5 +1,5 @@
 /// A table as Markdown that is readable as plain text too: `docs/BENCHMARKS.md` takes it as it is.
-struct Table {
+struct Table: Encodable {
     var title: String
     var columns: [String]
     var rows: [[String]] = []

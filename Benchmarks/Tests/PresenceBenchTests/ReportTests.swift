@@ -60,6 +60,39 @@ struct ReportTests {
         #expect(throws: BenchError.self) { try length(bulk, "$-1\r\n") }
     }
 
+    @Test("the figures of scale as JSON are those of its text, with options, machine and what failed")
+    func scale() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("scale-\(getpid()).json").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var table = Table.ofGoals("Users")
+        table.add("held", "30 000 000", goal: "30 000 000", isHeld: true)
+        table.add("bytes", 130, atMost: 120, "B")
+        table.notes.append("Quiet \"meanwhile\".")
+        var report = ScaleReport(machine: .present(), options: try ScaleOptions.parse(["--users", "5000"]))
+        report.add(.hold, ScaleResult(table: table))
+        try report.writeJSON(path)
+        report.add(.storms, ScaleResult(table: Table.ofGoals("Storms"), failure: BenchError("one is missing")))
+        try report.writeJSON(path)
+
+        let data = try Data(contentsOf: URL(fileURLWithPath: path))
+        let json = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        let options = try #require(json["options"] as? [String: Int])
+        #expect(options["users"] == 5_000 && options["seconds"] == 600 && options.count == 8)
+        #expect((json["machine"] as? [String: Any])?["cores"] as? Int == ProcessInfo.processInfo.activeProcessorCount)
+        let parts = try #require(json["parts"] as? [[String: Any]])
+        #expect(parts.map { $0["part"] as? String } == ["hold", "storms"])
+        #expect(parts.map { $0["failure"] as? String } == [nil, "one is missing"])
+        let told = try #require(parts.first?["table"] as? [String: Any])
+        let rows = try #require(told["rows"] as? [[String]])
+        #expect(
+            rows == [
+                ["held", "30 000 000", "30 000 000", "held"], ["bytes", "130.0 B", "at most 120 B", "not held"],
+            ])
+        #expect(told["title"] as? String == "Users" && told["notes"] as? [String] == ["Quiet \"meanwhile\"."])
+        // Nothing that the text has is missing.
+        for cell in rows.joined() { #expect(table.text.contains(cell)) }
+    }
+
     @Test("a chart is whole XML, its bars are in proportion, and names in it are no markup")
     func chart() throws {
         let bars = [

@@ -17,10 +17,14 @@ struct ScaleCommand: ParsableCommand {
     @Option(help: "Parts, with commas between: \(ScalePart.allCases.map(\.rawValue).joined(separator: ",")).")
     var parts = ScalePart.allCases.map(\.rawValue).joined(separator: ",")
 
+    @Option(help: "A file that the figures are written to, as JSON, anew after each part.")
+    var json: String?
+
     func validate() throws { _ = try chosen() }
 
     func run() throws {
         let options = options.fitted()
+        var report = ScaleReport(machine: .present(), options: options)
         for part in try chosen() {
             let load = MachineLoad()
             var result: ScaleResult
@@ -34,6 +38,8 @@ struct ScaleCommand: ParsableCommand {
             // Each as soon as it is there: the parts take long.
             print(result.table.text)
             fflush(nil)
+            report.add(part, result)
+            if let json { try report.writeJSON(json) }
             if let failure = result.failure { throw failure }
         }
     }
