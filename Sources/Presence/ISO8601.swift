@@ -2,7 +2,7 @@
 /// without Foundation and without allocating.
 ///
 /// The years 0000 to 9999 have four digits; others are written as ECMAScript does, with a sign and six digits. The
-/// calendar arithmetic follows the reasoning of Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"
+/// calendar arithmetic from dates to days follows the reasoning of Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"
 /// (https://howardhinnant.github.io/date_algorithms.html): years begin in March, so that the leap day comes last, and
 /// repeat every 400 years of 146 097 days.
 extension Timestamp {
@@ -29,21 +29,20 @@ extension Timestamp {
         }
         let date = CivilDate(daysSince1970: Int(day))
         let time = UInt32(truncatingIfNeeded: rest)
-        out.appendYear(date.year)
-        out.append(UInt8(ascii: "-"))
-        out.appendTwoDigits(UInt32(truncatingIfNeeded: date.month))
-        out.append(UInt8(ascii: "-"))
-        out.appendTwoDigits(UInt32(truncatingIfNeeded: date.day))
-        out.append(UInt8(ascii: "T"))
-        out.appendTwoDigits(time / 3_600_000)
-        out.append(UInt8(ascii: ":"))
-        out.appendTwoDigits(time / 60_000 % 60)
-        out.append(UInt8(ascii: ":"))
-        out.appendTwoDigits(time / 1_000 % 60)
-        out.append(UInt8(ascii: "."))
-        out.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: time / 100 % 10))
-        out.appendTwoDigits(time % 100)
-        out.append(UInt8(ascii: "Z"))
+        let year = UInt32(truncatingIfNeeded: abs(date.year))
+        if date.year < 0 || date.year > 9_999 { out.appendEra(of: date.year, year) }
+        // Eight bytes each: "2025-01-", "19T10:35", ":22.123Z".
+        out.append(
+            word: Digits.pair(year / 100 % 100) | Digits.pair(year % 100) << 16 | Digits.letter("-") << 32
+                | Digits.pair(UInt32(truncatingIfNeeded: date.month)) << 40 | Digits.letter("-") << 56)
+        out.append(
+            word: Digits.pair(UInt32(truncatingIfNeeded: date.day)) | Digits.letter("T") << 16
+                | Digits.pair(time / 3_600_000) << 24 | Digits.letter(":") << 40
+                | Digits.pair(time / 60_000 % 60) << 48)
+        out.append(
+            word: Digits.letter(":") | Digits.pair(time / 1_000 % 60) << 8 | Digits.letter(".") << 24
+                | (Digits.letter("0") + UInt64(time / 100 % 10)) << 32 | Digits.pair(time % 100) << 40
+                | Digits.letter("Z") << 56)
     }
 
     /// The instant of a text, or nil if it is not one.
@@ -74,20 +73,21 @@ struct CivilDate: Equatable {
         self.day = day
     }
 
-    /// The day so many days after 1970-01-01.
+    /// The day so many days after 1970-01-01, at most 100 million of them, or before.
+    ///
+    /// Cassio Neri, Lorenz Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022): a third of the
+    /// instructions of the usual divisions, for what every record is written with twice.
     init(daysSince1970 days: Int) {
-        // 719 468 days lie between 0000-03-01, the first day of a 400-year era, and 1970-01-01.
-        let shifted = days + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        // Take out leap days: one every 1 461 days, but not every 36 524, but the very last.
-        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        // Months from March have 153 days every five.
-        let monthFromMarch = (5 * dayOfYear + 2) / 153
-        day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
-        month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-        year = era * 400 + yearOfEra + (month <= 2 ? 1 : 0)
+        // From 0000-03-01, the first day of a 400-year era, 719 468 days lie up to 1970; 685 eras more leave nothing below zero.
+        let centuries = 4 * UInt64(days + 719_468 + 146_097 * 685) + 3
+        let dayOfCentury = 4 * (centuries % 146_097 / 4) + 3
+        let years = 2_939_745 * dayOfCentury
+        let dayOfYear = (years & 0xFFFF_FFFF) / 2_939_745 / 4
+        let months = 2_141 * dayOfYear + 197_913
+        let isNextYear = dayOfYear >= 306
+        year = Int(100 * (centuries / 146_097) + years >> 32) - 400 * 685 + (isNextYear ? 1 : 0)
+        month = Int(months >> 16) - (isNextYear ? 12 : 0)
+        day = Int((months & 0xFFFF) / 2_141) + 1
     }
 
     /// Days from 1970-01-01 to this day.
@@ -102,7 +102,8 @@ struct CivilDate: Equatable {
 
     /// Whether the calendar has this day.
     var isReal: Bool {
-        guard (1...12).contains(month), day >= 1 else { return false }
+        // Years beyond have no instant, nor a number of days that comes back.
+        guard (1...12).contains(month), day >= 1, (-271_821...275_760).contains(year) else { return false }
         return CivilDate(daysSince1970: daysSince1970) == self
     }
 }
@@ -177,22 +178,27 @@ private struct DigitScanner {
     }
 }
 
-extension OutputSpan where Element == UInt8 {
-    /// Appends a number below 100 in two digits.
+/// Digits and letters in the low bytes of a word, in the order in which they are written.
+private enum Digits {
+    /// A number below 100 in two digits.
     @inline(__always)
-    fileprivate mutating func appendTwoDigits(_ number: UInt32) {
-        append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number / 10))
-        append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number % 10))
+    static func pair(_ number: UInt32) -> UInt64 {
+        // 103 / 1024 is a tenth, near enough up to 178.
+        let tens = (number &* 103) &>> 10
+        return UInt64(tens | (number &- tens &* 10) &<< 8) &+ 0x3030
     }
 
-    /// Appends a year: four digits, or a sign and six.
-    fileprivate mutating func appendYear(_ year: Int) {
-        let digits = UInt32(truncatingIfNeeded: abs(year))
-        if !(0...9_999).contains(year) {
-            append(UInt8(ascii: year < 0 ? "-" : "+"))
-            appendTwoDigits(digits / 10_000)
-        }
-        appendTwoDigits(digits / 100 % 100)
-        appendTwoDigits(digits % 100)
+    @inline(__always)
+    static func letter(_ letter: Unicode.Scalar) -> UInt64 { UInt64(UInt8(ascii: letter)) }
+}
+
+extension OutputSpan where Element == UInt8 {
+    /// Appends what comes before the last four digits of a year that has six: its sign, and the first two.
+    @inline(never)
+    fileprivate mutating func appendEra(of year: Int, _ digits: UInt32) {
+        append(UInt8(ascii: year < 0 ? "-" : "+"))
+        let pair = Digits.pair(digits / 10_000)
+        append(UInt8(truncatingIfNeeded: pair))
+        append(UInt8(truncatingIfNeeded: pair >> 8))
     }
 }

@@ -129,16 +129,17 @@ public struct ReplyBuffer: ~Copyable {
     }
 
     /// `$n` and bytes that `body` writes in place. Room for `maximum` bytes is made first, so `maximum` should be near
-    /// what comes; the head is written when the number is known, and the bytes are moved up to it if it is shorter
-    /// than `maximum`'s.
+    /// what comes; the head is written when the number is known, and the bytes are moved to its end if it has not as many
+    /// digits as `likely`.
     ///
+    /// - Parameter likely: about how many bytes `body` writes; `maximum` if it is not given.
     /// - Returns: What `body` returns. What it throws leaves the buffer as it was.
     @discardableResult
     public mutating func bulk<Result, Failure: Error>(
-        upTo maximum: Int,
+        upTo maximum: Int, likely: Int? = nil,
         _ body: (inout OutputSpan<UInt8>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        let room = 3 + Self.digits(of: UInt(maximum))
+        let room = 3 + Self.digits(of: UInt(likely ?? maximum))
         // The head reserves for the longest number there is; memory must not move once `body` has written.
         reserve(room + maximum + 24)
         let start = count
@@ -146,8 +147,10 @@ public struct ReplyBuffer: ~Copyable {
         var output = OutputSpan(buffer: target, initializedCount: 0)
         let result = try body(&output)
         let written = output.finalize(for: target)
+        let width = 3 + Self.digits(of: UInt(written))
+        if width != room { (memory + start + width).update(from: memory + start + room, count: written) }
         head(UInt8(ascii: "$"), written)
-        close(gapUpTo: start + room, of: written)
+        advance(by: written)
         lineEnd()
         return result
     }
@@ -168,7 +171,7 @@ public struct ReplyBuffer: ~Copyable {
     /// `<marker><number>` and a line end: the head of a bulk or an aggregate, or an integer.
     @inlinable
     mutating func head(_ marker: UInt8, _ number: Int) {
-        guard number >= 0, number <= 99 else {
+        guard number >= 0, number <= 999 else {
             longHead(marker, number)
             return
         }
@@ -180,13 +183,23 @@ public struct ReplyBuffer: ~Copyable {
             end[2] = 0x0D
             end[3] = 0x0A
             advance(by: 4)
-        } else {
+        } else if number <= 99 {
             let tens = number / 10
             end[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: tens)
             end[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number &- tens &* 10)
             end[3] = 0x0D
             end[4] = 0x0A
             advance(by: 5)
+        } else {
+            let hundreds = number / 100
+            let rest = number &- hundreds &* 100
+            let tens = rest / 10
+            end[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: hundreds)
+            end[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: tens)
+            end[3] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest &- tens &* 10)
+            end[4] = 0x0D
+            end[5] = 0x0A
+            advance(by: 6)
         }
     }
 

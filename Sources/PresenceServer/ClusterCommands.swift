@@ -127,7 +127,7 @@ enum ClusterCommands {
             reply.error("ERR Invalid slot")
             return
         }
-        let count = Count(slot: Int(slot), prefix: loop.keyPrefix)
+        let count = Count(slot: Int(slot), prefix: loop.keyPrefix.bytes)
         loop.inSlices(for: client, &reply) {
             count.step(loop.store, at: loop.now)
         } _: {

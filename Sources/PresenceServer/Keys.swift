@@ -10,13 +10,7 @@ extension ServerLoop {
     /// Whether `key` begins with the prefix of presences.
     @inline(__always)
     func isPresence(_ bytes: Span<UInt8>, _ key: Range<Int>) -> Bool {
-        guard key.count >= keyPrefix.count else { return false }
-        var position = key.lowerBound
-        for byte in keyPrefix {
-            guard bytes[position] == byte else { return false }
-            position &+= 1
-        }
-        return true
+        keyPrefix.begins(key, of: bytes)
     }
 
     /// The kind of `key` and the part of it that the store knows.
@@ -37,7 +31,7 @@ extension ServerLoop {
 
     @inline(never)
     private func refuse(_ bytes: Span<UInt8>, _ key: Range<Int>, _ reply: inout ReplyBuffer) {
-        let prefix = String(decoding: keyPrefix, as: UTF8.self)
+        let prefix = String(decoding: keyPrefix.bytes, as: UTF8.self)
         let shown = Text.string(bytes, key, limit: 64)
         reply.error("ERR a user is named by his full key: '\(shown)' does not begin with '\(prefix)' (key-prefix)")
     }

@@ -68,7 +68,8 @@ enum KeysCommand {
     ) {
         let limit = loop.configuration.outputLimits.normal.hardBytes
         let walk = Walk(
-            pattern: Text.array(bytes, request.argument(1)), prefix: loop.keyPrefix, limit: limit > 0 ? limit : .max)
+            pattern: Text.array(bytes, request.argument(1)), prefix: loop.keyPrefix.bytes,
+            limit: limit > 0 ? limit : .max)
         loop.inSlices(for: client, &reply) {
             walk.step(loop.store, at: loop.now)
         } _: {

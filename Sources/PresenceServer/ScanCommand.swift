@@ -72,7 +72,7 @@ enum ScanCommand {
         let next = loop.store.scan(cursor: cursor, count: count, at: loop.now) { kind, key in
             if let kinds, !kinds.contains(kind) { return }
             name.removeAll(keepingCapacity: true)
-            if kind == .presence { name += loop.keyPrefix }
+            if kind == .presence { name += loop.keyPrefix.bytes }
             for index in 0..<key.count { name.append(key[index]) }
             if let pattern, !GlobPattern.matches(bytes.extracting(pattern), name.span) { return }
             keys.bulk(name)

@@ -36,7 +36,7 @@ final class ServerLoop: @unchecked Sendable {
     var failedPasswords = FailedPasswords()
     let publisher: EventPublisher
     let counters: LoopCounters
-    let keyPrefix: [UInt8]
+    let keyPrefix: BytePrefix
     /// All loops of the server, this one included. Set once, before the first connection.
     var peers: [ServerLoop] = []
 
@@ -106,7 +106,7 @@ final class ServerLoop: @unchecked Sendable {
         store = server.store
         password = Password(configuration.password)
         counters = server.counters[index]
-        keyPrefix = Array(configuration.keyPrefix.utf8)
+        keyPrefix = BytePrefix(Array(configuration.keyPrefix.utf8))
         now = server.clock.now()
         outbox = Array(repeating: [], count: loopCount)
         updateScrutiny()

@@ -51,7 +51,7 @@ enum StringCommands {
             return loop.store.getString(bytes.extracting(key.name), at: loop.now) { reply.bulk($0) }
         }
         let start = reply.count
-        let isFound = reply.bulk(upTo: ShardedStore.maximumRecordBytes) { out in
+        let isFound = reply.bulk(upTo: ShardedStore.maximumRecordBytes, likely: 250) { out in
             loop.store.writeRecord(of: bytes.extracting(key.name), at: loop.now, into: &out)
         }
         if isFound {
@@ -129,7 +129,7 @@ enum StringCommands {
 
     /// The error of commands for strings alone: a key with the prefix holds a presence or nothing.
     static func refusePresence(_ loop: ServerLoop, _ reply: inout ReplyBuffer) {
-        let prefix = String(decoding: loop.keyPrefix, as: UTF8.self)
+        let prefix = String(decoding: loop.keyPrefix.bytes, as: UTF8.self)
         reply.error(
             "WRONGTYPE keys that begin with '\(prefix)' (key-prefix) are presences: their value is a record, which SET "
                 + "writes, with GET if the old one is wanted; other strings need another prefix")

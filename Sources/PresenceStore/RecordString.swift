@@ -100,9 +100,12 @@ struct StringRecord {
         return UnsafeMutableRawPointer(bitPattern: bits).unsafelyUnwrapped
     }
 
+    @inline(__always)
     var keyCount: Int { Int(address.load(fromByteOffset: 12, as: UInt32.self)) }
+    @inline(__always)
     var valueCount: Int { Int(address.load(fromByteOffset: 16, as: UInt32.self)) }
     var key: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: bytes, count: keyCount) }
+    @inline(__always)
     var value: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: bytes + keyCount, count: valueCount) }
 
     /// The write that made it: what replicas compare, and what a flush spares if it is newer.

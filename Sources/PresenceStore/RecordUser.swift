@@ -320,6 +320,10 @@ struct UserRecord {
         }
     }
 
+    /// The session that comes first; there must be one.
+    @inline(__always)
+    var firstSession: SessionRecord { SessionRecord(address + sessionsOffset) }
+
     @inline(__always)
     func session(_ key: BytesKey) -> SessionRecord? {
         var place = sessionsOffset

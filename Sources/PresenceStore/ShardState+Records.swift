@@ -3,7 +3,8 @@ import Presence
 /// The seed's record of a user: the JSON that `SET` writes and `GET` reads.
 extension ShardState {
     /// The live session from which a record of the user is written; in a grace, the one that ended last.
-    private func mostPresent(_ record: UserRecord, at now: Timestamp) -> (SessionRecord, Session)? {
+    private func mostPresent(_ record: UserRecord, at now: Timestamp) -> SessionRecord? {
+        if record.sessionCount == 1 { return record.firstSession }
         var best: (SessionRecord, Session)?
         record.forEachSession { session in
             let facts = self.facts(of: session, near: now)
@@ -13,7 +14,7 @@ extension ShardState {
             }
             if facts.isMorePresent(than: known.1, at: now, settings.policy) { best = (session, facts) }
         }
-        return best
+        return best?.0
     }
 
     mutating func fields(_ user: BytesKey, _ userHash: UInt64, at now: Timestamp) -> RecordFields? {
@@ -21,7 +22,8 @@ extension ShardState {
         guard number != 0 else { return nil }
         _ = settle(number, at: now)
         let record = record(number)
-        guard record.isPresent, let (session, facts) = mostPresent(record, at: now) else { return nil }
+        guard record.isPresent, let session = mostPresent(record, at: now) else { return nil }
+        let facts = facts(of: session, near: now)
         return RecordFields(
             userID: BytesText.expand(record.id, isPacked: record.isPacked), status: record.announced,
             lastSeen: record.lastSeen(near: now), lastHeartbeat: facts.heartbeat,
@@ -38,7 +40,8 @@ extension ShardState {
         guard number != 0 else { return false }
         _ = settle(number, at: now)
         let record = record(number)
-        guard record.isPresent, let (session, facts) = mostPresent(record, at: now) else { return false }
+        guard record.isPresent, let session = mostPresent(record, at: now) else { return false }
+        let facts = facts(of: session, near: now)
         let device = devices.bytes(session.device)
         let platform = platforms.bytes(session.platform)
         let server = servers.bytes(session.server)

@@ -10,6 +10,7 @@ extension ShardState {
         }
     }
 
+    @inline(__always)
     func string(_ number: UInt32) -> StringRecord { StringRecord(slabs.address(number)) }
 
     /// As `findString`, but a string whose time is over is ended here and now.

@@ -99,6 +99,16 @@ struct ReplyBufferTests {
                 #expect(result == maximum - length)
                 #expect(buffer.withUnsafeBytes { Array($0) } == expected.withUnsafeBytes { Array($0) })
             }
+            // However wrong it was guessed how many digits its head has.
+            for likely in [0, 1, 10, 100, 1000, 100_000] {
+                var buffer = ReplyBuffer(capacity: 64)
+                buffer.simple("before")
+                buffer.bulk(upTo: maximum, likely: likely) { output in
+                    for byte in body { output.append(byte) }
+                }
+                buffer.simple("after")
+                #expect(buffer.withUnsafeBytes { Array($0) } == expected.withUnsafeBytes { Array($0) })
+            }
         }
     }
 
