@@ -28,6 +28,15 @@ struct BytesKey {
         }
     }
 
+    /// A key that was made before: of the same bytes, with the words that it was packed into.
+    @inline(__always)
+    init(_ bytes: UnsafeRawBufferPointer, first: UInt64, second: UInt64, isPacked: Bool) {
+        self.bytes = bytes
+        self.first = first
+        self.second = second
+        self.isPacked = isPacked
+    }
+
     /// A key as a record or an image stores it. Of a packed one the text is not at hand: it finds and names records, and no more.
     init(stored bytes: UnsafeRawBufferPointer, isPacked: Bool) {
         self.isPacked = isPacked

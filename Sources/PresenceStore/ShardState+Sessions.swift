@@ -116,10 +116,7 @@ extension ShardState {
 
     /// Alive, and if `isActive` a person acted. False, and nothing changes, if the session is unknown or over.
     @inline(__always)
-    mutating func beat(
-        _ user: BytesKey, _ userHash: UInt64, _ key: BytesKey, isActive: Bool, at now: Timestamp
-    ) -> Bool {
-        let number = find(user, userHash)
+    mutating func beat(_ number: UInt32, _ key: BytesKey, isActive: Bool, at now: Timestamp) -> Bool {
         guard number != 0, let session = record(number).session(key), !session.isClosed else {
             counters.unknownBeats += 1
             return false

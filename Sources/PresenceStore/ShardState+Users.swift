@@ -2,10 +2,9 @@ import Presence
 
 /// What is read of users, and what they set.
 extension ShardState {
-    /// The public status of a user; offline if he is unknown.
+    /// The public status of a user; offline if he is unknown: number 0.
     @inline(__always)
-    mutating func status(_ user: BytesKey, _ userHash: UInt64, at now: Timestamp) -> Status {
-        let number = find(user, userHash)
+    mutating func status(_ number: UInt32, at now: Timestamp) -> Status {
         guard number != 0 else { return .offline }
         return settle(number, at: now).verdict(at: now).publicStatus
     }

@@ -111,6 +111,16 @@ struct ShardState: ~Copyable, @unchecked Sendable {
         }
     }
 
+    /// As `find`, if his record is known to be likely `number`.
+    @inline(__always)
+    func find(_ user: BytesKey, _ hash: UInt64, likely number: UInt32) -> UInt32 {
+        if number != 0 {
+            let address = slabs.address(number)
+            if RecordHeader(address).kind == .user, UserRecord(address).isNamed(user) { return number }
+        }
+        return find(user, hash)
+    }
+
     func hash(of number: UInt32) -> UInt64 { ShardState.hash(of: slabs.address(number), hash) }
 
     private static func hash(of address: UnsafeMutableRawPointer, _ hash: BytesHash) -> UInt64 {

@@ -5,12 +5,17 @@ extension ShardedStore {
     /// Users worked through at a time. Bounds the time a lock is held, and the memory of a batch.
     private static let groupLimit = 512
 
-    /// One key of a batch.
+    /// One key of a batch, hashed and packed once.
     private struct Item {
-        var hash: UInt64
+        var hash: UInt64 = 0
+        var first: UInt64 = 0
+        var second: UInt64 = 0
         /// Its place in what the caller gave.
-        var position: Int32
-        var next: Int32
+        var position: Int32 = 0
+        var next: Int32 = -1
+        /// The record that it likely names; 0 before that was looked for, and if there is none.
+        var likely: UInt32 = 0
+        var isPacked = false
     }
 
     /// Beats many sessions: pairs of a user and a session, in the order of `bytes`' owner.
@@ -31,9 +36,9 @@ extension ShardedStore {
         while start < total {
             let count = min(total - start, ShardedStore.groupLimit)
             var missing = InlineArray<8, UInt64>(repeating: 0)
-            forEachGrouped(bytes, pairs, from: start, count: count, stride: 2) { state, user, hash, position in
+            forEachGrouped(bytes, pairs, from: start, count: count, stride: 2) { state, number, _, position in
                 bytes.extracting(pairs[position * 2 + 1].range).withUnsafeBytes { session in
-                    if !state.beat(user, hash, BytesKey(session), isActive: isActive, at: now) {
+                    if !state.beat(number, BytesKey(session), isActive: isActive, at: now) {
                         missing[(position - start) >> 6] |= 1 << UInt64((position - start) & 63)
                     }
                 }
@@ -56,17 +61,19 @@ extension ShardedStore {
     public func statuses(
         _ bytes: Span<UInt8>, _ users: Span<KeyRange>, at now: Timestamp, _ body: (Int, Status) -> Void
     ) {
-        forEachStatus(bytes, users, at: now, body) { state, user, hash, _ in state.status(user, hash, at: now) }
+        forEachStatus(bytes, users, at: now, body) { state, number, _, _ in state.status(number, at: now) }
     }
 
     /// Finds a status for each of many users, and hands them out in their order.
     ///
-    /// - Parameter readsRelations: whether `find` looks at what they said of others.
+    /// - Parameters:
+    ///   - readsRelations: whether `find` looks at what they said of others.
+    ///   - find: gets the number of a user's record, 0 if there is none, his hash, and his place.
     @inline(__always)
     func forEachStatus(
         _ bytes: Span<UInt8>, _ users: Span<KeyRange>, readsRelations: Bool = false, at now: Timestamp,
         _ body: (Int, Status) -> Void,
-        _ find: (inout ShardState, BytesKey, UInt64, Int) -> Status
+        _ find: (inout ShardState, UInt32, UInt64, Int) -> Status
     ) {
         var start = 0
         while start < users.count {
@@ -74,8 +81,8 @@ extension ShardedStore {
             var found = InlineArray<512, Status>(repeating: .offline)
             forEachGrouped(
                 bytes, users, from: start, count: count, stride: 1, readsRelations: readsRelations
-            ) { state, user, hash, position in
-                found[position - start] = find(&state, user, hash, position)
+            ) { state, number, hash, position in
+                found[position - start] = find(&state, number, hash, position)
             }
             for offset in 0..<count { body(start + offset, found[offset]) }
             start += count
@@ -109,11 +116,12 @@ extension ShardedStore {
         }
     }
 
-    /// Calls `body` for `count` users of a batch, shard by shard, within a shard in the caller's order.
+    /// Calls `body` with the number of each of `count` users of a batch, 0 if he is unknown, his hash and his place: shard by shard, within a shard in
+    /// the caller's order.
     @inline(__always)
     private func forEachGrouped(
         _ bytes: Span<UInt8>, _ ranges: Span<KeyRange>, from start: Int, count: Int, stride: Int,
-        readsRelations: Bool = false, _ body: (inout ShardState, BytesKey, UInt64, Int) -> Void
+        readsRelations: Bool = false, _ body: (inout ShardState, UInt32, UInt64, Int) -> Void
     ) {
         withItems(count) { items in
             withUnsafeTemporaryAllocation(of: Int32.self, capacity: shardCount) { heads in
@@ -121,25 +129,33 @@ extension ShardedStore {
                 // Chained from the back, so that each chain is in the caller's order.
                 for offset in (0..<count).reversed() {
                     let position = start + offset
-                    let hash = bytes.extracting(ranges[position * stride].range).withUnsafeBytes {
-                        self.hash(BytesKey($0), .user)
+                    var item = Item(position: Int32(truncatingIfNeeded: position))
+                    bytes.extracting(ranges[position * stride].range).withUnsafeBytes {
+                        let key = BytesKey($0)
+                        item.hash = self.hash(key, .user)
+                        (item.first, item.second, item.isPacked) = (key.first, key.second, key.isPacked)
                     }
-                    let shard = shardIndex(hash)
-                    items.initializeElement(
-                        at: offset, to: Item(hash: hash, position: Int32(position), next: heads[shard]))
-                    heads[shard] = Int32(offset)
+                    let shard = shardIndex(item.hash)
+                    item.next = heads[shard]
+                    items.initializeElement(at: offset, to: item)
+                    heads[shard] = Int32(truncatingIfNeeded: offset)
                 }
                 for shard in 0..<shardCount where heads[shard] >= 0 {
                     withShard(shard) { state in
                         prefetch(items, from: heads[shard], &state)
                         if readsRelations { prefetchRelations(items, from: heads[shard], &state) }
+                        // Where a slot was given back, a number may name nothing any more.
+                        let freed = state.slabs.freedCount
                         var place = heads[shard]
                         while place >= 0 {
                             let item = items[Int(place)]
                             let position = Int(item.position)
-                            bytes.extracting(ranges[position * stride].range).withUnsafeBytes {
-                                body(&state, BytesKey($0), item.hash, position)
+                            let number = bytes.extracting(ranges[position * stride].range).withUnsafeBytes {
+                                let key = BytesKey($0, first: item.first, second: item.second, isPacked: item.isPacked)
+                                let likely = state.slabs.freedCount == freed ? item.likely : 0
+                                return state.find(key, item.hash, likely: likely)
                             }
+                            body(&state, number, item.hash, position)
                             place = item.next
                         }
                     }
@@ -153,8 +169,12 @@ extension ShardedStore {
     private func withItems(_ count: Int, _ body: (UnsafeMutableBufferPointer<Item>) -> Void) {
         if count <= 1024 / MemoryLayout<Item>.stride {
             withUnsafeTemporaryAllocation(of: Item.self, capacity: count, body)
+        } else if count <= 128 {
+            var items = InlineArray<128, Item>(repeating: Item())
+            var span = items.mutableSpan
+            span.withUnsafeMutableBufferPointer { body(UnsafeMutableBufferPointer(rebasing: $0[..<count])) }
         } else {
-            var items = InlineArray<512, Item>(repeating: Item(hash: 0, position: 0, next: 0))
+            var items = InlineArray<512, Item>(repeating: Item())
             var span = items.mutableSpan
             span.withUnsafeMutableBufferPointer { body(UnsafeMutableBufferPointer(rebasing: $0[..<count])) }
         }
@@ -172,6 +192,7 @@ extension ShardedStore {
         place = head
         while place >= 0 {
             let number = state.index.likely(items[Int(place)].hash)
+            items[Int(place)].likely = number
             if number != 0 { records.prefetch(number) }
             place = items[Int(place)].next
         }
@@ -184,7 +205,7 @@ extension ShardedStore {
     ) {
         var place = head
         while place >= 0 {
-            state.prefetchRelations(state.index.likely(items[Int(place)].hash))
+            state.prefetchRelations(items[Int(place)].likely)
             place = items[Int(place)].next
         }
     }

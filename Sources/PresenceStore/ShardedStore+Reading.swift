@@ -6,7 +6,7 @@ extension ShardedStore {
     ///
     /// - Complexity: one look-up; allocates nothing.
     public func status(of user: Span<UInt8>, at now: Timestamp) -> Status {
-        withUser(user) { state, user, hash in state.status(user, hash, at: now) }
+        withUser(user) { state, user, hash in state.status(state.find(user, hash), at: now) }
     }
 
     /// What is known of a user; nil if nothing is.

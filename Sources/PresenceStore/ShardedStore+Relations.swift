@@ -225,8 +225,7 @@ extension ShardedStore {
                 sides.append(viewerSide(of: bytes.extracting(users[index].range), for: viewer, at: now))
             }
         }
-        forEachStatus(bytes, users, readsRelations: true, at: now, body) { state, user, hash, position in
-            let number = state.find(user, hash)
+        forEachStatus(bytes, users, readsRelations: true, at: now, body) { state, number, hash, position in
             guard number != 0 else { return .offline }
             let side = sides.isEmpty ? ShardState.ViewerSide() : sides[position]
             return state.view(number, for: viewerHash, isSelf: hash == viewerHash, side, at: now).status

@@ -46,7 +46,7 @@ extension ShardedStore {
         session.withUnsafeBytes { bytes in
             let key = BytesKey(bytes)
             return withUser(user) { state, user, hash in
-                state.beat(user, hash, key, isActive: isActive, at: now)
+                state.beat(state.find(user, hash), key, isActive: isActive, at: now)
             }
         }
     }

@@ -91,6 +91,8 @@ struct Slabs: ~Copyable {
     private(set) var capacityBytes = 0
     /// Bytes of the slots in use.
     private(set) var usedBytes = 0
+    /// How often a slot was given back: as long as that stays the same, every number names what it named.
+    private(set) var freedCount: UInt64 = 0
 
     init() {
         classes = .allocate(capacity: Slabs.classCount)
@@ -204,6 +206,7 @@ struct Slabs: ~Copyable {
 
     /// Gives the slot back. Its number may name another record from now on.
     mutating func free(_ number: UInt32) {
+        freedCount &+= 1
         let entry = classes + Int(number >> Slabs.indexBits)
         let place = number & Slabs.indexMask
         let chunk = Int32(place >> entry.pointee.chunkShift)
