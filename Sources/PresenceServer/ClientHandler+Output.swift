@@ -30,11 +30,53 @@ extension ClientHandler {
         }
     }
 
+    // MARK: - Past the channel
+
+    /// Takes the socket from under the channel, if it has one.
+    func findSocket(_ context: ChannelHandlerContext) {
+        let handlers = context.pipeline.syncOperations
+        socket = try? handlers.withUnsafeTransportIfAvailable { (handle: NIOBSDSocket.Handle) in OutputSocket(handle) }
+    }
+
+    /// Sends as many of the bytes as the kernel takes at once; none if others must leave before.
+    ///
+    /// An event loop closes the sockets of its channels itself, and they are not active from then on: a number that is a socket's here is not yet another's.
+    func sendNow(_ bytes: Span<UInt8>, _ context: ChannelHandlerContext) -> Int {
+        guard let socket, channelWrites == 0, !hasUnflushed, context.channel.isActive else { return 0 }
+        return socket.write(bytes)
+    }
+
+    /// Gives bytes to the channel, which sends them when there is room.
+    ///
+    /// - Parameter flushes: whether it is told to now, with all that it was given before; else ``flushPushes()`` tells it.
+    func handOver(_ bytes: ByteBuffer, _ context: ChannelHandlerContext, flushes: Bool) {
+        var promise: EventLoopPromise<Void>?
+        if socket != nil {
+            channelWrites += 1
+            let finished = context.eventLoop.makePromise(of: Void.self)
+            finished.futureResult.assumeIsolated().whenComplete { _ in self.channelWrites -= 1 }
+            promise = finished
+        }
+        hasUnflushed = !flushes
+        if flushes {
+            context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
+        } else {
+            context.write(wrapOutboundOut(bytes), promise: promise)
+        }
+    }
+
+    // MARK: - Bounds
+
     /// Whether output waits that the client has not taken.
     var isBackedUp: Bool { context.map { !$0.channel.isWritable } ?? false }
 
     func checkOutput(_ context: ChannelHandlerContext, _ client: Client) {
         guard !isClosing else { return }
+        if socket != nil, channelWrites == 0 {
+            // Nothing waits.
+            overSoftLimitSince = nil
+            return
+        }
         let isWritable = context.channel.isWritable
         if isWritable, client.isAuthenticated {
             overSoftLimitSince = nil

@@ -13,7 +13,7 @@ import PresenceRESP
 /// for it is at most one reply beyond NIO's high-water mark (and what others publish, see ``OutputLimits``); bytes are kept only for a
 /// command that is not whole, or while the client is paused.
 ///
-/// Costs one `ByteBuffer` write a read, and no allocation a command.
+/// Costs one system call a read for the replies, as long as the kernel takes them at once, and no allocation.
 final class ClientHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -27,8 +27,16 @@ final class ClientHandler: ChannelInboundHandler {
     private var isRunning = false
     var isClosing = false
     var isReadingStopped = false
+    /// Where replies and messages go past the channel; nil if they must not, as with TLS.
+    var socket: OutputSocket?
+    /// Whether it may look for its socket.
+    private let writesToSocket: Bool
+    /// Writes that the channel was given and has not finished: until then all goes that way, so that nothing overtakes them.
+    var channelWrites = 0
+    /// Whether the channel was given bytes that it was not told to send.
+    var hasUnflushed = false
     private var hasPushes = false
-    /// Messages that nobody else gets, until they are written as one.
+    /// Messages until they are written as one.
     private var gathered = ByteBuffer()
     /// What a closing client still sent since it was last asked.
     var droppedBytes = 0
@@ -37,8 +45,10 @@ final class ClientHandler: ChannelInboundHandler {
     /// While closing: since when so much output waits.
     var closing = (since: Timestamp(milliseconds: 0), waiting: Int.max)
 
-    init(loop: ServerLoop) {
+    /// - Parameter writesToSocket: whether nothing lies between this handler and the socket that changes what is written.
+    init(loop: ServerLoop, writesToSocket: Bool = false) {
         self.loop = loop
+        self.writesToSocket = writesToSocket
         var limits = RequestLimits()
         limits.maxBulkLength = loop.configuration.maximumBulkLength
         limits.maxCommandBytes = loop.configuration.maximumCommandBytes
@@ -59,6 +69,7 @@ final class ClientHandler: ChannelInboundHandler {
 
     private func connected(_ context: ChannelHandlerContext) {
         guard client == nil else { return }
+        if writesToSocket { findSocket(context) }
         let isAuthenticated = loop.configuration.password.isEmpty
         let client = Client(
             id: loop.server.nextClientID(), handler: self, isAuthenticated: isAuthenticated,
@@ -78,6 +89,7 @@ final class ClientHandler: ChannelInboundHandler {
         }
         client = nil
         pending = nil
+        socket = nil
         self.context = nil
     }
 
@@ -181,7 +193,7 @@ final class ClientHandler: ChannelInboundHandler {
 
     // MARK: - Writing
 
-    /// Copies the replies into one buffer, which goes out with one flush.
+    /// Sends the replies: as many bytes as the socket takes at once, the rest through the channel.
     private func writeReplies(_ context: ChannelHandlerContext, _ client: Client) {
         writeGathered(context)
         if loop.reply.count > 0 {
@@ -189,26 +201,32 @@ final class ClientHandler: ChannelInboundHandler {
             if loop.reply.count > ClientHandler.partBytes {
                 guard mayReceive(loop.reply.count, context, client) else { return }
                 start = writeParts(context)
+            } else if !client.closesAfterReply {
+                start = loop.reply.withBytes { sendNow($0, context) }
             }
             loop.counters.bytesWritten.add(loop.reply.count)
-            // Once the kernel has taken the last one whole, this memory is ours again and nothing is allocated.
-            loop.output.clear()
-            loop.reply.withBytes { _ = loop.output.writeBytes($0.extracting(start..<$0.count).bytes) }
+            if start < loop.reply.count { writeRest(from: start, context, client) }
             loop.reply.clear()
-            let output = wrapOutboundOut(loop.output)
-            hasPushes = false
-            if client.closesAfterReply {
-                close(context, after: output)
-            } else {
-                context.writeAndFlush(output, promise: nil)
-            }
-            if loop.output.capacity > ReplyBuffer.retainedCapacity {
-                loop.output = context.channel.allocator.buffer(capacity: 4096)
-            }
         } else if client.closesAfterReply {
             close(context, after: nil)
         }
         checkOutput(context, client)
+    }
+
+    /// Hands the replies from `start` on to the channel, with all that it has already.
+    private func writeRest(from start: Int, _ context: ChannelHandlerContext, _ client: Client) {
+        // Once the kernel has taken the last one whole, this memory is ours again and nothing is allocated.
+        loop.output.clear()
+        loop.reply.withBytes { _ = loop.output.writeBytes($0.extracting(start..<$0.count).bytes) }
+        hasPushes = false
+        if client.closesAfterReply {
+            close(context, after: wrapOutboundOut(loop.output))
+        } else {
+            handOver(loop.output, context, flushes: true)
+        }
+        if loop.output.capacity > ReplyBuffer.retainedCapacity {
+            loop.output = context.channel.allocator.buffer(capacity: 4096)
+        }
     }
 
     /// Writes lines of `MONITOR`; they leave with the loop's batch.
@@ -216,16 +234,16 @@ final class ClientHandler: ChannelInboundHandler {
         push(ByteBuffer(bytes: lines))
     }
 
-    /// Writes messages that others published; they leave with the loop's batch.
+    /// Writes messages that others published; they leave with the loop's batch. The first of a batch is not copied.
     func push(_ bytes: ByteBuffer) {
         guard let context, !isClosing else { return }
-        writeGathered(context)
-        loop.counters.bytesWritten.add(bytes.readableBytes)
-        context.write(wrapOutboundOut(bytes), promise: nil)
+        let waiting = gathered.readableBytes
+        if waiting > 0, waiting + bytes.readableBytes > ClientHandler.gatheredBytes { writeGathered(context) }
+        if gathered.readableBytes == 0 { gathered = bytes } else { gathered.writeImmutableBuffer(bytes) }
         willPush()
     }
 
-    /// As ``push(_:)`` for bytes that nobody else gets: they are written together with what else comes in the loop's batch.
+    /// As ``push(_:)`` for bytes that nobody else gets.
     func gather(_ bytes: Span<UInt8>) {
         guard let context, !isClosing else { return }
         gathered.writeBytes(bytes.bytes)
@@ -247,16 +265,21 @@ final class ClientHandler: ChannelInboundHandler {
     private func writeGathered(_ context: ChannelHandlerContext) {
         guard gathered.readableBytes > 0 else { return }
         loop.counters.bytesWritten.add(gathered.readableBytes)
-        context.write(wrapOutboundOut(gathered), promise: nil)
+        let sent = gathered.withUnsafeReadableBytes { sendNow($0.bindMemory(to: UInt8.self).span, context) }
+        gathered.moveReaderIndex(forwardBy: sent)
+        if gathered.readableBytes > 0 { handOver(gathered, context, flushes: false) }
         gathered = ByteBuffer()
     }
 
-    /// Flushes what ``push(_:)`` wrote.
+    /// Sends what ``push(_:)`` and ``gather(_:)`` wrote.
     func flushPushes() {
         guard hasPushes, let context, let client else { return }
         hasPushes = false
         writeGathered(context)
-        context.flush()
+        if hasUnflushed {
+            hasUnflushed = false
+            context.flush()
+        }
         checkOutput(context, client)
     }
 

@@ -54,7 +54,7 @@ enum Listener {
         }
         let keepAlive = loop.configuration.keepAliveSeconds
         if keepAlive > 0 { setKeepAlive(channel, keepAlive) }
-        try handlers.addHandler(ClientHandler(loop: loop))
+        try handlers.addHandler(ClientHandler(loop: loop, writesToSocket: secureHandler == nil))
     }
 
     private static func setKeepAlive(_ channel: any Channel, _ seconds: Int) {

@@ -56,6 +56,8 @@ enum HouseRules {
         "Sources/PresenceRESP/ReplyBuffer.swift",
         "Sources/PresenceReplication/Bytes.swift",
         "Sources/PresenceServer/ClientHandler.swift",
+        "Sources/PresenceServer/ClientHandler+Output.swift",
+        "Sources/PresenceServer/OutputSocket.swift",
         "Sources/presenced/ConfigurationFile.swift",
         "Sources/PresenceTLS/SharedKeyTable.swift",
         "Sources/PresenceTLS/TLSContext.swift",
