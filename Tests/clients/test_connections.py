@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import threading
 import time
 
@@ -273,3 +274,33 @@ def test_a_million_commands_that_nobody_reads_the_replies_of(server, client):
             got += raw.socket.recv_into(block)
         sender.join()
         assert raw.command("PING") == b"+PONG" and got == expected
+
+
+def test_replies_and_messages_leave_whole_and_in_order_however_full_the_socket_is(start, connect):
+    """One client asks, is told, and reads now and then: part of what it gets leaves at once, part waits for room."""
+    server = start("--event-loops", 3)
+    publisher = connect(server)
+    count = 3_000
+    with server.raw() as raw:
+        raw.socket.settimeout(60)
+        raw.command("HELLO", "3")
+        raw.command("SUBSCRIBE", "news")
+        asking = threading.Thread(
+            target=lambda: [raw.send(encode("ECHO", f"r{place:07}" + "x" * 2_000)) for place in range(count)])
+        asking.start()
+        told = threading.Thread(
+            target=lambda: [publisher.publish("news", f"m{place:07}" + "y" * 500) for place in range(count)])
+        told.start()
+        reply = len(b"$2008\r\n\r\n") + 2_008
+        message = len(b">3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$508\r\n\r\n") + 508
+        got, chance = bytearray(), random.Random(3)
+        while len(got) < count * (reply + message):
+            if chance.random() < 0.02:
+                time.sleep(0.05)
+            got += raw.socket.recv(chance.choice((100, 10_000, 1_000_000)))
+        asking.join()
+        told.join()
+        assert raw.command("PING") == b"+PONG" and len(got) == count * (reply + message)
+    numbers = [f"{place:07}".encode() for place in range(count)]
+    assert re.findall(rb"\$2008\r\nr(\d{7})x{2000}\r\n", got) == numbers
+    assert re.findall(rb">3\r\n\$7\r\nmessage\r\n\$4\r\nnews\r\n\$508\r\nm(\d{7})y{500}\r\n", got) == numbers
