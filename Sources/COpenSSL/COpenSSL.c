@@ -1,11 +1,13 @@
 #include "COpenSSL.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 // MARK: lent memory as OpenSSL's input and output
 
@@ -99,8 +101,12 @@ static presence_tls_outcome outcome(SSL *connection, int result) {
     }
 }
 
+// Of the certificate that this thread's last handshake refused.
+static _Thread_local char refused_names[1024];
+
 presence_tls_outcome presence_tls_handshake(SSL *connection) {
     ERR_clear_error();
+    refused_names[0] = 0;
     return outcome(connection, SSL_do_handshake(connection));
 }
 
@@ -155,6 +161,96 @@ void presence_tls_reason(char *text, size_t capacity) {
 const char *presence_tls_verify_reason(const SSL *connection) {
     long result = SSL_get_verify_result(connection);
     return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
+}
+
+// MARK: names
+
+static int is_name_byte(unsigned char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '.'
+        || byte == '-' || byte == '_';
+}
+
+static void add_name(char kind, const unsigned char *name, int count, char *text, size_t capacity) {
+    size_t used = strlen(text);
+    if (count <= 0 || used + (size_t)count + 3 > capacity) return;
+    for (int index = 0; index < count; index++) {
+        if (!is_name_byte(name[index]) && !(kind == 'A' && name[index] == ':')) return;
+    }
+    snprintf(text + used, capacity - used, "%c%.*s\n", kind, count, (const char *)name);
+}
+
+void presence_tls_names(const X509 *certificate, char *text, size_t capacity) {
+    text[0] = 0;
+    if (certificate == NULL) return;
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    for (int index = 0; index < sk_GENERAL_NAME_num(names); index++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
+        if (name->type == GEN_DNS) {
+            add_name('D', ASN1_STRING_get0_data(name->d.dNSName), ASN1_STRING_length(name->d.dNSName), text, capacity);
+        } else if (name->type == GEN_IPADD) {
+            char address[INET6_ADDRSTRLEN];
+            int count = ASN1_STRING_length(name->d.iPAddress);
+            int family = count == 4 ? AF_INET : count == 16 ? AF_INET6 : AF_UNSPEC;
+            if (family == AF_UNSPEC) continue;
+            if (inet_ntop(family, ASN1_STRING_get0_data(name->d.iPAddress), address, sizeof(address)) == NULL) continue;
+            add_name('A', (const unsigned char *)address, (int)strlen(address), text, capacity);
+        }
+    }
+    GENERAL_NAMES_free(names);
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    int place = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    // Of several common names none is the name.
+    if (place < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, place) >= 0) return;
+    unsigned char *common = NULL;
+    int count = ASN1_STRING_to_UTF8(&common, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, place)));
+    add_name('C', common, count, text, capacity);
+    OPENSSL_free(common);
+}
+
+void presence_tls_peer_names(const SSL *connection, char *text, size_t capacity) {
+    presence_tls_names(SSL_get0_peer_certificate(connection), text, capacity);
+}
+
+int presence_tls_note_refused(int is_good, X509_STORE_CTX *verification) {
+    if (!is_good) {
+        presence_tls_names(X509_STORE_CTX_get0_cert(verification), refused_names, sizeof(refused_names));
+    }
+    return is_good;
+}
+
+void presence_tls_refused_names(char *text, size_t capacity) {
+    snprintf(text, capacity, "%s", refused_names);
+}
+
+int presence_tls_address(const char *text, char *usual, size_t capacity) {
+    unsigned char bytes[16];
+    if (inet_pton(AF_INET, text, bytes) == 1) return inet_ntop(AF_INET, bytes, usual, (socklen_t)capacity) != NULL;
+    if (inet_pton(AF_INET6, text, bytes) == 1) return inet_ntop(AF_INET6, bytes, usual, (socklen_t)capacity) != NULL;
+    return 0;
+}
+
+static const char *own_certificate_problem(SSL_CTX *context, const char *purpose) {
+    STACK_OF(X509) *chain = NULL;
+    SSL_CTX_get0_chain_certs(context, &chain);
+    X509_STORE_CTX *verification = X509_STORE_CTX_new();
+    const char *problem = NULL;
+    if (verification == NULL
+        || X509_STORE_CTX_init(
+               verification, SSL_CTX_get_cert_store(context), SSL_CTX_get0_certificate(context), chain)
+            != 1
+        || X509_STORE_CTX_set_default(verification, purpose) != 1) {
+        problem = "no memory to verify it";
+    } else if (X509_verify_cert(verification) != 1) {
+        problem = X509_verify_cert_error_string(X509_STORE_CTX_get_error(verification));
+    }
+    X509_STORE_CTX_free(verification);
+    ERR_clear_error();
+    return problem;
+}
+
+const char *presence_tls_own_certificate_problem(SSL_CTX *context) {
+    const char *problem = own_certificate_problem(context, "ssl_server");
+    return problem != NULL ? problem : own_certificate_problem(context, "ssl_client");
 }
 
 // MARK: keys and files

@@ -41,6 +41,7 @@ public final class Follower: Sendable {
     ///   - nodes: all nodes, as in every node's `cluster.conf`, this one among them.
     ///   - own: the name of this one.
     ///   - secret: what is in the cluster's secret file: 32 to 128 hexadecimal digits.
+    ///   - certificates: by which nodes know each other, where they do; nil if the secret does that too.
     ///   - configuration: of the store. The policy must be that of the nodes; the log names settings that differ. The node's number, the hash secret and the
     ///     replica log are set here.
     ///   - settings: bounds and paces of the links. Without settings to be compared (`shared`), those of `configuration` are.
@@ -48,7 +49,7 @@ public final class Follower: Sendable {
     /// - Throws: ``FollowerError``: what is wrong, and the remedy.
     public init(
         cluster: String, nodes: [ClusterNode], own: String, secret: String,
-        configuration: ShardedStore.Configuration = ShardedStore.Configuration(),
+        certificates: PeerCertificates? = nil, configuration: ShardedStore.Configuration = ShardedStore.Configuration(),
         settings: PeerSettings = PeerSettings(), logger: Logger = Logger(label: "presenced.follower")
     ) throws(FollowerError) {
         let cluster = try Follower.cluster(cluster, nodes, own)
@@ -68,7 +69,7 @@ public final class Follower: Sendable {
             }
             peers = try PeerService(
                 store: copy, cluster: cluster, incarnation: UInt64(clamping: time().microseconds), secret: secret,
-                settings: settings, logger: logger, time: time)
+                certificates: certificates, settings: settings, logger: logger, time: time)
         } catch {
             throw .links("\(error)")
         }

@@ -6,6 +6,9 @@ public struct LinkCounters: Sendable, Equatable {
     public var refusedStrangers: UInt64 = 0
     /// Handshakes that failed: another secret, no TLS, or garbage.
     public var refusedHandshakes: UInt64 = 0
+    /// Certificates that were refused, by either side: not good, none, or not that of the node that was dialed. If a handshake failed for it, that is counted
+    /// too. A greeting that does not fit its certificate is a greeting refused.
+    public var refusedCertificates: UInt64 = 0
     /// Handshakes that took too long.
     public var lateHandshakes: UInt64 = 0
     /// Greetings that were refused, by either side.

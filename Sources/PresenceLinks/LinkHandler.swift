@@ -34,6 +34,8 @@ final class LinkHandler: ChannelInboundHandler {
     let address: String
     /// Whether it counts as a stranger: it came, and has not said yet who it is.
     var isStranger: Bool
+    /// What this end shows and takes.
+    var credentials: PeerCredentials?
     private(set) var stage = Stage.handshaking
     private var context: ChannelHandlerContext?
     private var isPulling = false
@@ -55,12 +57,12 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is TLSHandler.HandshakeFinished, stage == .handshaking { begin() }
+        if let handshake = event as? TLSHandler.HandshakeFinished, stage == .handshaking { begin(handshake.peerNames) }
         context.fireUserInboundEventTriggered(event)
     }
 
-    private func begin() {
-        guard let id = loop.begin(self) else {
+    private func begin(_ names: TLSCertificateNames) {
+        guard let id = loop.begin(self, names) else {
             stage = .ended
             loop.ended(self, nil, "")
             context?.close(promise: nil)

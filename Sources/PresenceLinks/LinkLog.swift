@@ -40,6 +40,7 @@ final class LinkLog {
         case .opened(let id, let node, let version, let differences):
             openedAt[id] = now
             pace.forget("dial \(node)")
+            pace.forget("greet \(node)")
             pace.forget("refused \(node)")
             logger.notice("linked with \(name(node))", metadata: ["version": "\(version)"])
             tell(differences, of: node)
@@ -100,16 +101,35 @@ final class LinkLog {
 
     // MARK: - What connections do
 
-    /// A node could not be reached.
-    func dialFailed(_ node: UInt8, _ reason: String, at now: Int64) {
+    /// A node could not be reached: not at all, or somebody is there and it came to no link, which is news beside the first.
+    func dialFailed(_ node: UInt8, _ reason: String, isThere: Bool = false, at now: Int64) {
         let address = cluster.node(node)?.peer.map { " at \($0)" } ?? ""
-        write("dial \(node)", now) { "cannot reach \(self.name(node))\(address): \(reason)" }
+        write("\(isThere ? "greet" : "dial") \(node)", now) { "cannot reach \(self.name(node))\(address): \(reason)" }
+    }
+
+    /// Why a node that was dialed is not the one that was meant.
+    func strangeCertificate(_ names: String, of node: UInt8) -> String {
+        "who answers there shows the certificate of \(names), and node \(cluster.own.name) dialed \(name(node)); a node's certificate "
+            + "names that node, or a host that is its alone"
+    }
+
+    /// Why a node that was dialed did not answer the greeting, as far as this side can tell.
+    func unanswered(_ reason: String, _ handler: LinkHandler) -> String {
+        guard let credentials = handler.credentials, credentials.hasCertificates else { return reason }
+        return
+            "\(reason); if it refused the certificate of \(credentials.ownNames), which node \(cluster.own.name) shows, its log says why"
     }
 
     /// Who came could not make himself known.
-    func handshakeFailed(_ address: String, _ error: TLSError, at now: Int64) {
+    func handshakeFailed(_ address: String, _ error: TLSError, _ credentials: PeerCredentials, at now: Int64) {
         write("handshake", now) {
-            "\(address) on the peer port: \(error); a node with another secret-file or cluster name, or no node"
+            guard credentials.hasCertificates else {
+                return
+                    "\(address) on the peer port: \(error); a node with another secret-file or cluster name, or no node"
+            }
+            return
+                "\(address) on the peer port: \(error); node \(self.cluster.own.name), which shows the certificate of "
+                + "\(credentials.ownNames), takes those of the authorities in peer-tls-ca-cert-file"
         }
     }
 

@@ -1,7 +1,6 @@
 import NIOCore
 import NIOPosix
 import PresenceCluster
-import PresenceTLS
 
 #if canImport(Glibc)
     import Glibc
@@ -14,7 +13,7 @@ import PresenceTLS
 /// Connects to other nodes.
 enum PeerDialer {
     /// Connects to a node. `loop` is told if that fails; else a ``LinkHandler`` goes on.
-    static func dial(_ loop: PeerLoop, _ node: ClusterNode, _ address: ClusterAddress, tls: TLSContext) {
+    static func dial(_ loop: PeerLoop, _ node: ClusterNode, _ address: ClusterAddress) {
         ClientBootstrap(group: loop.eventLoop)
             .connectTimeout(.milliseconds(loop.settings.connectTimeout))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -28,7 +27,7 @@ enum PeerDialer {
                     // The connection that is there, and no attempt at another address of the host, gets the handlers.
                     let handler = LinkHandler(loop, dialed: node.number, address: address.description)
                     do {
-                        try loop.prepare(channel, handler, tls)
+                        try loop.prepare(channel, handler)
                     } catch {
                         channel.close(promise: nil)
                         throw error

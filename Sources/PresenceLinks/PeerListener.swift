@@ -1,12 +1,11 @@
 import NIOCore
 import NIOPosix
 import PresenceCluster
-import PresenceTLS
 
 /// Where other nodes come: the `peer` address of this node.
 enum PeerListener {
     /// A channel that listens there and hands who comes to `loop`.
-    static func bind(_ loop: PeerLoop, _ address: ClusterAddress, tls: TLSContext) -> EventLoopFuture<any Channel> {
+    static func bind(_ loop: PeerLoop, _ address: ClusterAddress) -> EventLoopFuture<any Channel> {
         ServerBootstrap(group: loop.eventLoop)
             .serverChannelOption(.backlog, value: 128)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -21,7 +20,7 @@ enum PeerListener {
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.writeBufferWaterMark, value: waterMark)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try accept(channel, loop, tls) }
+                channel.eventLoop.makeCompletedFuture { try accept(channel, loop) }
             }
             .bind(host: address.host, port: address.port)
     }
@@ -31,7 +30,7 @@ enum PeerListener {
         .init(low: PeerSettings.waitingBytes.lowerBound, high: PeerSettings.waitingBytes.upperBound)
     }
 
-    private static func accept(_ channel: any Channel, _ loop: PeerLoop, _ tls: TLSContext) throws {
+    private static func accept(_ channel: any Channel, _ loop: PeerLoop) throws {
         let address = channel.remoteAddress?.ipAddress ?? ""
         guard loop.accept(address) else {
             channel.close(promise: nil)
@@ -39,7 +38,7 @@ enum PeerListener {
         }
         let handler = LinkHandler(loop, dialed: nil, address: address)
         do {
-            try loop.prepare(channel, handler, tls)
+            try loop.prepare(channel, handler)
         } catch {
             loop.forgetStranger(handler)
             throw error

@@ -5,11 +5,12 @@ import PresenceCluster
 import PresenceReplication
 import PresenceStore
 import PresenceTLS
+import Synchronization
 
 /// Everything that the links' event loop owns: the replicator, the connections, and who waits for what they bring.
 ///
-/// Confined to its event loop: every method runs there, so nothing here is locked. That is why the class may be `@unchecked Sendable`: other threads
-/// only hand closures to ``eventLoop``.
+/// Confined to its event loop: every method runs there but ``use(_:)``, so nothing else here is locked. That is why the class may be `@unchecked Sendable`:
+/// other threads only hand closures to ``eventLoop``.
 final class PeerLoop: @unchecked Sendable {
     let eventLoop: any EventLoop
     let cluster: ClusterConfiguration
@@ -19,7 +20,8 @@ final class PeerLoop: @unchecked Sendable {
     var counters = LinkCounters()
     var waiters: Waiters
     private let store: ShardedStore
-    private let tls: (client: TLSContext, server: TLSContext)
+    /// For connections that begin. The one thing here that others change.
+    private let credentialsInForce: Mutex<PeerCredentials>
     private let tlsBuffers = TLSBuffers()
     private let time: @Sendable () -> PeerTime
     private let shown: Shown
@@ -39,15 +41,14 @@ final class PeerLoop: @unchecked Sendable {
     private(set) var isStopping = false
 
     init(
-        eventLoop: any EventLoop, store: ShardedStore, replicator: Replicator,
-        tls: (client: TLSContext, server: TLSContext), settings: PeerSettings, logger: Logger, shown: Shown,
-        time: @escaping @Sendable () -> PeerTime
+        eventLoop: any EventLoop, store: ShardedStore, replicator: Replicator, credentials: PeerCredentials,
+        settings: PeerSettings, logger: Logger, shown: Shown, time: @escaping @Sendable () -> PeerTime
     ) {
         self.eventLoop = eventLoop
         self.store = store
         self.replicator = replicator
         cluster = replicator.cluster
-        self.tls = tls
+        credentialsInForce = Mutex(credentials)
         self.settings = settings
         self.shown = shown
         self.time = time
@@ -56,6 +57,9 @@ final class PeerLoop: @unchecked Sendable {
         strangers = StrangerLimit(maximum: settings.maximumStrangers, ofAddress: settings.maximumStrangersOfAddress)
     }
 
+    /// Has connections that begin from now on use these. Any thread.
+    func use(_ credentials: PeerCredentials) { credentialsInForce.withLock { $0 = credentials } }
+
     var now: PeerTime { time() }
     private var milliseconds: Int64 { now.timestamp.milliseconds }
 
@@ -63,7 +67,7 @@ final class PeerLoop: @unchecked Sendable {
 
     /// Listens on this node's address, and begins to dial. The listening channel belongs to who called.
     func listen(on address: ClusterAddress) -> EventLoopFuture<any Channel> {
-        PeerListener.bind(self, address, tls: tls.server)
+        PeerListener.bind(self, address)
     }
 
     func start() {
@@ -98,7 +102,7 @@ final class PeerLoop: @unchecked Sendable {
         replicator.tick(at: now)
         for node in replicator.peersToDial(at: now) {
             guard let address = node.peer else { continue }
-            PeerDialer.dial(self, node, address, tls: tls.client)
+            PeerDialer.dial(self, node, address)
         }
         obey()
         pullAll()
@@ -121,11 +125,14 @@ final class PeerLoop: @unchecked Sendable {
     }
 
     /// Makes a connection speak TLS and then the peers' protocol.
-    func prepare(_ channel: any Channel, _ handler: LinkHandler, _ context: TLSContext) throws {
+    func prepare(_ channel: any Channel, _ handler: LinkHandler) throws {
+        let credentials = credentialsInForce.withLock { $0 }
+        handler.credentials = credentials
         var options = TLSHandler.Options()
         options.handshakeTimeoutMilliseconds = settings.handshakeTimeout
         let stranger = handler.dialed == nil ? handler.address : nil
-        options.report = { [weak self] error, _ in self?.count(error, of: stranger) }
+        options.report = { [weak self] error, _ in self?.count(error, of: stranger, credentials) }
+        let context = handler.dialed == nil ? credentials.server : credentials.client
         let secure = try TLSHandler(context: context, buffers: tlsBuffers, options: options)
         handlers[ObjectIdentifier(handler)] = handler
         do {
@@ -137,13 +144,21 @@ final class PeerLoop: @unchecked Sendable {
     }
 
     /// TLS is agreed: a link begins. Nil if it must not.
-    func begin(_ handler: LinkHandler) -> LinkID? {
+    ///
+    /// - Parameter names: those in the certificate of who is at the other end.
+    func begin(_ handler: LinkHandler, _ names: TLSCertificateNames) -> LinkID? {
         guard !isStopping else { return nil }
+        let proof = handler.credentials?.proof(names)
         let id: LinkID
         if let node = handler.dialed {
-            id = replicator.dialed(node, at: now)
+            if let proof, !proof.nodes.contains(node) {
+                counters.refusedCertificates += 1
+                dialFailed(node, log.strangeCertificate(proof.names, of: node), isThere: true)
+                return nil
+            }
+            id = replicator.dialed(node, proof: proof, at: now)
         } else {
-            guard let answered = replicator.answered(at: now) else {
+            guard let answered = replicator.answered(proof: proof, at: now) else {
                 counters.refusedStrangers += 1
                 log.tooManyStrangers(handler.address, strangers.count, at: milliseconds)
                 return nil
@@ -161,10 +176,14 @@ final class PeerLoop: @unchecked Sendable {
         if let id {
             links[id] = nil
             replicator.closed(id, reason: reason, at: now)
+            // The greeting was not answered.
+            if let node = handler.dialed, handler.node == nil {
+                tellFailure(node, log.unanswered(reason, handler), isThere: true)
+            }
             obey()
             answerWaiters()
         } else if handler.stage == .handshaking, let node = handler.dialed {
-            dialFailed(node, reason)
+            dialFailed(node, reason, isThere: true)
         }
     }
 
@@ -182,11 +201,16 @@ final class PeerLoop: @unchecked Sendable {
         strangers.leave(handler.address)
     }
 
-    func dialFailed(_ node: UInt8, _ reason: String) {
-        counters.failedDials += 1
+    /// A node that was dialed did not come to a link. `isThere` says whether somebody took the connection.
+    func dialFailed(_ node: UInt8, _ reason: String, isThere: Bool = false) {
         replicator.dialFailed(node, at: now)
+        tellFailure(node, reason, isThere: isThere)
+    }
+
+    private func tellFailure(_ node: UInt8, _ reason: String, isThere: Bool) {
+        counters.failedDials += 1
         guard !isStopping else { return }
-        log.dialFailed(node, reason, at: milliseconds)
+        log.dialFailed(node, reason, isThere: isThere, at: milliseconds)
     }
 
     func acceptFailed(_ error: any Error) {
@@ -194,15 +218,17 @@ final class PeerLoop: @unchecked Sendable {
         log.acceptFailed(error, at: milliseconds)
     }
 
-    /// Counts a handshake that failed. If this node dialed, ``dialFailed(_:_:)`` tells the rest.
-    private func count(_ error: TLSError, of stranger: String?) {
+    /// Counts a handshake that failed, on either side's word. If this node dialed, ``dialFailed(_:_:)`` tells the rest.
+    private func count(_ error: TLSError, of stranger: String?, _ credentials: PeerCredentials) {
         switch error {
         case .handshakeTimedOut: counters.lateHandshakes += 1
+        case .record where error.concernsCertificate: break
         case .handshake, .handshakeCut, .handshakeTooLong, .plainText, .tooMuchBeforeHandshake:
             counters.refusedHandshakes += 1
         case .setting, .record, .truncated, .closed, .noMemory: return
         }
-        if let stranger { log.handshakeFailed(stranger, error, at: milliseconds) }
+        if error.concernsCertificate { counters.refusedCertificates += 1 }
+        if let stranger { log.handshakeFailed(stranger, error, credentials, at: milliseconds) }
     }
 
     // MARK: - Bytes

@@ -11,11 +11,11 @@ import Synchronization
 /// The links of one node to all others: a thread of its own that listens, dials, and carries what the store has for peers and what they have for it.
 ///
 /// ```
-///  ShardedStore --wake--> [ PeerLoop: Replicator, LinkHandler a connection ] <--TLS 1.3, pre-shared key--> other nodes
+///  ShardedStore --wake--> [ PeerLoop: Replicator, LinkHandler a connection ] <--TLS 1.3, both sides known--> other nodes
 ///                                   |
 ///                     snapshots, views of the cluster, answers to those who wait
 /// ```
-/// **Kept true.** Only nodes that have the cluster's secret get past the handshake. A peer that is slow, stuck or gone costs bounded memory and holds
+/// **Kept true.** Only nodes that have the cluster's secret, or where there are certificates a good one, get past the handshake. A peer that is slow, stuck or gone costs bounded memory and holds
 /// up nobody: bytes are made when a socket takes them. However many changes come, one turn at a time waits for the thread.
 ///
 /// All methods may be called from any thread.
@@ -49,34 +49,37 @@ public final class PeerService: Sendable {
     ///   - cluster: all nodes; each has a `peer` address.
     ///   - incarnation: rises with every start.
     ///   - secret: the same on all nodes.
+    ///   - certificates: by which nodes know each other; nil if the secret does that too.
     ///   - settings: bounds and paces.
     ///   - logger: one line an event; no user ids.
     ///   - time: the clock that the store goes by.
-    /// - Throws: what is wrong with the secret.
+    /// - Throws: what is wrong with the certificates.
     public init(
         store: ShardedStore, cluster: ClusterConfiguration, incarnation: UInt64, secret: SharedSecret,
-        settings: PeerSettings = PeerSettings(), logger: Logger, time: @escaping @Sendable () -> PeerTime
+        certificates: PeerCertificates? = nil, settings: PeerSettings = PeerSettings(), logger: Logger,
+        time: @escaping @Sendable () -> PeerTime
     ) throws(TLSError) {
         self.store = store
         self.cluster = cluster
         self.logger = logger
-        let key = try secret.peerKey(ofCluster: cluster.name)
-        let tls = (client: try PeerService.context(.client, key), server: try PeerService.context(.server, key))
+        let credentials =
+            if let certificates {
+                try PeerCredentials(cluster: cluster, certificates: certificates)
+            } else {
+                try PeerCredentials(cluster: cluster, secret: secret)
+            }
+        // Certificates say nothing of the secret: two that differ in it must not link.
+        let shared = settings.shared.with(.init(SharedSettings.secretName, try secret.fingerprint()))
         let replicator = Replicator(
-            store: store, cluster: cluster, incarnation: incarnation, shared: settings.shared,
+            store: store, cluster: cluster, incarnation: incarnation, shared: shared,
             settings: settings.replicator, at: time())
         loop = PeerLoop(
-            eventLoop: group.next(), store: store, replicator: replicator, tls: tls, settings: settings, logger: logger,
-            shown: shown, time: time)
+            eventLoop: group.next(), store: store, replicator: replicator, credentials: credentials, settings: settings,
+            logger: logger, shown: shown, time: time)
     }
 
-    private static func context(_ role: TLSConfiguration.Role, _ key: TLSSharedKey) throws(TLSError) -> TLSContext {
-        var configuration = TLSConfiguration(role: role)
-        configuration.versions = .tls13
-        configuration.sharedKeys = [key]
-        configuration.verifiesServer = false
-        return try TLSContext(configuration)
-    }
+    /// Shows and takes these credentials on connections that begin from now on. Those that are there stay.
+    public func use(_ credentials: PeerCredentials) { loop.use(credentials) }
 
     /// Listens on this node's `peer` address, dials others, and begins to tell them what changes.
     ///

@@ -7,6 +7,8 @@ final class LinkState {
     let id: LinkID
     /// The node that was dialed; nil if the other side dialed.
     let dialed: UInt8?
+    /// Who the carrier says is at the other end; nil if it says nothing.
+    let proof: PeerProof?
     let began: PeerTime
     var reader: FrameReader
     var writer: FrameWriter
@@ -35,9 +37,10 @@ final class LinkState {
     /// Digests to be sent: of ranges that the other side is to compare.
     var digests: [RangeDigest] = []
 
-    init(_ id: LinkID, dialed: UInt8?, settings: ReplicatorSettings, at now: PeerTime) {
+    init(_ id: LinkID, dialed: UInt8?, proof: PeerProof?, settings: ReplicatorSettings, at now: PeerTime) {
         self.id = id
         self.dialed = dialed
+        self.proof = proof
         began = now
         reader = FrameReader(limits: settings.limits)
         writer = FrameWriter(limits: settings.limits)

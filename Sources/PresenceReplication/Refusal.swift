@@ -24,6 +24,10 @@ public struct Refusal: Error, Sendable, Equatable {
         public static let clock = Reason(rawValue: 6)
         /// The node takes no link now: it starts, or leaves.
         public static let unavailable = Reason(rawValue: 7)
+        /// The node's certificate is another node's.
+        public static let certificate = Reason(rawValue: 8)
+        /// Another secret, by which users are named.
+        public static let secret = Reason(rawValue: 9)
     }
 
     /// Why.
@@ -75,6 +79,26 @@ public struct Refusal: Error, Sendable, Equatable {
             .oldIncarnation,
             "\(dialing.words) was seen in incarnation \(seen) and now says \(dialing.incarnation); is it running twice, or "
                 + "was its clock set back?")
+    }
+
+    /// A certificate that is not that of the node.
+    ///
+    /// - Parameters:
+    ///   - own: who refuses.
+    ///   - other: who the peer says that he is.
+    ///   - names: the names in the peer's certificate.
+    public static func certificate(_ own: NodeIdentity, other: NodeIdentity, names: String) -> Refusal {
+        Refusal(
+            .certificate,
+            "\(own.words) was shown the certificate of \(names) by who says that it is \(other.words); a node's certificate "
+                + "names that node, or a host that is its alone")
+    }
+
+    /// Two secrets.
+    public static func secret(_ own: NodeIdentity, other: NodeIdentity) -> Refusal {
+        Refusal(
+            .secret,
+            "\(own.words) and \(other.words) have different secrets; have the same secret-file on all nodes")
     }
 
     /// Clocks too far apart.

@@ -61,7 +61,7 @@ extension Replicator {
             let version = try hello.version(
                 answeredBy: identity, speaking: settings.versions, maximumClockOffset: settings.maxClockOffset,
                 delayMilliseconds: settings.greetingTimeout)
-            try admit(hello.identity)
+            try admit(hello.identity, link)
             link.greeting = .welcome(Welcome(version: version, identity: identity))
             open(link, hello.identity, version: version)
         } catch {
@@ -77,7 +77,7 @@ extension Replicator {
             let version = try welcome.version(
                 answering: hello, at: now.timestamp, maximumClockOffset: settings.maxClockOffset,
                 delayMilliseconds: settings.greetingTimeout)
-            try admit(welcome.identity)
+            try admit(welcome.identity, link)
             guard welcome.identity.node == link.dialed else { throw .unknownNode(welcome.identity) }
             link.writer.open(version: version)
             open(link, welcome.identity, version: version)
@@ -87,9 +87,17 @@ extension Replicator {
         }
     }
 
-    /// Throws if a node may not link: no line names it, or it was seen in a newer start.
-    private func admit(_ identity: NodeIdentity) throws(Refusal) {
+    /// Throws if a node may not link: no line names it, its certificate is another's, it has another secret, or it was seen in a newer start.
+    private func admit(_ identity: NodeIdentity, _ link: LinkState) throws(Refusal) {
         guard let peer = peer(identity.node), peer.node.name == identity.name else { throw .unknownNode(identity) }
+        if let proof = link.proof, !proof.nodes.contains(identity.node) {
+            throw .certificate(self.identity, other: identity, names: proof.names)
+        }
+        if let our = shared[SharedSettings.secretName], let their = identity.settings[SharedSettings.secretName],
+            our != their
+        {
+            throw .secret(self.identity, other: identity)
+        }
         guard identity.incarnation >= peer.incarnation else {
             throw .oldIncarnation(identity, seen: peer.incarnation)
         }
@@ -126,9 +134,10 @@ extension Replicator {
         if settings.fails(.cutAfterGreeting) { leave(link) }
     }
 
-    /// In which settings the peer differs. A follower has few of them, so beside one only what both tell counts.
+    /// In which settings the peer differs. A follower has few of them, so beside one only what both tell counts. That of the secret is no news: nodes
+    /// that differ there do not link.
     private func differences(from others: SharedSettings, of peer: PeerState) -> [SharedSettings.Difference] {
-        let all = shared.differences(from: others)
+        let all = shared.differences(from: others).filter { $0.name != SharedSettings.secretName }
         guard isFollower || peer.node.isFollower else { return all }
         return all.filter { $0.ours != nil && $0.theirs != nil }
     }

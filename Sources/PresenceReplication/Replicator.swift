@@ -120,7 +120,7 @@ public final class Replicator {
     // MARK: - Connections
 
     /// Peers that should be dialed now: of two nodes the one with the lower number dials, so that there is one link. Each is to be answered with
-    /// ``dialed(_:at:)`` or ``dialFailed(_:at:)``.
+    /// ``dialed(_:proof:at:)`` or ``dialFailed(_:at:)``.
     public func peersToDial(at instant: PeerTime) -> [ClusterNode] {
         advance(to: instant)
         var wanted: [ClusterNode] = []
@@ -133,9 +133,9 @@ public final class Replicator {
     }
 
     /// A connection to a peer is there: the greeting begins.
-    public func dialed(_ node: UInt8, at instant: PeerTime) -> LinkID {
+    public func dialed(_ node: UInt8, proof: PeerProof? = nil, at instant: PeerTime) -> LinkID {
         advance(to: instant)
-        let link = makeLink(dialed: node)
+        let link = makeLink(dialed: node, proof)
         let hello = Hello(versions: settings.versions, identity: identity)
         link.hello = hello
         link.greeting = .hello(hello)
@@ -151,15 +151,15 @@ public final class Replicator {
     }
 
     /// Somebody has connected to this node's peer port. Nil if too many have without saying who they are: close it.
-    public func answered(at instant: PeerTime) -> LinkID? {
+    public func answered(proof: PeerProof? = nil, at instant: PeerTime) -> LinkID? {
         advance(to: instant)
         guard links.values.count(where: { $0.openedAt == nil }) < settings.maximumGreeting else { return nil }
-        return makeLink(dialed: nil).id
+        return makeLink(dialed: nil, proof).id
     }
 
-    private func makeLink(dialed: UInt8?) -> LinkState {
+    private func makeLink(dialed: UInt8?, _ proof: PeerProof?) -> LinkState {
         lastLink += 1
-        let link = LinkState(LinkID(rawValue: lastLink), dialed: dialed, settings: settings, at: now)
+        let link = LinkState(LinkID(rawValue: lastLink), dialed: dialed, proof: proof, settings: settings, at: now)
         links[link.id] = link
         return link
     }

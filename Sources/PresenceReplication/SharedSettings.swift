@@ -42,6 +42,18 @@ public struct SharedSettings: Sendable, Equatable {
         all = settings.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     }
 
+    /// The name under which a node tells what follows from the secret by which it names users: nodes that differ there do not link, as each would take
+    /// the other's users for others.
+    public static let secretName = "secret-file"
+
+    /// The value of the setting of that name; nil if it is not told. Linear.
+    public subscript(name: String) -> String? { all.first { $0.name == name }?.value }
+
+    /// These, and one more; one of the same name gives way.
+    public func with(_ setting: Setting) -> SharedSettings {
+        SharedSettings(all.filter { $0.name != setting.name } + [setting])
+    }
+
     /// What differs from another node's, in the order of names. What only one of both tells differs too: the other is of another release, perhaps.
     /// Linear in both.
     public func differences(from others: SharedSettings) -> [Difference] {

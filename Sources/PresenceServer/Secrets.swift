@@ -30,7 +30,7 @@ struct Secrets {
     }
 
     /// Settings whose values are secret.
-    static let settings: Set<String> = ["requirepass", "tls-key-file-pass"]
+    static let settings: Set<String> = ["peer-tls-key-file-pass", "requirepass", "tls-key-file-pass"]
 
     /// Whether argument `index` is secret.
     func contains(_ index: Int) -> Bool { indices.contains(index) }

@@ -52,4 +52,13 @@ public struct SharedSecret: Sendable {
         func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
         return (word(key[0..<8]), word(key[8..<16]))
     }
+
+    /// What nodes compare to find out whether they have the same secret: 32 hexadecimal digits from which nobody learns it.
+    ///
+    /// - Throws: ``TLSError/noMemory``.
+    public func fingerprint() throws(TLSError) -> String {
+        try derive("presenced fingerprint 1").prefix(16).map { byte in
+            (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        }.joined()
+    }
 }

@@ -33,7 +33,7 @@ public struct TLSSharedKey: Sendable, Equatable {
 
 /// What a ``TLSContext`` is made of: plain values; files are read when the context is made.
 ///
-/// The words of ``TLSError/setting(name:value:reason:)`` are those of `cluster.conf`.
+/// The words of ``TLSError/setting(name:value:reason:)`` are those of `cluster.conf`, behind ``settingPrefix``.
 public struct TLSConfiguration: Sendable, Equatable {
     /// Which side a context is for.
     public enum Role: Sendable, Equatable {
@@ -81,6 +81,10 @@ public struct TLSConfiguration: Sendable, Equatable {
     public var prefersServerCiphers = false
     /// `tls-psk-file`: a server's are those that it knows, a client's first one is what it shows. TLS 1.3 only.
     public var sharedKeys: [TLSSharedKey] = []
+    /// Whether the names in the peer's certificate are read: they are told when the handshake is over, and when the certificate is refused.
+    public var readsNames = false
+    /// What errors write before the names of settings, such as `peer-`.
+    public var settingPrefix = ""
 
     /// A configuration of that side without a certificate or key.
     public init(role: Role) { self.role = role }

@@ -126,6 +126,12 @@ struct TLSConnection: ~Copyable {
         return "\(String(cString: SSL_get_version(pointer))) \(suite ?? "")"
     }
 
+    /// The names in the certificate that the peer has shown; none if it showed none, or if nobody wants to know.
+    var peerNames: TLSCertificateNames {
+        guard context.configuration.readsNames else { return TLSCertificateNames() }
+        return TLSCertificateNames.read { presence_tls_peer_names(pointer, $0, $1) }
+    }
+
     // MARK: - Lending
 
     private func lend(
@@ -161,6 +167,10 @@ struct TLSConnection: ~Copyable {
         guard reason == "certificate verify failed", let detail = presence_tls_verify_reason(pointer) else {
             return reason
         }
-        return "\(reason): \(String(cString: detail))"
+        var text = "\(reason): \(String(cString: detail))"
+        if context.configuration.readsNames {
+            text += " (the certificate of \(TLSCertificateNames.read { presence_tls_refused_names($0, $1) }))"
+        }
+        return text
     }
 }

@@ -36,6 +36,24 @@ public final class TLSContext: @unchecked Sendable {
     /// Whether clients can only come with a pre-shared key.
     private var hasSharedKeysOnly: Bool { !configuration.sharedKeys.isEmpty && configuration.certificateFile.isEmpty }
 
+    /// The names in this side's own certificate.
+    public var ownNames: TLSCertificateNames {
+        TLSCertificateNames.read { presence_tls_names(SSL_CTX_get0_certificate(pointer), $0, $1) }
+    }
+
+    /// Verifies this side's own certificate as peers do who trust the same authorities, in both roles. Reads the clock, as every verification does.
+    ///
+    /// - Throws: ``TLSError/setting(name:value:reason:)`` with what they would say.
+    public func verifyOwnCertificate() throws(TLSError) {
+        guard let reason = presence_tls_own_certificate_problem(pointer) else { return }
+        throw problem("tls-cert-file", configuration.certificateFile, String(cString: reason))
+    }
+
+    /// What is wrong with a setting.
+    private func problem(_ name: String, _ value: String, _ reason: String) -> TLSError {
+        .setting(name: configuration.settingPrefix + name, value: value, reason: reason)
+    }
+
     private func setVersions() throws(TLSError) {
         var versions = configuration.versions
         if hasSharedKeysOnly, configuration.role == .server || configuration.authorityFile.isEmpty {
@@ -43,19 +61,19 @@ public final class TLSContext: @unchecked Sendable {
             versions.formIntersection(.tls13)
         }
         guard !versions.isEmpty else {
-            throw .setting(name: "tls-protocols", value: "", reason: "pre-shared keys need TLSv1.3")
+            throw problem("tls-protocols", "", "pre-shared keys need TLSv1.3")
         }
         let lowest = versions.contains(.tls12) ? TLS1_2_VERSION : TLS1_3_VERSION
         let highest = versions.contains(.tls13) ? TLS1_3_VERSION : TLS1_2_VERSION
         guard presence_tls_set_versions(pointer, lowest, highest) == 1 else {
-            throw .setting(name: "tls-protocols", value: "", reason: Self.reason())
+            throw problem("tls-protocols", "", Self.reason())
         }
     }
 
     private func setSuites() throws(TLSError) {
         let ciphers = configuration.ciphers.isEmpty ? TLSConfiguration.defaultCiphers : configuration.ciphers
         guard SSL_CTX_set_cipher_list(pointer, ciphers) == 1 else {
-            throw .setting(name: "tls-ciphers", value: ciphers, reason: Self.reason())
+            throw problem("tls-ciphers", ciphers, Self.reason())
         }
         var suites = configuration.ciphersuites
         if !configuration.sharedKeys.isEmpty {
@@ -68,7 +86,7 @@ public final class TLSContext: @unchecked Sendable {
             suites = (first + others.filter { !first.contains($0) }).joined(separator: ":")
         }
         if !suites.isEmpty, SSL_CTX_set_ciphersuites(pointer, suites) != 1 {
-            throw .setting(name: "tls-ciphersuites", value: suites, reason: Self.reason())
+            throw problem("tls-ciphersuites", suites, Self.reason())
         }
         if configuration.prefersServerCiphers || !configuration.sharedKeys.isEmpty {
             presence_tls_prefer_server_ciphers(pointer)
@@ -78,16 +96,16 @@ public final class TLSContext: @unchecked Sendable {
     private func loadCertificate() throws(TLSError) {
         guard !configuration.certificateFile.isEmpty else {
             guard configuration.role == .client || !configuration.sharedKeys.isEmpty else {
-                throw .setting(
-                    name: "tls-cert-file", value: "", reason: "a server needs a certificate, or tls-psk-file")
+                throw problem(
+                    "tls-cert-file", "", "a server needs a certificate, or tls-psk-file")
             }
             return
         }
         guard !configuration.keyFile.isEmpty else {
-            throw .setting(name: "tls-key-file", value: "", reason: "the key of tls-cert-file is missing")
+            throw problem("tls-key-file", "", "the key of \(configuration.settingPrefix)tls-cert-file is missing")
         }
         guard SSL_CTX_use_certificate_chain_file(pointer, configuration.certificateFile) == 1 else {
-            throw .setting(name: "tls-cert-file", value: configuration.certificateFile, reason: Self.reason())
+            throw problem("tls-cert-file", configuration.certificateFile, Self.reason())
         }
         try loadKey()
     }
@@ -106,19 +124,21 @@ public final class TLSContext: @unchecked Sendable {
         guard isLoaded else {
             var reason = Self.reason()
             if reason == "key values mismatch" {
-                reason = "it is not the key of tls-cert-file \(configuration.certificateFile)"
+                reason =
+                    "it is not the key of \(configuration.settingPrefix)tls-cert-file \(configuration.certificateFile)"
             } else if isLocked {
                 // OpenSSL's own words differ with what a wrong password makes of the key, once in 256 keys.
                 reason =
                     configuration.keyFilePassword.isEmpty
-                    ? "the key is locked: set tls-key-file-pass" : "tls-key-file-pass does not open the key"
+                    ? "the key is locked: set \(configuration.settingPrefix)tls-key-file-pass"
+                    : "\(configuration.settingPrefix)tls-key-file-pass does not open the key"
             }
-            throw .setting(name: "tls-key-file", value: configuration.keyFile, reason: reason)
+            throw problem("tls-key-file", configuration.keyFile, reason)
         }
         guard SSL_CTX_check_private_key(pointer) == 1 else {
-            throw .setting(
-                name: "tls-key-file", value: configuration.keyFile,
-                reason: "it is not the key of tls-cert-file \(configuration.certificateFile)")
+            throw problem(
+                "tls-key-file", configuration.keyFile,
+                "it is not the key of \(configuration.settingPrefix)tls-cert-file \(configuration.certificateFile)")
         }
     }
 
@@ -126,22 +146,22 @@ public final class TLSContext: @unchecked Sendable {
         if !configuration.authorityFile.isEmpty,
             SSL_CTX_load_verify_file(pointer, configuration.authorityFile) != 1
         {
-            throw .setting(name: "tls-ca-cert-file", value: configuration.authorityFile, reason: Self.reason())
+            throw problem("tls-ca-cert-file", configuration.authorityFile, Self.reason())
         }
         // OpenSSL looks into the directory only when a certificate is to be verified.
         if !configuration.authorityDirectory.isEmpty,
             presence_tls_open_directory(configuration.authorityDirectory) != 1
                 || SSL_CTX_load_verify_dir(pointer, configuration.authorityDirectory) != 1
         {
-            throw .setting(name: "tls-ca-cert-dir", value: configuration.authorityDirectory, reason: Self.reason())
+            throw problem("tls-ca-cert-dir", configuration.authorityDirectory, Self.reason())
         }
         if configuration.trustsSystemAuthorities { SSL_CTX_set_default_verify_paths(pointer) }
         let hasAuthorities = !configuration.authorityFile.isEmpty || !configuration.authorityDirectory.isEmpty
         if configuration.role == .server, configuration.clientVerification != .none, !hasAuthorities, !hasSharedKeysOnly
         {
-            throw .setting(
-                name: "tls-ca-cert-file", value: "",
-                reason: "clients' certificates are wanted (tls-auth-clients), and there is nobody to trust")
+            throw problem(
+                "tls-ca-cert-file", "",
+                "clients' certificates are wanted (tls-auth-clients), and there is nobody to trust")
         }
     }
 
@@ -156,7 +176,7 @@ public final class TLSContext: @unchecked Sendable {
                 case .required: SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
                 }
             }
-        SSL_CTX_set_verify(pointer, mode, nil)
+        SSL_CTX_set_verify(pointer, mode, configuration.readsNames ? presence_tls_note_refused : nil)
         if configuration.role == .server {
             // To OpenSSL a pre-shared key is a session, and where certificates are verified it wants to know whose.
             SSL_CTX_set_session_id_context(pointer, [1], 1)

@@ -23,6 +23,16 @@ public enum TLSError: Error, Sendable, Equatable, CustomStringConvertible {
     /// There is no memory for a connection.
     case noMemory
 
+    /// Whether a certificate is at fault: the peer's is not good or was not shown, or the peer says the same of this side's.
+    public var concernsCertificate: Bool {
+        switch self {
+        case .handshake(let reason), .record(let reason):
+            // OpenSSL's words; "unknown ca" is what a peer answers who does not trust the authority.
+            reason.contains("certificate") || reason.hasSuffix("unknown ca")
+        default: false
+        }
+    }
+
     /// One line for a log.
     public var description: String {
         switch self {

@@ -46,11 +46,15 @@ public final class TLSHandler: ChannelDuplexHandler {
         public let agreement: String
         /// Whether a pre-shared key was used.
         public let usesSharedKey: Bool
+        /// The names in the peer's certificate, which is good: of a server whose clients need none, it may be that there is none. Read only if
+        /// ``TLSConfiguration/readsNames``.
+        public let peerNames: TLSCertificateNames
 
         /// An event of these values.
-        public init(agreement: String, usesSharedKey: Bool) {
+        public init(agreement: String, usesSharedKey: Bool, peerNames: TLSCertificateNames = TLSCertificateNames()) {
             self.agreement = agreement
             self.usesSharedKey = usesSharedKey
+            self.peerNames = peerNames
         }
     }
 
@@ -174,7 +178,8 @@ public final class TLSHandler: ChannelDuplexHandler {
         }
         state.handshakeFinished()
         context.fireUserInboundEventTriggered(
-            HandshakeFinished(agreement: connection.agreement, usesSharedKey: usesSharedKey))
+            HandshakeFinished(
+                agreement: connection.agreement, usesSharedKey: usesSharedKey, peerNames: connection.peerNames))
         guard state.writing == .encrypt, held != nil else { return }
         encryptHeld(context)
         if wantsFlush { context.flush() }

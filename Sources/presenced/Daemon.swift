@@ -75,7 +75,10 @@ struct Daemon {
 
         // What CONFIG SET and SIGHUP change: what can fail comes first.
         live.attach { (changed, names) throws(ConfigurationPortError) in
-            try securePort?.change(to: changed, names)
+            let port = try securePort?.prepare(changed, names)
+            let credentials = try Self.credentials(changed, secret, names)
+            if let port { securePort?.use(port) }
+            if let credentials { peers?.use(credentials) }
             changed.apply(to: store)
             server.apply(changed.server)
             log.level = LogDestination.level(named: changed.logLevel)
@@ -124,10 +127,23 @@ struct Daemon {
         do throws(TLSError) {
             return try PeerService(
                 store: store, cluster: cluster, incarnation: UInt64(clamping: clock.microseconds()), secret: secret,
-                settings: settings.peerSettings(), logger: logger,
+                certificates: settings.peerCertificates, settings: settings.peerSettings(), logger: logger,
                 time: { PeerTime(microseconds: clock.microseconds()) })
         } catch {
-            throw StartProblem(description: "secret-file: \(error)")
+            throw StartProblem(description: "\(error)")
+        }
+    }
+
+    /// What links show and take with changed settings; nil if none of the names concerns it. Files are read anew.
+    private static func credentials(
+        _ settings: Settings, _ secret: SharedSecret?, _ names: [String]
+    ) throws(ConfigurationPortError) -> PeerCredentials? {
+        let ours = names.filter { $0.hasPrefix("peer-tls-") }
+        guard !ours.isEmpty, let secret, let cluster = try? settings.clusterConfiguration() else { return nil }
+        do throws(TLSError) {
+            return try settings.peerCredentials(cluster, secret)
+        } catch {
+            throw ConfigurationPortError(error, ours)
         }
     }
 

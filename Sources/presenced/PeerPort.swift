@@ -40,7 +40,8 @@ extension ReplicationSummary {
         let counters = snapshot.counters
         refusals = [
             ("stranger", counters.refusedStrangers), ("handshake", counters.refusedHandshakes),
-            ("handshake_late", counters.lateHandshakes), ("greeting", counters.refusedGreetings),
+            ("certificate", counters.refusedCertificates), ("handshake_late", counters.lateHandshakes),
+            ("greeting", counters.refusedGreetings),
             ("stray_frame", report.strayFrameErrors), ("accept", counters.acceptErrors),
             ("waiter", counters.refusedWaiters),
         ].map { Refusal($0, count: Int(clamping: $1)) }

@@ -28,23 +28,21 @@ final class SecurePort: Sendable {
         inForce = Mutex(try Self.prepare(settings, logger))
     }
 
-    /// Has connections that come from now on use `settings`, if any of the names concerns them. Files are read anew.
+    /// What would be in force with `settings`; nil if none of the names concerns it. Files are read anew.
     ///
-    /// - Throws: what is wrong; then nothing is changed.
-    func change(to settings: Settings, _ names: [String]) throws(ConfigurationPortError) {
+    /// - Throws: what is wrong.
+    func prepare(_ settings: Settings, _ names: [String]) throws(ConfigurationPortError) -> Prepared? {
         let ours = names.filter { Setting.named($0)?.group == .tls }
-        guard let first = ours.first else { return }
+        guard !ours.isEmpty else { return nil }
         do throws(TLSError) {
-            let prepared = try Self.prepare(settings, logger)
-            inForce.withLock { $0 = prepared }
+            return try Self.prepare(settings, logger)
         } catch {
-            guard case .setting(let name, let value, let reason) = error else {
-                throw .invalid(name: first, reason: "\(error)")
-            }
-            // The client is told of the setting that he set, and in any case of the one that is wrong.
-            throw .invalid(name: ours.contains(name) ? name : first, reason: "\(name) \(value): \(reason)")
+            throw ConfigurationPortError(error, ours)
         }
     }
+
+    /// Has connections that come from now on use this.
+    func use(_ prepared: Prepared) { inForce.withLock { $0 = prepared } }
 
     /// Makes the first handler of a connection.
     @Sendable func handler(_ eventLoop: any EventLoop) throws -> any ChannelHandler {
@@ -68,5 +66,17 @@ final class SecurePort: Sendable {
             }
         }
         return Prepared(context: context, options: options)
+    }
+}
+
+extension ConfigurationPortError {
+    /// What is wrong with TLS, when settings of these names, at least one, were set. The client is told of the setting that he set, and in any case of the
+    /// one that is wrong.
+    init(_ error: TLSError, _ names: [String]) {
+        guard case .setting(let name, _, _) = error else {
+            self = .invalid(name: names[0], reason: "\(error)")
+            return
+        }
+        self = .invalid(name: names.contains(name) ? name : names[0], reason: "\(error)")
     }
 }

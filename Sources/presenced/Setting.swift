@@ -28,9 +28,11 @@ struct Setting: Sendable {
     /// What it does: whole sentences, for an operator.
     let documentation: String
     /// Whether its value is shown to nobody but who asks for it with `CONFIG GET`.
-    var isSecret: Bool { ["requirepass", "tls-key-file-pass"].contains(name) }
+    var isSecret: Bool { ["peer-tls-key-file-pass", "requirepass", "tls-key-file-pass"].contains(name) }
     /// Whether its value names files that are read anew when it is set, be it to the same name.
-    var namesFiles: Bool { group == .tls && (name.hasSuffix("-file") || name.hasSuffix("-dir")) }
+    var namesFiles: Bool {
+        (group == .tls || name.hasPrefix("peer-tls-")) && (name.hasSuffix("-file") || name.hasSuffix("-dir"))
+    }
     /// Sets it to what the words say.
     let write: @Sendable (inout Settings, [String]) throws(ValueError) -> Void
     /// The canonical value, as `CONFIG GET` replies it.

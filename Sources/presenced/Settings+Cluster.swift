@@ -1,4 +1,5 @@
 import PresenceCluster
+import PresenceLinks
 
 /// What the configuration says of the cluster.
 struct ClusterSettings: Equatable, Sendable {
@@ -9,6 +10,8 @@ struct ClusterSettings: Equatable, Sendable {
     /// The name of this node, if a setting says it.
     var nodeName = ""
     var secretFile = ""
+    /// No file: nodes know each other by the secret.
+    var certificates = PeerCertificates(certificateFile: "", keyFile: "", authorityFile: "")
     /// Milliseconds, as all durations here.
     var maxClockOffset = 1_000
     var peerTimeout = 1_800
@@ -60,8 +63,34 @@ extension Settings {
             "secret-file", .cluster, \.cluster.secretFile, .text(0...4_096), isLive: false,
             """
             File of the cluster's secret: one line of 32 to 128 hexadecimal digits, as `openssl rand -hex 32` makes it, which
-            nobody but its owner may read. It is checked at the start and by `presenced check-config`. Nodes know each
-            other by a key that follows from it, so all nodes of a cluster have the same one.
+            nobody but its owner may read. It is checked at the start and by `presenced check-config`. Nodes name users by
+            a hash with it, and without `peer-tls-cert-file` they know each other by a key that follows from it; so all
+            nodes of a cluster have the same one.
+            """),
+        Setting(
+            "peer-tls-cert-file", .cluster, \.cluster.certificates.certificateFile, .text(0...4_096), isLive: true,
+            """
+            This node's certificate and the chain above it, PEM: with it nodes know each other by certificates, and no
+            longer by a key of `secret-file`; all of them do. It names the node (`subjectAltName=DNS:` and the name in its
+            `node` line), or the host of its `peer` address where no other node lives, and is good for both ends of a
+            connection. The file may be the same name on every node, such as `/etc/presenced/peer.pem`. It is read anew
+            whenever one of the `peer-tls-` files is set, be it to the same name, and on SIGHUP; what cannot be used
+            changes nothing. Links keep what they began with.
+            """),
+        Setting(
+            "peer-tls-key-file", .cluster, \.cluster.certificates.keyFile, .text(0...4_096), isLive: true,
+            """
+            The private key of `peer-tls-cert-file`, PEM, which nobody but its owner may read. A new pair is set with one
+            `CONFIG SET` of both.
+            """),
+        Setting(
+            "peer-tls-key-file-pass", .cluster, \.cluster.certificates.keyFilePassword, .text(0...512), isLive: true,
+            "The password of `peer-tls-key-file`; empty for none."),
+        Setting(
+            "peer-tls-ca-cert-file", .cluster, \.cluster.certificates.authorityFile, .text(0...4_096), isLive: true,
+            """
+            The authorities whose certificates other nodes show, PEM. Whoever has a certificate of theirs with a node's
+            name may speak as that node: an authority of this cluster's own.
             """),
         Setting(
             "max-clock-offset", .cluster, \.cluster.maxClockOffset, .duration(10...60_000), isLive: false,
@@ -159,6 +188,7 @@ extension Settings {
                 BrokenRelation(
                     names: [name, "cluster"], message: "\(name) is part of no cluster: name it, cluster NAME"))
         }
+        broken += brokenCertificateRelations()
         if cluster.nodes.isEmpty, !ClusterNode.isName(eventNode) {
             let error = ClusterError.nodeName(eventNode)
             broken.append(BrokenRelation(names: ["node-name"], message: "\(cluster.own.origin): \(error)"))
@@ -168,8 +198,11 @@ extension Settings {
                 broken.append(
                     BrokenRelation(
                         names: ["node", "secret-file"],
-                        message: "nodes know each other by a secret, and there is none: openssl rand -hex 32 > FILE; "
-                            + "chmod 600 FILE; then secret-file FILE on every node, the same file"))
+                        message: (hasPeerCertificates
+                            ? "nodes name users by a hash with a secret, beside certificates too, and there is none: "
+                            : "nodes know each other by a secret, and there is none: ")
+                            + "openssl rand -hex 32 > FILE; chmod 600 FILE; then secret-file FILE on every node, the same file"
+                    ))
             }
             for node in cluster.nodes where node.peer == nil {
                 broken.append(
@@ -232,6 +265,7 @@ extension Settings {
         let (servers, followers) = (cluster.servers, cluster.nodes.filter(\.isFollower))
         let others = servers.filter { $0.number != own.number }
         var summary = this
+        if hasPeerCertificates { summary += "nodes know each other by certificates; " }
         summary +=
             others.isEmpty
             ? "no other nodes" : "a full copy on each of \(servers.count) nodes; other nodes: \(list(others))"

@@ -68,7 +68,7 @@ extension Settings {
                 "heartbeat-interval \(DurationUnits.spell(heartbeatInterval)) is above half of session-ttl "
                     + "\(DurationUnits.spell(sessionTTL)): one lost beat makes a user offline")
         }
-        advice += clusterAdvice()
+        advice += clusterAdvice() + peerCertificateAdvice()
         if manualClock { advice.append("manual-clock is on: time stands still until PRESENCE.ADVANCE moves it") }
         return advice
     }

@@ -96,6 +96,7 @@ struct SettingsReader {
         if !settings.cluster.secretFile.isEmpty, let problem = surroundings.secretProblem(settings.cluster.secretFile) {
             broken.append(Settings.BrokenRelation(names: ["secret-file"], message: "secret-file: \(problem)"))
         }
+        if let problem = surroundings.peerCertificateProblem(settings) { broken.append(problem) }
         for relation in broken where refused.isDisjoint(with: relation.names) {
             let place = relation.names.lazy.compactMap { [places] in places[$0] }.first
             problems.append((place.map { "\($0): " } ?? "") + relation.message)

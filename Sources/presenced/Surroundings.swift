@@ -9,6 +9,9 @@ struct Surroundings: Sendable {
     /// What is wrong with the file that `secret-file` names, or nil.
     var secretProblem: @Sendable (_ path: String) -> String? = { _ in nil }
 
+    /// What is wrong with the files that `peer-tls-` settings name, or nil.
+    var peerCertificateProblem: @Sendable (Settings) -> Settings.BrokenRelation? = { _ in nil }
+
     /// Those of this process.
     static var ofProcess: Surroundings {
         var name = [CChar](repeating: 0, count: 256)
@@ -24,11 +27,12 @@ struct Surroundings: Sendable {
                 } catch {
                     return error.description
                 }
-            })
+            },
+            peerCertificateProblem: { $0.peerCertificateProblem() })
     }
 }
 
-/// The file of a cluster's secret: one line of hexadecimal digits that nobody but its owner may read.
+/// A file that nobody but its owner may read: that of a cluster's secret, which is one line of hexadecimal digits, or one with a private key.
 struct SecretFile {
     let path: String
 
@@ -37,8 +41,8 @@ struct SecretFile {
         let description: String
     }
 
-    /// The secret.
-    func secret() throws(Problem) -> [UInt8] {
+    /// Throws if it is not there, or if others may read it.
+    func check() throws(Problem) {
         var status = stat()
         guard stat(path, &status) == 0 else {
             throw Problem(description: "\(path): \(String(cString: strerror(errno)))")
@@ -48,6 +52,11 @@ struct SecretFile {
             let mode = String(status.st_mode & 0o777, radix: 8)
             throw Problem(description: "others may read \(path) (mode \(mode)): chmod 600 \(path)")
         }
+    }
+
+    /// The secret.
+    func secret() throws(Problem) -> [UInt8] {
+        try check()
         let text: String
         do throws(ConfigurationFile.Problem) {
             text = try ConfigurationFile(path: path).text()

@@ -21,7 +21,8 @@ final class LocalNode: Sendable {
     static let clock = SystemClock()
 
     init(
-        _ cluster: ClusterConfiguration, secret: SharedSecret = LocalNode.secret, store: ShardedStore? = nil,
+        _ cluster: ClusterConfiguration, secret: SharedSecret = LocalNode.secret,
+        certificates: PeerCertificates? = nil, store: ShardedStore? = nil,
         _ change: (inout PeerSettings) -> Void = { _ in }
     ) throws {
         self.cluster = cluster
@@ -37,7 +38,8 @@ final class LocalNode: Sendable {
         let clock = LocalNode.clock
         service = try PeerService(
             store: self.store, cluster: cluster, incarnation: UInt64(clock.microseconds()), secret: secret,
-            settings: settings, logger: logger, time: { PeerTime(microseconds: clock.microseconds()) })
+            certificates: certificates, settings: settings, logger: logger,
+            time: { PeerTime(microseconds: clock.microseconds()) })
     }
 
     static func makeStore(_ number: UInt8) throws -> ShardedStore {

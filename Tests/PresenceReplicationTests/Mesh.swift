@@ -26,13 +26,15 @@ final class Mesh {
     var room = 65_536
     /// The most bytes that a pull gave.
     var mostPulled = 0
+    /// What the carrier proves of each node to the others; nil for carriers that prove nothing.
+    var proofs: [PeerProof]?
     /// Numbers of the nodes that are followers.
     let followers: Set<Int>
 
     /// Nodes n1, n2, ... of one cluster.
     init(
         _ count: Int, clusters: [String]? = nil, versions: [ClosedRange<UInt16>]? = nil, followers: Set<Int> = [],
-        _ configure: (inout ReplicatorSettings) -> Void = { _ in },
+        shared: [SharedSettings]? = nil, _ configure: (inout ReplicatorSettings) -> Void = { _ in },
         store configureStore: (inout ShardedStore.Configuration) -> Void = { _ in }
     ) throws {
         self.followers = followers
@@ -47,7 +49,9 @@ final class Mesh {
             settings.versions = versions?[index] ?? ProtocolVersions.spoken
             stores.append(store)
             nodes.append(
-                Replicator(store: store, cluster: own, incarnation: UInt64(index + 1), settings: settings, at: now))
+                Replicator(
+                    store: store, cluster: own, incarnation: UInt64(index + 1),
+                    shared: shared?[index] ?? SharedSettings(), settings: settings, at: now))
             actions.append([])
         }
     }
@@ -118,8 +122,8 @@ final class Mesh {
                 nodes[index].dialFailed(peer.number, at: now)
                 continue
             }
-            let dialed = nodes[index].dialed(peer.number, at: now)
-            guard let answered = nodes[other].answered(at: now) else {
+            let dialed = nodes[index].dialed(peer.number, proof: proofs?[other], at: now)
+            guard let answered = nodes[other].answered(proof: proofs?[index], at: now) else {
                 nodes[index].closed(dialed, at: now)
                 continue
             }

@@ -41,4 +41,11 @@ struct SharedSecretTests {
         #expect(hash == (0xAB36_5675_06CF_E958, 0xE2CE_5D2E_A451_CF9A))
         #expect(try SharedSecret([UInt8](1..<33)).hashSecret() != hash)
     }
+
+    @Test("has a fingerprint that tells two of them apart, and nothing else")
+    func fingerprint() throws {
+        #expect(try secret.fingerprint() == "31f7e79d8f32ec9aad5eb4b0377ae3dc")
+        #expect(try SharedSecret([UInt8](1..<33)).fingerprint() != secret.fingerprint())
+        #expect(try !hexadecimal(secret.peerKey(ofCluster: "shop").key).contains(secret.fingerprint()))
+    }
 }

@@ -289,4 +289,34 @@ struct ClusterSettingsTests {
         #expect(
             problems("cluster s\nsecret-file /x\n", [], surroundings) == ["cluster.conf:2: secret-file: /x is odd"])
     }
+
+    @Test("have all files of certificates, or none, and other nodes to show them to")
+    func certificates() {
+        let secure = Self.three + "peer-tls-cert-file /c\npeer-tls-key-file /k\npeer-tls-ca-cert-file /a\n"
+        #expect(problems(secure).isEmpty)
+        #expect(
+            problems(Self.three + "peer-tls-cert-file /c\n") == [
+                "cluster.conf:5: peer-tls-cert-file /c alone makes no certificates for nodes: set peer-tls-key-file too, its key; or "
+                    + "leave all out, and nodes know each other by secret-file",
+                "cluster.conf:5: peer-tls-cert-file /c alone makes no certificates for nodes: set peer-tls-ca-cert-file too, the "
+                    + "authority of all nodes; or leave all out, and nodes know each other by secret-file",
+            ])
+        #expect(
+            problems("peer-tls-ca-cert-file /a\n") == [
+                "cluster.conf:1: peer-tls-ca-cert-file /a is for links to other nodes, and there are none: add their 'node' lines, "
+                    + "or leave it out"
+            ])
+        #expect(
+            problems(secure.replacing("secret-file /secret", with: "")) == [
+                "cluster.conf:3: nodes name users by a hash with a secret, beside certificates too, and there is none: openssl rand "
+                    + "-hex 32 > FILE; chmod 600 FILE; then secret-file FILE on every node, the same file"
+            ])
+        let odd = Surroundings(
+            hostName: "a",
+            peerCertificateProblem: { settings in
+                settings.peerCertificates.map { .init(names: ["peer-tls-key-file"], message: "\($0.keyFile) is odd") }
+            })
+        #expect(problems(secure, [], odd) == ["cluster.conf:6: /k is odd"])
+        #expect(problems(Self.three, [], odd).isEmpty)
+    }
 }

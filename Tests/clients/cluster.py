@@ -23,6 +23,8 @@ class Node:
         self.host, self.port = host, port
         self.peer_host, self.peer_port = peer_host, peer_port
         self.prefix = prefix
+        # Of this node alone; those of all are the cluster's.
+        self.settings = ()
         self.server = None
         self.logs = []
         self._client = None
@@ -39,7 +41,7 @@ class Node:
     def start(self, *settings):
         assert self.server is None, f"{self.name} runs"
         self.server = Server(
-            "--config", self.cluster.conf, "--node", self.name, *self.cluster.settings, *settings,
+            "--config", self.cluster.conf, "--node", self.name, *self.cluster.settings, *self.settings, *settings,
             host=self.host, port=self.port, prefix=self.prefix)
         return self
 

@@ -9,6 +9,7 @@ import time
 import pytest
 import redis
 
+import test_cluster_certificates
 import test_tls
 from harness import BINARY, SLACK, Ear, admitted, eventually
 
@@ -440,4 +441,4 @@ def test_every_live_setting_has_a_test_above():
         match[1] for line in reference.splitlines()
         if (match := re.match(r"\| `([a-z-]+)` \|.*\| yes \| ", line))}
     assert live
-    assert live == tested | test_tls.tested
+    assert live == tested | test_tls.tested | test_cluster_certificates.tested

@@ -55,6 +55,27 @@ void presence_tls_reason(char *text, size_t capacity);
 /// Why the peer's certificate is not trusted; NULL if nothing is wrong with it.
 const char *presence_tls_verify_reason(const SSL *connection);
 
+/// Writes the names in a certificate, a line each, as text that ends with a zero: `D` and a name of the alternative names, `A` and an address of
+/// them in its usual form, `C` and the common name. Names with other characters than host names have are left out, wildcards among them, and so is
+/// what does not fit: a name that cannot be compared speaks for nobody.
+void presence_tls_names(const X509 *certificate, char *text, size_t capacity);
+
+/// The same of the certificate that the other end of a connection has shown, if it did.
+void presence_tls_peer_names(const SSL *connection, char *text, size_t capacity);
+
+/// Notes the names of a certificate that is refused, for presence_tls_refused_names.
+int presence_tls_note_refused(int is_good, X509_STORE_CTX *verification);
+
+/// The same of the certificate that this thread's last call of presence_tls_handshake refused; empty if it refused none.
+void presence_tls_refused_names(char *text, size_t capacity);
+
+/// Writes an address of version 4 or 6 in its usual form; 0 if the text is none.
+int presence_tls_address(const char *text, char *usual, size_t capacity);
+
+/// Verifies the context's own certificate as its peers do who trust the same authorities: as a server's and as a client's. NULL if it is good, else
+/// what is wrong with it.
+const char *presence_tls_own_certificate_problem(SSL_CTX *context);
+
 /// Whether a directory can be read; if not, presence_tls_reason says why.
 int presence_tls_open_directory(const char *path);
 
