@@ -52,6 +52,30 @@ struct CertificateTests {
         }
     }
 
+    @Test("are followed by a service that has one too")
+    func follower() async throws {
+        let ports = try LocalNodes.freePorts(2)
+        let lines = [
+            try ClusterNode("n1 number 1 resp clients.example:1 peer 127.0.0.1:\(ports[0])", usualNumber: 1),
+            try ClusterNode("n2 number 2 peer 127.0.0.1:\(ports[1])", usualNumber: 2),
+        ]
+        let a = try LocalNode(
+            ClusterConfiguration(name: "test", own: "n1", nodes: lines), certificates: files("n1"))
+        let secret = (0..<32).map { String($0 + 256, radix: 16).suffix(2) }.joined()
+        let follower = try Follower(
+            cluster: "test", nodes: lines, own: "n2", secret: secret, certificates: files("n2"))
+        #expect(throws: FollowerError.self) {
+            try Follower(cluster: "test", nodes: lines, own: "n2", secret: secret, certificates: files("n1"))
+        }
+        try a.store.connect("alice", session: "s")
+        try await a.service.start()
+        try await follower.start()
+        try await eventually("it has copied") { follower.isReady && a.isJoined(2) }
+        #expect(follower.store.status(of: "alice") == .online)
+        await follower.stop()
+        await a.service.stop()
+    }
+
     @Test("say nothing to a node that shows another's certificate: who dials names both")
     func answererIsAnother() async throws {
         // The one at the second address has the third node's certificate, and does not know it: its own cluster calls it n3.
