@@ -26,6 +26,16 @@ extension [UInt8] {
         }
     }
 
+    /// Appends a number by seven bits a byte, the lowest first (LEB128).
+    mutating func append(shrunk number: UInt64) {
+        var rest = number
+        while rest >= 0x80 {
+            append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        append(UInt8(rest))
+    }
+
     /// Writes four bytes of a number over those at `index`.
     mutating func overwrite(_ number: UInt32, at index: Int) {
         for byte in 0..<4 { self[index + byte] = UInt8(truncatingIfNeeded: number >> (8 * byte)) }

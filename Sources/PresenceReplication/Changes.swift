@@ -41,6 +41,44 @@ public struct Changes: Sendable, Equatable {
     }
 }
 
+/// Changes of several shards in one frame: `news`.
+extension Changes {
+    /// What one element takes at least: shard, position, step, number of images.
+    static let fewestBytes = 4
+
+    static func readNews(_ reader: inout PayloadReader, in bytes: Span<UInt8>) throws(FrameError) -> [Changes] {
+        let count = Int(try reader.word16(.count, in: bytes))
+        try reader.hold(UInt64(count), in: 1...UInt64(FrameLimits.shards), .count)
+        guard reader.remaining >= count * fewestBytes else { throw .endsWithin(type: reader.type, field: .count) }
+        var all: [Changes] = []
+        all.reserveCapacity(count)
+        for left in stride(from: count - 1, through: 0, by: -1) {
+            let shard = try reader.shrunk(.shard, in: bytes)
+            try reader.hold(shard, in: 0...UInt64(FrameLimits.shards - 1), .shard)
+            let after = try reader.shrunk(.after, in: bytes)
+            let step = try reader.shrunk(.before, in: bytes)
+            try reader.hold(step, in: 0...after, .before)
+            let images = try Images(shrunk: &reader, following: left * fewestBytes, in: bytes)
+            all.append(Changes(shard: UInt16(shard), before: after - step, after: after, images: images))
+        }
+        return all
+    }
+
+    static func writeNews(
+        _ news: [Changes], _ writer: PayloadWriter, to output: inout [UInt8]
+    ) throws(FrameError) {
+        try writer.count(news.count, upTo: FrameLimits.shards, to: &output)
+        for changes in news {
+            try writer.hold(UInt64(changes.shard), in: 0...UInt64(FrameLimits.shards - 1), .shard)
+            try writer.hold(changes.after, in: changes.before...UInt64.max, .after)
+            output.append(shrunk: UInt64(changes.shard))
+            output.append(shrunk: changes.after)
+            output.append(shrunk: changes.after - changes.before)
+            try changes.images.write(shrunk: writer, to: &output)
+        }
+    }
+}
+
 /// How far the changes of one shard were merged.
 public struct ShardPosition: Sendable, Equatable {
     /// Bytes on the wire.

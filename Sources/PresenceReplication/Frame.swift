@@ -30,6 +30,8 @@ public enum Frame: Sendable, Equatable {
     case drain(seconds: UInt32)
     /// The sender closes the link.
     case goodbye(Goodbye)
+    /// What changed in shards, 1 to 1024 times.
+    case news([Changes])
 
     /// The type byte.
     public var type: FrameType {
@@ -48,6 +50,7 @@ public enum Frame: Sendable, Equatable {
         case .flush: .flush
         case .drain: .drain
         case .goodbye: .goodbye
+        case .news: .news
         }
     }
 
@@ -76,6 +79,7 @@ public enum Frame: Sendable, Equatable {
             try reader.hold(UInt64(seconds), in: 0...UInt64(FrameLimits.drainSeconds), .seconds)
             self = .drain(seconds: seconds)
         case .goodbye: self = .goodbye(try Goodbye(&reader, in: bytes))
+        case .news: self = .news(try Changes.readNews(&reader, in: bytes))
         }
         try reader.finish()
     }
@@ -99,6 +103,7 @@ public enum Frame: Sendable, Equatable {
             try writer.hold(UInt64(seconds), in: 0...UInt64(FrameLimits.drainSeconds), .seconds)
             output.append(number: seconds)
         case .goodbye(let goodbye): try goodbye.write(writer, to: &output)
+        case .news(let news): try Changes.writeNews(news, writer, to: &output)
         }
     }
 }

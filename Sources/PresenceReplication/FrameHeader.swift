@@ -37,6 +37,7 @@ struct FrameHeader: Sendable, Equatable {
             guard stage.version != nil else { throw .outOfTurn(type: type, stage: stage) }
             return nil
         }
+        guard stage.version.map({ known.isKnown(in: $0) }) ?? true else { throw .unknownType(type) }
         guard known.isGreeting ? stage == .greeting : stage.version != nil else {
             throw .outOfTurn(type: type, stage: stage)
         }

@@ -31,12 +31,17 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case drain = 13
     /// The sender closes the link after this frame, and why.
     case goodbye = 14
+    /// Records that changed in several shards: from version 3 on.
+    case news = 15
 
     /// The first type byte that a node may skip without knowing it.
     public static let firstSkippable: UInt8 = 64
 
     /// Whether the type may come before a link is open, and only then.
     public var isGreeting: Bool { self == .hello || self == .welcome || self == .refuse }
+
+    /// Whether a link of a version has frames of the type.
+    func isKnown(in version: UInt16) -> Bool { self != .news || version >= ProtocolVersions.hasNews }
 
     /// The flags that the type has; all other bits are zero.
     var flags: FrameFlags { self == .records ? .last : [] }
@@ -54,6 +59,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .ping, .flush: 8...8
         case .pong: 24...24
         case .drain: 4...4
+        case .news: 2 + Changes.fewestBytes...limits.maximumPayload
         case .changes: Changes.headBytes...limits.maximumPayload
         case .records: RecordSlice.headBytes...limits.maximumPayload
         case .acknowledge: FrameType.list(of: ShardPosition.bytes, upTo: FrameLimits.shards)

@@ -49,6 +49,7 @@ public struct FrameWriter: ~Copyable {
             throw .outOfTurn(type: type.rawValue, stage: stage)
         }
         let version = stage.version ?? ProtocolVersions.current
+        guard type.isKnown(in: version) else { throw .unknownType(type.rawValue) }
         let start = output.count
         output.append(number: UInt32(0))
         output.append(type.rawValue)

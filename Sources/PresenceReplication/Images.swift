@@ -84,6 +84,40 @@ public struct Images: Sendable, Equatable {
         bytes.append(block: payload.extracting(start..<reader.position))
     }
 
+    /// Images of `news`: their number, and each behind its length, in as many bytes as these need.
+    ///
+    /// - Parameter following: the fewest bytes that the payload has behind them.
+    init(
+        shrunk reader: inout PayloadReader, following: Int, in payload: Span<UInt8>
+    ) throws(FrameError) {
+        let claimed = try reader.shrunk(.count, in: payload)
+        let room = max(reader.remaining - following, 0)
+        try reader.hold(claimed, in: 0...UInt64(room / 2), .count)
+        count = Int(claimed)
+        for _ in 0..<count {
+            let length = try reader.shrunk(.imageLength, in: payload)
+            try reader.hold(length, in: 1...UInt64(reader.limits.maximumImage), .imageLength)
+            let start = try reader.take(Int(length), .images)
+            bytes.append(number: UInt32(length))
+            bytes.append(block: payload.extracting(start..<start + Int(length)))
+        }
+    }
+
+    /// Appends them as `news` has them.
+    func write(shrunk writer: PayloadWriter, to output: inout [UInt8]) throws(FrameError) {
+        output.append(shrunk: UInt64(count))
+        let span = bytes.span
+        var position = 0
+        while position < span.count {
+            let length = Int(span.word32(at: position))
+            try writer.hold(UInt64(length), in: 1...UInt64(writer.limits.maximumImage), .imageLength)
+            output.append(shrunk: UInt64(length))
+            position += Images.prefixBytes
+            output.append(block: span.extracting(position..<position + length))
+            position += length
+        }
+    }
+
     func write(_ writer: PayloadWriter, to output: inout [UInt8]) throws(FrameError) {
         output.append(number: UInt32(truncatingIfNeeded: count))
         // They may have been put together under the bounds of another link.

@@ -41,6 +41,22 @@ struct PayloadReader {
         bytes.word64(at: try take(8, field))
     }
 
+    /// A number of seven bits a byte, the lowest first (LEB128), in no more bytes than it needs.
+    mutating func shrunk(_ field: FrameField, in bytes: Span<UInt8>) throws(FrameError) -> UInt64 {
+        var value: UInt64 = 0
+        for shift in stride(from: UInt64(0), to: 64, by: 7) {
+            let byte = try byte(field, in: bytes)
+            let bits = UInt64(byte & 0x7F)
+            // Only the lowest bit of the tenth byte is left of 64.
+            if shift == 63 { try hold(UInt64(byte), in: 1...1, field) }
+            value |= bits << shift
+            guard byte < 0x80 else { continue }
+            if shift > 0 { try hold(value, in: 1 << shift...UInt64.max, field) }
+            return value
+        }
+        return value
+    }
+
     /// An instant from 1970 up to `latest`.
     mutating func instant(
         _ field: FrameField, upTo latest: Int64, in bytes: Span<UInt8>

@@ -1,16 +1,20 @@
 /// The versions of the peers' protocol, and how two nodes agree on one.
 ///
 /// A node speaks a range of versions, so that a cluster can be restarted node by node: the range of a release overlaps that of the release before.
-/// Version 1 is the first. Version 2 has the number of records in each entry of a `digest`.
+/// Version 1 is the first. Version 2 has the number of records in each entry of a `digest`. Version 3 tells changes by `news`, of several shards at
+/// once, and users by images of form 3.
 public enum ProtocolVersions {
     /// The versions that this code speaks.
-    public static let spoken: ClosedRange<UInt16> = 1...2
+    public static let spoken: ClosedRange<UInt16> = 1...3
 
     /// The newest version that this code speaks.
     public static var current: UInt16 { spoken.upperBound }
 
     /// The first version whose `digest` counts the records of a range.
     static let countsInDigests: UInt16 = 2
+
+    /// The first version that has `news`, and images of users of form 3.
+    static let hasNews: UInt16 = 3
 
     /// The highest version that both speak.
     ///

@@ -175,6 +175,7 @@ extension Replicator {
                 close(link, goodbye)
             }
         case .changes(let changes): merge(changes, peer)
+        case .news(let news): for changes in news { merge(changes, peer) }
         case .acknowledge(let positions): acknowledged(positions, peer)
         case .beats(let beats): merge(beats, peer)
         case .digest(let digests): compare(digests, peer)

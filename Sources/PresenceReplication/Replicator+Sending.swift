@@ -103,22 +103,52 @@ extension Replicator {
     // MARK: - Changes
 
     private func sendChanges(_ link: LinkState, _ peer: PeerState, limit: Int, _ output: inout [UInt8]) {
+        var batch = NewsBatch()
         for shard in peer.dirty.sorted() where peer.shards[shard].sending == .streaming {
             var isRead = false
-            while output.count < limit, !isRead, link.isOpen {
-                isRead = sendChanges(of: shard, link, peer, room: limit - output.count, &output)
+            while output.count + batch.byteCount < limit, !isRead, link.isOpen {
+                isRead = sendChanges(of: shard, link, peer, limit: limit, &batch, &output)
             }
-            guard isRead else { return }
+            guard isRead else { break }
             peer.dirty.remove(shard)
         }
+        send(&batch, link, &output)
     }
 
-    /// Sends a slice of a shard's log; true if nothing of it is left to be told now.
+    /// Changes of shards that leave in one frame, on links that have `news`.
+    private struct NewsBatch {
+        /// Of one shard, what surrounds its images.
+        private static let headBytes = 24
+
+        private(set) var all: [Changes] = []
+        private(set) var byteCount = 0
+
+        mutating func append(_ changes: Changes) {
+            all.append(changes)
+            byteCount += NewsBatch.bytes(of: changes)
+        }
+
+        func hasRoom(for changes: Changes, upTo limit: Int) -> Bool {
+            all.isEmpty || all.count < FrameLimits.shards && byteCount + NewsBatch.bytes(of: changes) <= limit
+        }
+
+        private static func bytes(of changes: Changes) -> Int { headBytes + changes.images.byteCount }
+    }
+
+    private func send(_ batch: inout NewsBatch, _ link: LinkState, _ output: inout [UInt8]) {
+        guard !batch.all.isEmpty else { return }
+        write(.news(batch.all), link, &output)
+        batch = NewsBatch()
+    }
+
+    /// Sends a slice of a shard's log, or adds it to what leaves with the next frame; true if nothing of it is left to be told now.
     private func sendChanges(
-        of shard: Int, _ link: LinkState, _ peer: PeerState, room: Int, _ output: inout [UInt8]
+        of shard: Int, _ link: LinkState, _ peer: PeerState, limit: Int, _ batch: inout NewsBatch,
+        _ output: inout [UInt8]
     ) -> Bool {
         let from = peer.shards[shard].sent
-        guard let slice = read(shard, from: from, room: room) else {
+        let room = limit - output.count - batch.byteCount
+        guard let slice = read(shard, from: from, room: room, form: form(of: link)) else {
             peer.shards[shard].sending = .waiting
             return true
         }
@@ -131,13 +161,22 @@ extension Replicator {
         }
         peer.counters.beatsSent += UInt64(beats.count)
         // Behind the beats: who acknowledges it has those too.
-        write(
-            .changes(Changes(shard: UInt16(shard), before: from, after: slice.upTo, images: slice.images)), link,
-            &output)
+        let changes = Changes(shard: UInt16(shard), before: from, after: slice.upTo, images: slice.images)
+        if link.version >= ProtocolVersions.hasNews {
+            if !batch.hasRoom(for: changes, upTo: settings.frameBytes) { send(&batch, link, &output) }
+            batch.append(changes)
+        } else {
+            write(.changes(changes), link, &output)
+        }
         peer.counters.imagesSent += UInt64(slice.images.count)
         peer.shards[shard].sent = slice.upTo
         if peer.marker == nil { peer.marker = (shard, slice.upTo, now) }
         return slice.upTo >= store.replicaLogEnd(shard: shard)
+    }
+
+    /// The form of images that a link's version has.
+    private func form(of link: LinkState) -> ImageForm {
+        link.version >= ProtocolVersions.hasNews ? .three : .one
     }
 
     private func spell(_ beat: ReplicaBeat) -> Beat {
@@ -148,13 +187,13 @@ extension Replicator {
     }
 
     /// A slice of a log, made for whoever is the first to need it; nil if it was overwritten.
-    private func read(_ shard: Int, from: UInt64, room: Int) -> LogSlice? {
+    private func read(_ shard: Int, from: UInt64, room: Int, form: ImageForm) -> LogSlice? {
         if settings.fails(.logOverwritten) { return nil }
-        if let last = lastRead[shard], last.from == from { return last }
-        var slice = LogSlice(from: from, upTo: from, images: Images(), beats: [])
+        if let last = lastRead[shard], last.from == from, last.form == form { return last }
+        var slice = LogSlice(form: form, from: from, upTo: from, images: Images(), beats: [])
         let room = min(max(room, 4096), settings.frameBytes)
         let outcome = store.readReplicaLog(
-            shard: shard, from: from, limit: settings.changesAtOnce, at: now.timestamp,
+            shard: shard, from: from, limit: settings.changesAtOnce, form: form, at: now.timestamp,
             image: { add($0, to: &slice.images, room: room) }, beat: { slice.beats.append($0) })
         guard case .upTo(let position) = outcome else { return nil }
         slice.upTo = position
@@ -197,7 +236,9 @@ extension Replicator {
         guard case .copying(let place, let upTo) = peer.shards[shard].sending else { return }
         var images = Images()
         let room = min(max(room, 4096), settings.frameBytes)
-        let next = store.readImages(from: place, through: range(of: shard).end, room: room, at: now.timestamp) {
+        let next = store.readImages(
+            from: place, through: range(of: shard).end, room: room, form: form(of: link), at: now.timestamp
+        ) {
             _ = add($0, to: &images, room: .max)
         }
         var copy = peer.copyOut ?? PeerState.RangeOut(token: 0, range: range(of: shard), from: 0)
@@ -235,7 +276,9 @@ extension Replicator {
         while output.count < limit, link.isOpen, var out = peer.ranges.first {
             var images = Images()
             let room = min(max(limit - output.count, 4096), settings.frameBytes)
-            let next = store.readImages(from: out.from, through: out.range.end, room: room, at: now.timestamp) {
+            let next = store.readImages(
+                from: out.from, through: out.range.end, room: room, form: form(of: link), at: now.timestamp
+            ) {
                 _ = add($0, to: &images, room: .max)
             }
             out.done += UInt64(images.count)

@@ -60,6 +60,7 @@ public final class Replicator {
 
     /// A part of a log as it is told.
     struct LogSlice {
+        var form: ImageForm
         var from: UInt64
         var upTo: UInt64
         var images: Images

@@ -30,11 +30,13 @@ struct PlainImage {
     /// Nil if the image is not such a one.
     init?(_ bytes: Span<UInt8>) {
         var reader = Reader(place: 0)
-        guard reader.byte(bytes) == UserImage.form, let flags = reader.byte(bytes) else { return nil }
+        guard let form = reader.byte(bytes).flatMap(ImageForm.init(rawValue:)), let flags = reader.byte(bytes),
+            let statusByte = reader.byte(bytes)
+        else { return nil }
         let others = UserImage.Flag.hasPrivacy | UserImage.Flag.hasEdges
-        guard flags & (others | ~UserImage.Flag.all) == 0,
-            let status = reader.byte(bytes).flatMap(Status.init(rawValue:)),
-            let version = reader.word(bytes)
+        let mask = form == .one || flags & UserImage.Flag.hasManual == 0 ? 255 : UserImage.StatusByte.status
+        guard flags & (others | ~UserImage.Flag.all(form)) == 0, let status = Status(rawValue: statusByte & mask),
+            form == .one || flags & UserImage.Flag.hasOneSession != 0, let version = reader.word(bytes)
         else { return nil }
         self.status = status
         self.version = Stamp(rawValue: version)
@@ -44,8 +46,9 @@ struct PlainImage {
             lastSeen = instant
         }
         isPacked = flags & UserImage.Flag.isPacked != 0
-        guard let id = reader.short(bytes), readRegisters(flags, &reader, bytes), reader.byte(bytes) == 1,
-            readSession(&reader, bytes)
+        guard let id = reader.short(bytes), readManual(flags, statusByte, form, &reader, bytes),
+            readText(flags, form, &reader, bytes), form == .three || reader.byte(bytes) == 1,
+            readSession(form, &reader, bytes)
         else { return nil }
         self.id = id
         guard PlainImage.isStored(id, isPacked: isPacked), reader.place == bytes.count else { return nil }
@@ -56,36 +59,58 @@ struct PlainImage {
         isPacked ? id.count == PackedUUID.packedLength : id.count != PackedUUID.textLength
     }
 
-    private mutating func readRegisters(_ flags: UInt8, _ reader: inout Reader, _ bytes: Span<UInt8>) -> Bool {
-        if flags & UserImage.Flag.hasManual != 0 {
-            guard let stamp = reader.word(bytes), stamp != 0, let value = reader.byte(bytes),
-                value == 0 || ManualStatus(rawValue: value) != nil, let until = reader.end(bytes)
-            else { return false }
-            manual = Register(
-                stamp: Stamp(rawValue: stamp), value: ManualStatus(rawValue: value),
-                until: until == .distantFuture ? nil : until)
+    private mutating func readManual(
+        _ flags: UInt8, _ statusByte: UInt8, _ form: ImageForm, _ reader: inout Reader, _ bytes: Span<UInt8>
+    ) -> Bool {
+        guard flags & UserImage.Flag.hasManual != 0 else { return true }
+        var value = statusByte >> UserImage.StatusByte.manualShift
+        if form == .one {
+            guard let stamp = reader.word(bytes), let byte = reader.byte(bytes), let until = reader.end(bytes) else {
+                return false
+            }
+            value = byte
+            manual = Register(stamp: Stamp(rawValue: stamp), value: nil, until: until == .distantFuture ? nil : until)
+        } else {
+            manual.stamp = version
+            if statusByte & UserImage.StatusByte.hasStamp != 0 {
+                guard let stamp = reader.stamp(from: version, form, bytes), stamp != version else { return false }
+                manual.stamp = stamp
+            }
+            if statusByte & UserImage.StatusByte.hasEnd != 0 {
+                guard let until = reader.instant(from: version.timestamp, bytes) else { return false }
+                manual.until = until
+            }
         }
-        if flags & UserImage.Flag.hasText != 0 {
-            guard let stamp = reader.word(bytes), stamp != 0, let until = reader.end(bytes),
-                let text = reader.short(bytes)
-            else { return false }
-            textStamp = Stamp(rawValue: stamp)
-            self.text = text
-            textUntil = until == .distantFuture ? nil : until
-        }
+        manual.value = ManualStatus(rawValue: value)
+        return manual.stamp != .zero && (value == 0 || manual.value != nil)
+    }
+
+    private mutating func readText(
+        _ flags: UInt8, _ form: ImageForm, _ reader: inout Reader, _ bytes: Span<UInt8>
+    ) -> Bool {
+        guard flags & UserImage.Flag.hasText != 0 else { return true }
+        guard let stamp = reader.stamp(from: version, form, bytes), stamp != .zero,
+            let until = form == .one ? reader.end(bytes) : reader.end(from: version.timestamp, bytes),
+            let text = reader.short(bytes)
+        else { return false }
+        textStamp = stamp
+        self.text = text
+        textUntil = until == .distantFuture ? nil : until
         return true
     }
 
     /// The newest stamp of all writes that made it.
     var newestStamp: Stamp { max(version, manual.stamp, textStamp, session.incarnation) }
 
-    private mutating func readSession(_ reader: inout Reader, _ bytes: Span<UInt8>) -> Bool {
+    private mutating func readSession(
+        _ form: ImageForm, _ reader: inout Reader, _ bytes: Span<UInt8>
+    ) -> Bool {
         guard let flags = reader.byte(bytes), flags & UserImage.SessionFlag.isClosed == 0,
-            let home = reader.byte(bytes), let id = reader.short(bytes), let incarnation = reader.word(bytes)
+            let home = reader.byte(bytes), let id = reader.short(bytes),
+            let stamp = reader.stamp(from: version, form, bytes)
         else { return false }
         sessionID = id
         isSessionPacked = flags & UserImage.SessionFlag.isPacked != 0
-        let stamp = Stamp(rawValue: incarnation)
         guard PlainImage.isStored(id, isPacked: isSessionPacked),
             let heartbeat = reader.instant(from: stamp.timestamp, bytes), let ttl = reader.shrunk(bytes),
             ttl <= UInt64(UInt32.max)
@@ -145,6 +170,20 @@ struct PlainImage {
             return Timestamp(milliseconds: value)
         }
 
+        /// The same from an instant on.
+        mutating func end(from base: Timestamp, _ bytes: Span<UInt8>) -> Timestamp? {
+            guard let bits = shrunk(bytes) else { return nil }
+            return bits == 0 ? .distantFuture : Reader.instant(from: base, bits - 1)
+        }
+
+        mutating func stamp(from base: Stamp, _ form: ImageForm, _ bytes: Span<UInt8>) -> Stamp? {
+            guard form == .three else { return word(bytes).map(Stamp.init(rawValue:)) }
+            guard let instant = instant(from: base.timestamp, bytes), let rest = shrunk(bytes), rest < 1 << 20 else {
+                return nil
+            }
+            return Stamp(rawValue: UInt64(instant.milliseconds) << 20 | rest)
+        }
+
         mutating func short(_ bytes: Span<UInt8>) -> Range<Int>? {
             guard let count = byte(bytes).map(Int.init), bytes.count - place >= count else { return nil }
             place += count
@@ -169,7 +208,10 @@ struct PlainImage {
         }
 
         mutating func instant(from base: Timestamp, _ bytes: Span<UInt8>) -> Timestamp? {
-            guard let bits = shrunk(bytes) else { return nil }
+            shrunk(bytes).flatMap { Reader.instant(from: base, $0) }
+        }
+
+        private static func instant(from base: Timestamp, _ bits: UInt64) -> Timestamp? {
             let instant = base.advanced(byMilliseconds: Int64(bitPattern: bits >> 1) ^ -Int64(bits & 1))
             return instant.milliseconds >= 0 && instant.milliseconds < 1 << 44 ? instant : nil
         }

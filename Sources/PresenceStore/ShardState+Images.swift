@@ -1,13 +1,15 @@
 import Presence
 
-/// Images of users, straight from their records: form 1, as `UserImage` has it.
+/// Images of users, straight from their records, as `UserImage` has them.
 ///
 /// **Cost.** One of a user with one session allocates nothing but what the output grows by.
 extension ShardState {
     /// Appends the image of a user to `output`: all that is known of him but sessions that say nothing any more.
     ///
     /// What time has changed is announced first.
-    mutating func appendUserImage(of number: UInt32, at now: Timestamp, to output: inout [UInt8]) {
+    mutating func appendUserImage(
+        of number: UInt32, form: ImageForm = .newest, at now: Timestamp, to output: inout [UInt8]
+    ) {
         _ = settle(number, at: now)
         let record = record(number)
         var flags: UInt8 = record.isNamed ? UserImage.Flag.isNamed : 0
@@ -22,26 +24,58 @@ extension ShardState {
             if relations.edgeCount > 0 { flags |= UserImage.Flag.hasEdges }
         }
         if record.isPacked { flags |= UserImage.Flag.isPacked }
-        output.append(UserImage.form)
+        let start = output.count
+        output.append(form.rawValue)
         output.append(flags)
         output.append(record.announced.rawValue)
         output.append(word: record.version.rawValue)
         if let lastSeen { output.append(shrunk: lastSeen, from: record.version.timestamp) }
         output.append(short: record.id)
         if manual.stamp != .zero {
-            output.append(word: manual.stamp.rawValue)
-            output.append(manual.value?.rawValue ?? 0)
-            output.append(instant: manual.until ?? .distantFuture)
+            if form == .one {
+                output.append(word: manual.stamp.rawValue)
+                output.append(manual.value?.rawValue ?? 0)
+                output.append(instant: manual.until ?? .distantFuture)
+            } else {
+                output[start + 2] |= append(manual, from: record.version, to: &output)
+            }
         }
-        if record.textStamp != .zero { append(textOf: record, at: now, to: &output) }
+        if record.textStamp != .zero { append(textOf: record, form, at: now, to: &output) }
         if let relations { append(relations, at: now, to: &output) }
-        appendSessions(of: record, at: now, to: &output)
+        let count = output.count
+        appendSessions(of: record, form, at: now, to: &output)
+        if form == .three, output[count] == 1 {
+            output.remove(at: count)
+            output[start + 1] |= UserImage.Flag.hasOneSession
+        }
     }
 
-    private func append(textOf record: UserRecord, at now: Timestamp, to output: inout [UInt8]) {
+    /// Appends what there is of a status by hand in form 3, and returns what the byte of the status has of it.
+    private func append(_ manual: Register<ManualStatus>, from version: Stamp, to output: inout [UInt8]) -> UInt8 {
+        var bits = (manual.value?.rawValue ?? 0) << UserImage.StatusByte.manualShift
+        if manual.stamp != version {
+            bits |= UserImage.StatusByte.hasStamp
+            output.append(manual.stamp, from: version)
+        }
+        if let until = manual.until {
+            bits |= UserImage.StatusByte.hasEnd
+            output.append(shrunk: until, from: version.timestamp)
+        }
+        return bits
+    }
+
+    private func append(
+        textOf record: UserRecord, _ form: ImageForm, at now: Timestamp, to output: inout [UInt8]
+    ) {
         let text = record.textRegister(near: now)
-        output.append(word: text.stamp.rawValue)
-        output.append(instant: text.until ?? .distantFuture)
+        output.append(text.stamp, from: record.version, form)
+        if form == .one {
+            output.append(instant: text.until ?? .distantFuture)
+        } else if let until = text.until {
+            output.append(shrunk: [UInt8].zigzag(until, from: record.version.timestamp) + 1)
+        } else {
+            output.append(0)
+        }
         (text.value ?? []).withUnsafeBytes { output.append(short: $0) }
     }
 
@@ -75,11 +109,13 @@ extension ShardState {
 
     // MARK: Sessions
 
-    private func appendSessions(of record: UserRecord, at now: Timestamp, to output: inout [UInt8]) {
+    private func appendSessions(
+        of record: UserRecord, _ form: ImageForm, at now: Timestamp, to output: inout [UInt8]
+    ) {
         let place = output.count
         output.append(0)
         guard record.sessionCount > 1 else {
-            record.forEachSession { append($0, at: now, to: &output) }
+            record.forEachSession { append($0, record.version, form, at: now, to: &output) }
             if output.count > place + 1 { output[place] = 1 }
             return
         }
@@ -97,14 +133,17 @@ extension ShardState {
             }
             for index in 0..<count {
                 let start = output.count
-                append(SessionRecord(record.address + offsets[index]), at: now, to: &output)
+                let session = SessionRecord(record.address + offsets[index])
+                append(session, record.version, form, at: now, to: &output)
                 if output.count > start { output[place] += 1 }
             }
         }
     }
 
     /// Appends a session, if it says anything.
-    private func append(_ session: SessionRecord, at now: Timestamp, to output: inout [UInt8]) {
+    private func append(
+        _ session: SessionRecord, _ version: Stamp, _ form: ImageForm, at now: Timestamp, to output: inout [UInt8]
+    ) {
         let facts = factsToTell(of: session, at: now)
         guard !isOver(facts, waiting: self.facts(of: session, near: now).marginMilliseconds, at: now) else { return }
         var flags: UInt8 = session.isPacked ? UserImage.SessionFlag.isPacked : 0
@@ -119,7 +158,7 @@ extension ShardState {
         output.append(flags)
         output.append(facts.home)
         output.append(short: session.id)
-        output.append(word: facts.incarnation.rawValue)
+        output.append(facts.incarnation, from: version, form)
         output.append(shrunk: facts.heartbeat, from: facts.incarnation.timestamp)
         output.append(shrunk: UInt64(facts.ttlMilliseconds))
         if let moment = facts.closed?.at ?? facts.activity { output.append(shrunk: moment, from: facts.heartbeat) }
@@ -167,8 +206,19 @@ extension [UInt8] {
     }
 
     fileprivate mutating func append(shrunk value: Timestamp, from base: Timestamp) {
+        append(shrunk: [UInt8].zigzag(value, from: base))
+    }
+
+    fileprivate static func zigzag(_ value: Timestamp, from base: Timestamp) -> UInt64 {
         let distance = value.milliseconds(since: base)
-        append(shrunk: UInt64(bitPattern: distance << 1 ^ distance >> 63))
+        return UInt64(bitPattern: distance << 1 ^ distance >> 63)
+    }
+
+    /// A stamp, from another one on in form 3.
+    fileprivate mutating func append(_ stamp: Stamp, from base: Stamp, _ form: ImageForm = .three) {
+        guard form == .three else { return append(word: stamp.rawValue) }
+        append(shrunk: stamp.timestamp, from: base.timestamp)
+        append(shrunk: stamp.rawValue & (1 << 20 - 1))
     }
 
     fileprivate mutating func append(short text: UnsafeRawBufferPointer) {

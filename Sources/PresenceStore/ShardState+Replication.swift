@@ -5,22 +5,29 @@ extension ShardState {
     // MARK: Images
 
     /// Appends the image of the key of that hash; false if there is nothing to tell.
-    mutating func appendImage(ofHash keyHash: UInt64, at now: Timestamp, to output: inout [UInt8]) -> Bool {
+    mutating func appendImage(
+        ofHash keyHash: UInt64, form: ImageForm, at now: Timestamp, to output: inout [UInt8]
+    ) -> Bool {
         let number = index.find(keyHash) { hash(of: $0) == keyHash }
-        return number != 0 && appendImage(of: number, at: now, to: &output)
+        return number != 0 && appendImage(of: number, form: form, at: now, to: &output)
     }
 
     /// Appends the image of a key of either kind; false if there is nothing to tell.
-    mutating func appendImage(of number: UInt32, at now: Timestamp, to output: inout [UInt8]) -> Bool {
+    mutating func appendImage(
+        of number: UInt32, form: ImageForm, at now: Timestamp, to output: inout [UInt8]
+    ) -> Bool {
         if RecordHeader(slabs.address(number)).kind == .user {
-            appendUserImage(of: number, at: now, to: &output)
+            appendUserImage(of: number, form: form, at: now, to: &output)
             return true
         }
         return appendStringImage(of: number, at: now, to: &output)
     }
 
-    /// The keys of the segment at `place`, from there on, in the order of their hashes. Returns where the next one begins; nil at the end of the shard.
-    func segment(at place: UInt64, into keys: inout [(hash: UInt64, number: UInt32)]) -> UInt64? {
+    /// The keys of the segment at `place`, from there on, in the order of their hashes if that matters. Returns where the next one begins; nil at the end
+    /// of the shard.
+    func segment(
+        at place: UInt64, inOrder: Bool, into keys: inout [(hash: UInt64, number: UInt32)]
+    ) -> UInt64? {
         let records = slabs.reader
         let next = index.numbers(around: place) {
             records.prefetch($0)
@@ -28,7 +35,7 @@ extension ShardState {
         }
         for index in keys.indices { keys[index].hash = hash(of: keys[index].number) }
         keys.removeAll { $0.hash < place }
-        keys.sort { $0.hash < $1.hash }
+        if inOrder { keys.sort { $0.hash < $1.hash } }
         return next
     }
 

@@ -46,13 +46,14 @@ extension ShardedStore {
     ///   - shard: whose changes.
     ///   - from: what an earlier call returned, or `replicaLogEnd`.
     ///   - limit: entries to look at, at most.
+    ///   - form: of the images of users.
     ///   - now: the instant of what is handed out.
     ///   - image: called with the image of a key; false if there is no room for it: then its entry does not count as read, and nothing follows.
     ///   - beat: called with a heartbeat that matters to others.
     /// - Complexity: O(entries); a lock is held for 64 of them at a time.
     package func readReplicaLog(
-        shard: Int, from: UInt64, limit: Int, at now: Timestamp, image: (Span<UInt8>) -> Bool,
-        beat: (ReplicaBeat) -> Void
+        shard: Int, from: UInt64, limit: Int, form: ImageForm = .newest, at now: Timestamp,
+        image: (Span<UInt8>) -> Bool, beat: (ReplicaBeat) -> Void
     ) -> ReplicaLogRead {
         let last = from.addingReportingOverflow(UInt64(max(limit, 0))).partialValue
         var position = from
@@ -70,7 +71,7 @@ extension ShardedStore {
                     case .record:
                         guard !told.contains(entry.hash) else { break }
                         bytes.removeAll(keepingCapacity: true)
-                        guard state.appendImage(ofHash: entry.hash, at: now, to: &bytes) else { break }
+                        guard state.appendImage(ofHash: entry.hash, form: form, at: now, to: &bytes) else { break }
                         isDone = !image(bytes.span)
                         if !isDone {
                             _ = told.insert(entry.hash)
@@ -99,22 +100,24 @@ extension ShardedStore {
     ///   - from: where to begin: the first hash.
     ///   - end: the last hash.
     ///   - room: bytes after which no further image is handed out. One is in any case.
+    ///   - form: of the images of users.
     ///   - now: the instant of what is handed out.
     ///   - image: called with the image of a key.
     /// - Returns: where to go on; nil at the end.
     package func readImages(
-        from: UInt64, through end: UInt64, room: Int, at now: Timestamp, image: (Span<UInt8>) -> Void
+        from: UInt64, through end: UInt64, room: Int, form: ImageForm = .newest, at now: Timestamp,
+        image: (Span<UInt8>) -> Void
     ) -> UInt64? {
         var left = room
         var bytes: [UInt8] = []
         var place = Optional(from)
         while let start = place, start <= end, left > 0 {
-            place = withSegment(at: start) { state, keys in
+            place = withSegment(at: start, inOrder: true) { state, keys in
                 for (index, key) in keys.enumerated() where key.hash <= end {
                     // Keys of one hash go out together: a place cannot stand between them.
                     if left <= 0, index > 0, keys[index - 1].hash != key.hash { return key.hash }
                     bytes.removeAll(keepingCapacity: true)
-                    guard state.appendImage(of: key.number, at: now, to: &bytes) else { continue }
+                    guard state.appendImage(of: key.number, form: form, at: now, to: &bytes) else { continue }
                     image(bytes.span)
                     left -= bytes.count
                 }
@@ -139,7 +142,7 @@ extension ShardedStore {
         var count = 0
         var place = Optional(start)
         while let first = place, first <= end {
-            place = withSegment(at: first) { state, keys in
+            place = withSegment(at: first, inOrder: false) { state, keys in
                 for key in keys where key.hash <= end {
                     guard let digest = state.digest(of: key.number, key.hash, at: now) else { continue }
                     sum &+= digest
@@ -158,16 +161,16 @@ extension ShardedStore {
         return count
     }
 
-    /// Hands the keys of the segment at `place` to `body`, from there on, in the order of their hashes.
+    /// Hands the keys of the segment at `place` to `body`, from there on, in the order of their hashes if that matters.
     ///
     /// - Returns: what `body` returns, or else where the next segment begins; nil behind the last.
     private func withSegment(
-        at place: UInt64, _ body: (inout ShardState, [(hash: UInt64, number: UInt32)]) -> UInt64?
+        at place: UInt64, inOrder: Bool, _ body: (inout ShardState, [(hash: UInt64, number: UInt32)]) -> UInt64?
     ) -> UInt64? {
         let shard = shardIndex(place)
         let (stop, next) = withShard(shard, isLong: true) { state in
             var keys: [(hash: UInt64, number: UInt32)] = []
-            let next = state.segment(at: place, into: &keys)
+            let next = state.segment(at: place, inOrder: inOrder, into: &keys)
             return (body(&state, keys), next)
         }
         if let stop { return stop }

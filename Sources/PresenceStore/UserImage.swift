@@ -26,26 +26,42 @@ public enum MergeError: Error, Sendable, Hashable {
     }
 }
 
+/// In which of its forms an image of a user is written. Every form is read.
+package enum ImageForm: UInt8, Sendable, CaseIterable {
+    /// What versions 1 and 2 of the peers' protocol have.
+    case one = 1
+    /// The same in fewer bytes: stamps from the version on, no bytes for an end that is not set.
+    case three = 3
+
+    /// The form of the newest version.
+    package static let newest = three
+}
+
 /// A user's facts in bytes, little endian, the same for the same facts.
 /// ```
 ///  0      1       2        3          11            ...       ...
 /// +------+-------+--------+----------+-------------+---------+----+--------+------+---------+-------+----------+
 /// | form | flags | status | version  | last seen,  | id size | id | manual | text | privacy | edges | sessions |
-/// | (1)  |       |        | (stamp)  | if any      |         |    | if any | ...  |         |       |          |
+/// | (3)  |       | , by   | (stamp)  | if any      |         |    | if any | ...  |         |       |          |
+/// |      |       | hand   |          |             |         |    |        |      |         |       |          |
 /// +------+-------+--------+----------+-------------+---------+----+--------+------+---------+-------+----------+
+/// status:  3 bits; then of the manual status: whether it has a stamp of its own, whether it has an end, its value (3 bits)
 /// last seen: from the version's instant on, signed
-/// manual:  stamp 8, value 1, end 8            text: stamp 8, end 8, size 1, bytes
+/// manual:  stamp, if it is not the version; end, if any, from the version's instant on, signed
+/// text:    stamp; 0 if it has no end, else one more than the end from the version's instant on, signed; size 1, bytes
+/// stamp:   its instant, from the version's on, signed; its counter and node (the lowest eight bits)
 /// privacy: stamps 8 + 8, values 1 + 1, what strangers and what friends read 9 + 9 (form 1, instant 8)
 /// edges:   number 4; each: hash 8, friend (instant 8, node 1), block (instant 8, node 1), flags 1, what he read 9, what I read 9 if any
-/// session: number 1; each: flags 1, home 1, id size 1, id, incarnation 8, heartbeat (from the incarnation's instant on, signed), TTL,
+/// session: number 1, but where a flag says that there is one; each: flags 1, home 1, id size 1, id, incarnation (a stamp), heartbeat (from the incarnation's instant on, signed), TTL,
 ///          activity or end, if any (from the heartbeat on, signed), three words (size 1, bytes)
 /// ```
 /// An id that is a UUID is its sixteen bytes, and a flag says so. An instant of eight bytes is in milliseconds since 1970; ends that are not set are the
 /// greatest number. What is told from another instant on, and TTLs, take as many bytes as they need (LEB128: seven bits a byte, the lowest first; signed
 /// ones zigzag). Edges go by their hashes, sessions by their ids: those of other bytes first, then UUIDs.
+///
+/// Form 1 has nothing but the status in its byte; manual: stamp 8, value 1, end 8; text: stamp 8, end 8, size 1, bytes; an incarnation of 8; and always the
+/// number of sessions.
 enum UserImage {
-    static let form: UInt8 = 1
-
     enum Flag {
         static let isNamed: UInt8 = 1
         static let hasLastSeen: UInt8 = 2
@@ -54,7 +70,18 @@ enum UserImage {
         static let hasPrivacy: UInt8 = 16
         static let hasEdges: UInt8 = 32
         static let isPacked: UInt8 = 64
-        static let all: UInt8 = 127
+        /// Form 3: there is one session, and no number of them.
+        static let hasOneSession: UInt8 = 128
+
+        static func all(_ form: ImageForm) -> UInt8 { form == .one ? 127 : 255 }
+    }
+
+    /// Form 3: the byte of the status has what was set by hand, too.
+    enum StatusByte {
+        static let status: UInt8 = 7
+        static let hasStamp: UInt8 = 8
+        static let hasEnd: UInt8 = 16
+        static let manualShift: UInt8 = 5
     }
 
     enum SessionFlag {
@@ -81,10 +108,13 @@ enum UserImage {
     /// The facts of an image. Whatever the bytes are, nothing is allocated for more than they hold.
     static func facts(in bytes: Span<UInt8>) throws(MergeError) -> ReplicaFacts {
         var place = 0
-        let form = try byte(bytes, &place)
-        guard form == UserImage.form else { throw .unknownForm(form) }
-        let flags = try byte(bytes, &place, upTo: Flag.all)
-        guard let status = Status(rawValue: try byte(bytes, &place)) else { throw .malformed(offset: place - 1) }
+        let first = try byte(bytes, &place)
+        guard let form = ImageForm(rawValue: first) else { throw .unknownForm(first) }
+        let flags = try byte(bytes, &place, upTo: Flag.all(form))
+        let statusByte = try byte(bytes, &place)
+        // Of what was not set by hand nothing is said.
+        let mask = form == .one || flags & Flag.hasManual == 0 ? 255 : StatusByte.status
+        guard let status = Status(rawValue: statusByte & mask) else { throw .malformed(offset: place - 1) }
         let version = Stamp(rawValue: try word(bytes, &place))
         let lastSeen = flags & Flag.hasLastSeen == 0 ? nil : try instant(from: version.timestamp, bytes, &place)
         var user = ReplicaFacts(id: try id(bytes, &place, isPacked: flags & Flag.isPacked != 0))
@@ -93,15 +123,11 @@ enum UserImage {
         user.version = version
         user.facts.lastSeen = lastSeen
         if flags & Flag.hasManual != 0 {
-            let stamp = Stamp(rawValue: try word(bytes, &place))
-            let value = try byte(bytes, &place)
-            guard value == 0 || ManualStatus(rawValue: value) != nil else { throw .malformed(offset: place - 1) }
-            user.facts.manual = Register(
-                stamp: stamp, value: ManualStatus(rawValue: value), until: try end(bytes, &place))
+            user.facts.manual = try manual(statusByte, form, version, bytes, &place)
         }
         if flags & Flag.hasText != 0 {
-            let stamp = Stamp(rawValue: try word(bytes, &place))
-            let until = try end(bytes, &place)
+            let stamp = try stamp(from: version, form, bytes, &place)
+            let until = try form == .one ? end(bytes, &place) : end(from: version.timestamp, bytes, &place)
             let text = try short(bytes, &place)
             user.facts.text = Register(stamp: stamp, value: text.isEmpty ? nil : text, until: until)
         }
@@ -115,16 +141,38 @@ enum UserImage {
                 last = other
             }
         }
-        for _ in 0..<(try byte(bytes, &place)) {
+        let count = flags & Flag.hasOneSession != 0 ? 1 : try byte(bytes, &place)
+        if form == .three, flags & Flag.hasOneSession == 0, count == 1 { throw .malformed(offset: place - 1) }
+        for _ in 0..<count {
             let flags = try byte(bytes, &place)
             let home = try byte(bytes, &place)
             let id = try id(bytes, &place, isPacked: flags & SessionFlag.isPacked != 0)
             guard user.facts.sessions[id] == nil else { throw .malformed(offset: place) }
-            user.facts.sessions[id] = try session(flags, home: home, bytes, &place)
+            user.facts.sessions[id] = try session(flags, home: home, version, form, bytes, &place)
             user.words[id] = try words(bytes, &place)
         }
         guard place == bytes.count else { throw .malformed(offset: place) }
         return user
+    }
+
+    private static func manual(
+        _ statusByte: UInt8, _ form: ImageForm, _ version: Stamp, _ bytes: Span<UInt8>, _ place: inout Int
+    ) throws(MergeError) -> Register<ManualStatus> {
+        guard form == .three else {
+            let stamp = Stamp(rawValue: try word(bytes, &place))
+            let value = try byte(bytes, &place)
+            guard value == 0 || ManualStatus(rawValue: value) != nil else { throw .malformed(offset: place - 1) }
+            return Register(stamp: stamp, value: ManualStatus(rawValue: value), until: try end(bytes, &place))
+        }
+        let start = place
+        let stamp = statusByte & StatusByte.hasStamp == 0 ? version : try stamp(from: version, form, bytes, &place)
+        // There is one way to say each.
+        if statusByte & StatusByte.hasStamp != 0, stamp == version { throw .malformed(offset: start) }
+        let value = statusByte >> StatusByte.manualShift
+        guard value == 0 || ManualStatus(rawValue: value) != nil else { throw .malformed(offset: 2) }
+        let until =
+            statusByte & StatusByte.hasEnd == 0 ? nil : try instant(from: version.timestamp, bytes, &place)
+        return Register(stamp: stamp, value: ManualStatus(rawValue: value), until: until)
     }
 
     private static func privacy(
@@ -166,9 +214,9 @@ enum UserImage {
     }
 
     private static func session(
-        _ flags: UInt8, home: UInt8, _ bytes: Span<UInt8>, _ place: inout Int
+        _ flags: UInt8, home: UInt8, _ version: Stamp, _ form: ImageForm, _ bytes: Span<UInt8>, _ place: inout Int
     ) throws(MergeError) -> Session {
-        let incarnation = Stamp(rawValue: try word(bytes, &place))
+        let incarnation = try stamp(from: version, form, bytes, &place)
         let heartbeat = try instant(from: incarnation.timestamp, bytes, &place)
         let start = place
         let ttl = try shrunk(bytes, &place)
@@ -257,6 +305,30 @@ enum UserImage {
         let instant = base.advanced(byMilliseconds: Int64(bitPattern: bits >> 1) ^ -Int64(bits & 1))
         guard instant.milliseconds >= 0, instant.milliseconds < 1 << 44 else { throw .malformed(offset: start) }
         return instant
+    }
+
+    /// The end of a register, from an instant on; nil if it has none.
+    private static func end(
+        from base: Timestamp, _ bytes: Span<UInt8>, _ place: inout Int
+    ) throws(MergeError) -> Timestamp? {
+        let start = place
+        let bits = try shrunk(bytes, &place)
+        guard bits != 0 else { return nil }
+        let instant = base.advanced(byMilliseconds: Int64(bitPattern: (bits - 1) >> 1) ^ -Int64((bits - 1) & 1))
+        guard instant.milliseconds >= 0, instant.milliseconds < 1 << 44 else { throw .malformed(offset: start) }
+        return instant
+    }
+
+    /// A stamp: in form 1 a word, else from another one on.
+    private static func stamp(
+        from base: Stamp, _ form: ImageForm, _ bytes: Span<UInt8>, _ place: inout Int
+    ) throws(MergeError) -> Stamp {
+        guard form == .three else { return Stamp(rawValue: try word(bytes, &place)) }
+        let instant = try instant(from: base.timestamp, bytes, &place)
+        let start = place
+        let rest = try shrunk(bytes, &place)
+        guard rest < 1 << 20 else { throw .malformed(offset: start) }
+        return Stamp(rawValue: UInt64(instant.milliseconds) << 20 | rest)
     }
 
     /// An id in the spelling in which it was given.

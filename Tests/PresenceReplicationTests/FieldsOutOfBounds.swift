@@ -208,6 +208,17 @@ private var numbers: [OutOfBounds] {
             "two images in place of three", .changes, changes(3, [1, 0, 0, 0, 7, 6, 0, 0, 0, 1, 2, 3, 4, 5, 6]),
             .endsWithin(type: .changes, field: .imageLength)),
         OutOfBounds(
+            "news of shard 1024", .news, [1, 0, 0x80, 8, 3, 1, 0], .shard, 1024, 0...1023,
+            .news([Changes(shard: 1024, before: 2, after: 3)])),
+        OutOfBounds("news of nothing", .news, [0, 0, 1, 3, 1, 0], .count, 0, 1...1024, .news([])),
+        OutOfBounds("news of 1025 shards", .news, [1, 4, 1, 3, 1, 0], .count, 1025, 1...1024),
+        OutOfBounds("news that begin before the first", .news, [1, 0, 1, 3, 4, 0], .before, 4, 0...3),
+        OutOfBounds("an empty image in news", .news, [1, 0, 1, 3, 1, 1, 0, 0], .imageLength, 0, 1...65_536),
+        OutOfBounds(
+            "a number in more bytes than it needs", .news, [1, 0, 1, 0x83, 0, 1, 0], .after, 3, 128...UInt64.max),
+        OutOfBounds("more images than news can hold", .news, [1, 0, 1, 3, 1, 2, 1, 7], .count, 2, 0...1),
+        OutOfBounds("news that end early", .news, [2, 0, 1, 3, 1, 0], .endsWithin(type: .news, field: .count)),
+        OutOfBounds(
             "more done than there is", .records,
             number(UInt32(1)) + number(UInt64(0)) + [0] + number(UInt64(5)) + number(UInt64(4)) + number(UInt32(0)),
             .total,

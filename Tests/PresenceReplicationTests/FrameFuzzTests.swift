@@ -27,7 +27,7 @@ struct FrameFuzzTests {
     private func check(_ seeded: SeededRandom, _ corpus: [FrameCorpus]) throws -> Bool {
         var random = seeded
         let limits = random.chance(oneIn: 4) ? FrameLimits(maximumPayload: 65_536, maximumImage: 64) : FrameLimits()
-        let version = random.pick([nil, 1, 2] as [UInt16?])
+        let version = random.pick([nil, 1, 2, 3] as [UInt16?])
         let bytes = try broken(link(version, corpus, &random), &random)
         let whole = reading(bytes, version: version, limits: limits)
         let count = random.pick([0, 1, 3, 20])

@@ -12,16 +12,12 @@ struct RandomFrames {
 
     /// One that an open link carries.
     func frame(_ random: inout SeededRandom) -> Frame {
-        switch Int.random(in: 0..<11, using: &random) {
+        switch Int.random(in: 0..<12, using: &random) {
         case 0: return .ping(Ping(sent: instant(&random)))
         case 1:
             return .pong(
                 Pong(sent: instant(&random), received: instant(&random), answered: instant(&random)))
-        case 2:
-            let before = word(&random)
-            let after = UInt64.random(in: before...UInt64.max, using: &random)
-            let shard = UInt16.random(in: 0..<1024, using: &random)
-            return .changes(Changes(shard: shard, before: before, after: after, images: images(&random)))
+        case 2: return .changes(changes(&random))
         case 3:
             return .acknowledge(
                 list(&random) { random in
@@ -55,11 +51,20 @@ struct RandomFrames {
                     isLast: Bool.random(using: &random), done: done,
                     total: UInt64.random(in: done...UInt64.max, using: &random), images: images(&random)))
         case 8: return .flush(Stamp(rawValue: word(&random)))
-        case 9: return .drain(seconds: random.pick([0, 1, 30, 86_400]))
+        case 9 where version >= ProtocolVersions.hasNews:
+            return .news((0..<random.pick([1, 2, 3])).map { _ in changes(&random) })
+        case 10: return .drain(seconds: random.pick([0, 1, 30, 86_400]))
         default:
             let reason = Goodbye.Reason(rawValue: UInt16.random(in: 0 ... .max, using: &random))
             return .goodbye(Goodbye(reason, text(0...512, &random)))
         }
+    }
+
+    private func changes(_ random: inout SeededRandom) -> Changes {
+        let before = word(&random)
+        let after = UInt64.random(in: before...UInt64.max, using: &random)
+        let shard = UInt16.random(in: 0..<1024, using: &random)
+        return Changes(shard: shard, before: before, after: after, images: images(&random))
     }
 
     /// One with which a link begins.

@@ -142,22 +142,46 @@ struct ReplicatorTests {
 
     @Test(
         "A node of the release before works with one of this, whoever dials",
-        arguments: [[1...1, 1...2], [1...2, 1...1]])
+        arguments: [[1...2, 1...3], [1...3, 1...2], [1...1, 1...3], [1...3, 1...1]])
     func previousVersion(versions: [ClosedRange<UInt16>]) throws {
         let mesh = try Mesh(2, versions: versions)
         mesh.run(milliseconds: 50)
-        #expect(mesh.peer(2, of: 0)?.version == 1)
+        #expect(mesh.peer(2, of: 0)?.version == versions.map(\.upperBound).min())
         try mesh.stores[0].connect("alice", session: "phone")
         try mesh.stores[1].connect("bob", session: "phone")
         mesh.run(milliseconds: 20)
         #expect(mesh.stores[1].status(of: "alice") == .online)
         #expect(mesh.stores[0].status(of: "bob") == .online)
+        try mesh.stores[0].set("alice", UserSettings(status: .some(.dnd)))
+        mesh.run(milliseconds: 20)
+        #expect(mesh.stores[1].describe("alice") == mesh.stores[0].describe("alice"))
         let other = mesh.makeStore(9)
         try other.connect("ghost", session: "phone")
         try mesh.stores[0].merge(try #require(other.image(of: "ghost")))
         mesh.run(milliseconds: 5_000)
         #expect(mesh.stores[1].status(of: "ghost") == .online)
         #expect(mesh.counters(2, of: 0).rangesMended == 1)
+    }
+
+    @Test("Of three nodes, one of the release before, each is told in its own version, of many shards at once")
+    func rolling() throws {
+        let mesh = try Mesh(3, versions: [1...3, 1...2, 1...3]) { _ in
+        } store: {
+            $0.shards = 16
+        }
+        mesh.run(milliseconds: 50)
+        let frames = (2...3).map { mesh.counters(UInt8($0), of: 0).framesSent }
+        for index in 0..<200 { try mesh.stores[0].connect("user-\(index)", session: "phone") }
+        mesh.run(milliseconds: 10)
+        let sent = (2...3).map { mesh.counters(UInt8($0), of: 0).framesSent - frames[Int($0) - 2] }
+        // A frame a shard for the old one, and one for all of them beside it; and pings.
+        #expect((16...20).contains(sent[0]) && (1...4).contains(sent[1]), "\(sent)")
+        for index in 0..<200 {
+            for store in mesh.stores { #expect(store.status(of: "user-\(index)") == .online) }
+        }
+        #expect(mesh.counters(3, of: 0).bytesSent < mesh.counters(2, of: 0).bytesSent)
+        mesh.run(milliseconds: 3_000)
+        #expect(mesh.counters(2, of: 0).rangesMended == 0 && mesh.counters(3, of: 0).rangesMended == 0)
     }
 
     @Test("Without a version in common both say which they speak, and who is to be upgraded")

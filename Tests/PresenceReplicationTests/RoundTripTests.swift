@@ -24,7 +24,7 @@ struct RoundTripTests {
         #expect(Set(SampleFrames.all.map(\.frame.type)) == Set(FrameType.allCases))
     }
 
-    @Test("random links of both versions, from the greeting on, in random pieces")
+    @Test("random links of all versions, from the greeting on, in random pieces")
     func links() throws {
         for seeded in SeededRandom.cases(400) {
             var random = seeded

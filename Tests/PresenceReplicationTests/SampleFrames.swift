@@ -62,6 +62,13 @@ enum SampleFrames {
             ),
             ("flush", 2, .flush(Stamp(clock, counter: 1, node: 1))),
             ("drain", 2, .drain(seconds: 30)),
+            (
+                "news", 3,
+                .news([
+                    Changes(shard: 5, before: 1000, after: 1003, images: images([1, 2, 3], [0xFF])),
+                    Changes(shard: 6, before: 76, after: 77, images: images([4])),
+                ])
+            ),
             ("goodbye", 2, .goodbye(Goodbye(.shutdown, "node 1 (alpha) stops"))),
         ]
     }

@@ -27,7 +27,7 @@ struct TurnTests {
     func afterGreeting(_ type: FrameType) throws {
         let sample = try #require(SampleFrames.all.first { $0.frame.type == type })
         let bytes = try written([sample.frame], version: nil)
-        let error = FrameError.outOfTurn(type: type.rawValue, stage: .open(version: 2))
+        let error = FrameError.outOfTurn(type: type.rawValue, stage: .open(version: ProtocolVersions.current))
         #expect(reading(bytes).failure == error)
         #expect(throws: error) { try written([sample.frame]) }
     }
@@ -94,7 +94,7 @@ struct TurnTests {
         let found = reading(all)
         #expect(found == Reading(frames: [.drain(seconds: 1), .drain(seconds: 2)], skipped: 2))
         #expect(reading(all, cuts: Array(0..<all.count)) == found)
-        for type in [0, 15, 63] as [UInt8] {
+        for type in [0, 16, 63] as [UInt8] {
             #expect(reading(sealed(type, [])).failure == .unknownType(type))
             #expect(reading(sealed(type, []), version: nil).failure == .unknownType(type))
         }

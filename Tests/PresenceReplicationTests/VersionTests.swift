@@ -12,7 +12,7 @@ struct VersionTests {
     func common() throws {
         let cases: [(ClosedRange<UInt16>, ClosedRange<UInt16>, UInt16)] = [
             (1...2, 1...2, 2), (1...2, 1...1, 1), (1...1, 1...2, 1), (2...3, 1...2, 2), (1...9, 4...5, 5),
-            (7...7, 1...7, 7),
+            (7...7, 1...7, 7), (1...3, 1...2, 2),
         ]
         for (ours, theirs, version) in cases {
             #expect(try ProtocolVersions.negotiate(ours: ours, theirs: theirs) == version)
@@ -95,10 +95,19 @@ struct VersionTests {
         #expect(reading(second, version: 1).failure == .trailingBytes(type: .digest, count: 4))
     }
 
-    @Test("all other frames are the same in both versions", arguments: SampleFrames.all.indices)
+    @Test("there is news from version 3 on, and not before", arguments: [1, 2] as [UInt16])
+    func news(_ version: UInt16) throws {
+        let news = Frame.news([Changes(shard: 1, before: 2, after: 3)])
+        #expect(reading(try written([news])).frames == [news])
+        #expect(throws: FrameError.unknownType(15)) { try written([news], version: version) }
+        #expect(reading(try written([news]), version: version).failure == .unknownType(15))
+    }
+
+    @Test("all other frames are the same in all versions", arguments: SampleFrames.all.indices)
     func same(_ index: Int) throws {
         let frame = SampleFrames.all[index].frame
-        guard frame.type != .digest, !frame.type.isGreeting else { return }
+        guard frame.type != .digest, frame.type != .news, !frame.type.isGreeting else { return }
         #expect(try written([frame], version: 1) == written([frame], version: 2))
+        #expect(try written([frame], version: 2) == written([frame], version: 3))
     }
 }

@@ -229,8 +229,10 @@ struct MergeTests {
         #expect(small.status(of: "alice") == .offline)
     }
 
-    @Test("Bytes that are no image are refused, whatever they are; those of an image give it back")
-    func bytes() throws {
+    @Test(
+        "Bytes that are no image are refused, whatever they are; those of an image give it back",
+        arguments: ImageForm.allCases)
+    func bytes(form: ImageForm) throws {
         try one.connect("alice", session: "phone", device: "mobile", server: "gateway-1")
         try one.set(
             "alice",
@@ -239,8 +241,12 @@ struct MergeTests {
                 until: clock.now().advanced(byMilliseconds: 50)))
         try one.relate("alice", .block, to: "bob")
         try one.relate("alice", .friend, to: "carol")
-        let image = try image("alice", one)
-        #expect(UserImage.bytes(of: try UserImage.facts(in: image.span)) == image)
+        let newest = try image("alice", one)
+        #expect(newest[0] == ImageForm.newest.rawValue)
+        let facts = try UserImage.facts(in: newest.span)
+        let image = one.image(of: "alice", form: form)
+        #expect(UserImage.bytes(of: facts, form: form) == image)
+        #expect(try UserImage.facts(in: image.span) == facts)
         for count in image.indices {
             #expect(throws: MergeError.self) { try UserImage.facts(in: image.span.extracting(first: count)) }
         }
@@ -254,7 +260,7 @@ struct MergeTests {
             }
             guard let facts = try? UserImage.facts(in: broken.span) else { continue }
             // What can be read can be written, and merged or refused.
-            #expect(try UserImage.facts(in: UserImage.bytes(of: facts).span) == facts, "\(random)")
+            #expect(try UserImage.facts(in: UserImage.bytes(of: facts, form: form).span) == facts, "\(random)")
             _ = try? two.merge(broken)
         }
         clock.advance(byMilliseconds: 1_000_000)

@@ -141,7 +141,7 @@ struct PlainImageTests {
                 _ = try source.mergeFacts(of: image.span, from: 2, at: clock.now())
             }
             if random.chance(oneIn: 2) { clock.advance(byMilliseconds: Int64.random(in: 0...12_000, using: &random)) }
-            let image = try #require(source.image(of: "alice"))
+            let image = source.image(of: "alice", form: random.pick(ImageForm.allCases))
             if random.chance(oneIn: 4) { continue }
             let now = clock.now()
             let outcomes = try [
@@ -176,8 +176,10 @@ struct PlainImageTests {
         let clock = TestClock()
         let (source, target) = (MergeTests.store(1, clock), MergeTests.store(2, clock))
         func expect(_ outcome: ShardState.PlainOutcome) throws {
-            let image = try #require(source.image(of: "alice"))
-            #expect(try target.take(image.span, from: 1, at: clock.now()) == outcome)
+            for (form, outcome) in zip(ImageForm.allCases, [outcome, .known]) {
+                let image = source.image(of: "alice", form: form)
+                #expect(try target.take(image.span, from: 1, at: clock.now()) == outcome)
+            }
             #expect(target.image(of: "alice") == source.image(of: "alice"))
         }
         try source.connect("alice", session: "phone", device: "mobile", server: "gate")
@@ -200,15 +202,17 @@ struct PlainImageTests {
         }
     }
 
-    @Test("Bytes that are cut or changed are taken by the short way only where the long way takes them")
-    func broken() throws {
+    @Test(
+        "Bytes that are cut or changed are taken by the short way only where the long way takes them",
+        arguments: ImageForm.allCases)
+    func broken(form: ImageForm) throws {
         var random = SeededRandom.fromEnvironment()
         let clock = TestClock()
         let source = MergeTests.store(1, clock)
         try source.connect("alice", session: "phone", device: "mobile", server: "gate")
         let end = clock.now().advanced(byMilliseconds: 60_000)
         try source.set("alice", UserSettings(status: .some(.away), activity: .some([65, 66]), until: end))
-        let image = try #require(source.image(of: "alice"))
+        let image = source.image(of: "alice", form: form)
         for _ in 0..<4_000 {
             var bytes = image
             for _ in 0..<Int.random(in: 1...3, using: &random) {

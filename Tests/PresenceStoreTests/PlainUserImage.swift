@@ -4,7 +4,7 @@ import Presence
 
 /// The image of plain facts, by the drawing of `UserImage` and nothing else: what the store writes straight from records must be the same bytes.
 extension UserImage {
-    static func bytes(of user: ReplicaFacts) -> [UInt8] {
+    static func bytes(of user: ReplicaFacts, form: ImageForm = .newest) -> [UInt8] {
         let facts = user.facts
         var writer = PlainWriter()
         var flags: UInt8 = user.isNamed ? 1 : 0
@@ -14,16 +14,34 @@ extension UserImage {
         if user.privacy != nil { flags |= 16 }
         if !user.edges.isEmpty { flags |= 32 }
         let id = StoredID(user.id)
-        writer.bytes += [1, flags | (id.isPacked ? 64 : 0), user.status.rawValue]
+        if form == .three, facts.sessions.count == 1 { flags |= 128 }
+        var status = user.status.rawValue
+        if form == .three, facts.manual.stamp != .zero {
+            status += (facts.manual.value?.rawValue ?? 0) * 32
+            if facts.manual.stamp != user.version { status += 8 }
+            if facts.manual.until != nil { status += 16 }
+        }
+        writer.bytes += [form.rawValue, flags | (id.isPacked ? 64 : 0), status]
         writer.number(user.version.rawValue, 8)
         if let lastSeen = facts.lastSeen { writer.distance(lastSeen, from: user.version.timestamp) }
         writer.short(id.bytes)
-        if facts.manual.stamp != .zero {
+        if form == .three {
+            if facts.manual.stamp != .zero {
+                if facts.manual.stamp != user.version { writer.stamp(facts.manual.stamp, from: user.version) }
+                if let until = facts.manual.until { writer.distance(until, from: user.version.timestamp) }
+            }
+            if facts.text.stamp != .zero {
+                writer.stamp(facts.text.stamp, from: user.version)
+                writer.end(facts.text.until, from: user.version.timestamp)
+                writer.short(facts.text.value ?? [])
+            }
+        }
+        if form == .one, facts.manual.stamp != .zero {
             writer.number(facts.manual.stamp.rawValue, 8)
             writer.bytes.append(facts.manual.value?.rawValue ?? 0)
             writer.instant(facts.manual.until ?? .distantFuture)
         }
-        if facts.text.stamp != .zero {
+        if form == .one, facts.text.stamp != .zero {
             writer.number(facts.text.stamp.rawValue, 8)
             writer.instant(facts.text.until ?? .distantFuture)
             writer.short(facts.text.value ?? [])
@@ -39,10 +57,10 @@ extension UserImage {
             writer.number(UInt64(user.edges.count), 4)
             for (other, relation) in user.edges.sorted(by: { $0.key < $1.key }) { writer.edge(other, relation) }
         }
-        writer.bytes.append(UInt8(facts.sessions.count))
+        if form == .one || facts.sessions.count != 1 { writer.bytes.append(UInt8(facts.sessions.count)) }
         let sessions = facts.sessions.map { (id: StoredID($0.key), facts: $0.value, words: user.words[$0.key]) }
         for session in sessions.sorted(by: { $0.id < $1.id }) {
-            writer.session(session.id, session.facts, session.words ?? .init())
+            writer.session(session.id, session.facts, session.words ?? .init(), form == .three ? user.version : nil)
         }
         return writer.bytes
     }
@@ -90,6 +108,17 @@ private struct PlainWriter {
         shrunk(distance < 0 ? UInt64(-distance) * 2 - 1 : UInt64(distance) * 2)
     }
 
+    mutating func stamp(_ value: Stamp, from base: Stamp) {
+        distance(value.timestamp, from: base.timestamp)
+        shrunk(UInt64(value.counter) * 256 + UInt64(value.node))
+    }
+
+    mutating func end(_ value: Timestamp?, from base: Timestamp) {
+        guard let value else { return shrunk(0) }
+        let distance = value.milliseconds - base.milliseconds
+        shrunk(distance < 0 ? UInt64(-distance) * 2 : UInt64(distance) * 2 + 1)
+    }
+
     mutating func short(_ text: [UInt8]) {
         bytes.append(UInt8(text.count))
         bytes += text
@@ -120,7 +149,7 @@ private struct PlainWriter {
         if let read = relation.othersRead { lastSeen(read) }
     }
 
-    mutating func session(_ id: StoredID, _ facts: Session, _ words: ReplicaFacts.Words) {
+    mutating func session(_ id: StoredID, _ facts: Session, _ words: ReplicaFacts.Words, _ version: Stamp?) {
         var flags: UInt8 = (facts.isPassive ? 8 : 0) + (id.isPacked ? 128 : 0)
         flags += (facts.brought?.rawValue ?? 0) * 32
         if let closed = facts.closed {
@@ -130,10 +159,22 @@ private struct PlainWriter {
         }
         bytes += [flags, facts.home]
         short(id.bytes)
-        number(facts.incarnation.rawValue, 8)
+        if let version { stamp(facts.incarnation, from: version) } else { number(facts.incarnation.rawValue, 8) }
         distance(facts.heartbeat, from: facts.incarnation.timestamp)
         shrunk(UInt64(facts.ttlMilliseconds))
         if let moment = facts.closed?.at ?? facts.activity { distance(moment, from: facts.heartbeat) }
         for word in [words.device, words.platform, words.server] { short(word) }
+    }
+}
+
+extension ShardedStore {
+    /// The image of a user who is known, in one of its forms.
+    func image(of user: String, form: ImageForm) -> [UInt8] {
+        let now = clock.now()
+        return withUser(user.utf8.span) { state, key, hash in
+            var image: [UInt8] = []
+            state.appendUserImage(of: state.find(key, hash), form: form, at: now, to: &image)
+            return image
+        }
     }
 }
