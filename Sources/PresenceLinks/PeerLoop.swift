@@ -307,7 +307,9 @@ final class PeerLoop: @unchecked Sendable {
     // MARK: - Who waits, and who asks
 
     /// Calls `answer` when enough nodes have all that was written here before now, or at the deadline.
-    func add(_ wanted: Waiters.Wanted, timeout: Int64?, _ answer: @escaping Waiters.Answer) {
+    func add(
+        _ wanted: Waiters.Wanted, timeout: Int64?, number: WaitNumber, _ answer: @escaping Waiters.Answer
+    ) {
         let positions = replicator.positions()
         let (holding, lacking) = replicator.holders(of: positions)
         guard !isStopping, !Waiters.isEnough(holding, lacking, wanted) else {
@@ -315,7 +317,7 @@ final class PeerLoop: @unchecked Sendable {
             return
         }
         let deadline = timeout.map { milliseconds + max($0, 0) }
-        guard waiters.add(wanted, positions, deadline: deadline, answer) else {
+        guard waiters.add(wanted, positions, deadline: deadline, number: number, answer) else {
             counters.refusedWaiters += 1
             answer(holding)
             return

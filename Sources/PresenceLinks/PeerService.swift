@@ -187,17 +187,27 @@ public final class PeerService: Sendable {
     ///   - wanted: how many are enough; nil for all that can be reached.
     ///   - timeoutMilliseconds: when to answer in any case; nil for no bound.
     ///   - done: is called once, on the links' thread; it must not wait.
+    /// - Returns: by which who asked can be forgotten.
+    @discardableResult
     public func whenHeld(
         byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void
-    ) {
+    ) -> WaitNumber {
+        let number = WaitNumber.next()
         guard !isStopping else {
             done(0)
-            return
+            return number
         }
         // More nodes than there can be are as good as all numbers beyond.
         let wanted = wanted.map { Waiters.Wanted.atLeast(min($0, ClusterConfiguration.maximumNodes)) } ?? .all
         let timeout = timeoutMilliseconds.map { Int64(clamping: $0) }
-        loop.eventLoop.execute { [loop] in loop.add(wanted, timeout: timeout, done) }
+        loop.eventLoop.execute { [loop] in loop.add(wanted, timeout: timeout, number: number, done) }
+        return number
+    }
+
+    /// Who asked for it does not want to know any more: `done` is not called, unless that is under way.
+    public func forget(_ number: WaitNumber) {
+        guard !isStopping else { return }
+        loop.eventLoop.execute { [loop] in loop.waiters.forget(number) }
     }
 
     /// All keys were ended here by a flush of this stamp: so they are everywhere.

@@ -1,4 +1,13 @@
 import PresenceReplication
+import Synchronization
+
+/// One of those who wait, by a number that no other one has in this process.
+public struct WaitNumber: Sendable, Hashable {
+    private static let last = Atomic<UInt64>(0)
+    private let number: UInt64
+
+    static func next() -> WaitNumber { WaitNumber(number: last.add(1, ordering: .relaxed).newValue) }
+}
 
 /// Clients that wait until other nodes have what was written here before they asked, as `WAIT` and `PRESENCE.BLOCK` do.
 ///
@@ -8,8 +17,8 @@ import PresenceReplication
 ///  wanted all: oldest ... newest
 ///  deadlines:  a heap of (deadline, number)
 /// ```
-/// **Kept true.** Each is answered exactly once: when enough nodes have it, at its deadline, or at the end. Numbers of those who were answered stay in
-/// heap and queues until they come up, or until they are more than those who wait.
+/// **Kept true.** Each is answered exactly once: when enough nodes have it, at its deadline, or at the end; or never, if it is forgotten before. Numbers of
+/// those who wait no more stay in heap and queues until they come up, or until they are more than those who wait.
 struct Waiters {
     /// Who asked: called once, with the number of nodes that have it.
     typealias Answer = @Sendable (Int) -> Void
@@ -29,15 +38,14 @@ struct Waiters {
     }
 
     private struct Queue {
-        var numbers: [UInt64] = []
+        var numbers: [WaitNumber] = []
         /// The first that was not taken.
         var first = 0
     }
 
-    private var waiters: [UInt64: Waiter] = [:]
+    private var waiters: [WaitNumber: Waiter] = [:]
     private var queues: [Wanted: Queue] = [:]
-    private var deadlines: [(at: Int64, number: UInt64)] = []
-    private var lastNumber: UInt64 = 0
+    private var deadlines: [(at: Int64, number: WaitNumber)] = []
     private let maximum: Int
 
     init(maximum: Int) { self.maximum = maximum }
@@ -51,18 +59,23 @@ struct Waiters {
     /// Adds one; false if too many wait already.
     ///
     /// - Parameters:
+    ///   - number: by which it may be forgotten; given to nobody else. Without one it cannot be.
     ///   - positions: what is waited for; none of them below those of an earlier call.
     ///   - deadline: in milliseconds; nil for none.
     mutating func add(
-        _ wanted: Wanted, _ positions: [ShardPosition], deadline: Int64?, _ answer: @escaping Answer
+        _ wanted: Wanted, _ positions: [ShardPosition], deadline: Int64?, number: WaitNumber? = nil,
+        _ answer: @escaping Answer
     ) -> Bool {
         guard waiters.count < maximum else { return false }
-        lastNumber += 1
-        waiters[lastNumber] = Waiter(positions: positions, answer: answer)
-        queues[wanted, default: Queue()].numbers.append(lastNumber)
-        if let deadline { push((deadline, lastNumber)) }
+        let number = number ?? WaitNumber.next()
+        waiters[number] = Waiter(positions: positions, answer: answer)
+        queues[wanted, default: Queue()].numbers.append(number)
+        if let deadline { push((deadline, number)) }
         return true
     }
+
+    /// Whoever has that number waits no more, and is not answered.
+    mutating func forget(_ number: WaitNumber) { waiters[number] = nil }
 
     /// Whoever has enough: answers those whose positions enough nodes hold. O(queues), and O(1) for each that is answered.
     mutating func answer(_ holders: Holders) {
@@ -126,7 +139,7 @@ struct Waiters {
 
     // MARK: - The heap
 
-    private mutating func push(_ entry: (at: Int64, number: UInt64)) {
+    private mutating func push(_ entry: (at: Int64, number: WaitNumber)) {
         deadlines.append(entry)
         var child = deadlines.count - 1
         while child > 0, deadlines[child].at < deadlines[(child - 1) / 2].at {

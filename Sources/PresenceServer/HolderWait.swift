@@ -9,7 +9,7 @@ protocol ClientWait: AnyObject {
 
 /// One client that waits until other nodes hold what was written here. Touched on its event loop only, but for the port's answer.
 ///
-/// A client that leaves is forgotten at once here, and by the port when its time is over; so a wait without end asks anew once a minute.
+/// A client that leaves is forgotten at once, here and by the port. One that waits without end asks anew once a minute.
 final class HolderWait: ClientWait, @unchecked Sendable {
     /// Writes the reply, with the number of nodes that hold it; nil: that was not known when the time was over.
     typealias Answer = (Int?, inout ReplyBuffer) -> Void
@@ -18,6 +18,8 @@ final class HolderWait: ClientWait, @unchecked Sendable {
     private let loop: ServerLoop
     private let answer: Answer
     private var isWaiting = true
+    /// Takes back what the port was asked.
+    private var takeBack: @Sendable () -> Void = {}
 
     private init(_ client: Client, _ loop: ServerLoop, _ answer: @escaping Answer) {
         self.client = client
@@ -48,8 +50,8 @@ final class HolderWait: ClientWait, @unchecked Sendable {
             wait.askWithoutEnd(port, wanted)
             return
         }
-        port.whenHeld(byAtLeast: wanted, timeoutMilliseconds: Int(min(milliseconds, longest))) { [weak wait] held in
-            wait?.take(held)
+        wait.takeBack = port.whenHeld(byAtLeast: wanted, timeoutMilliseconds: Int(min(milliseconds, longest))) {
+            [weak wait] held in wait?.take(held)
         }
     }
 
@@ -61,13 +63,17 @@ final class HolderWait: ClientWait, @unchecked Sendable {
         let wait = HolderWait(client, loop, answer)
         // Whose clock ends it is this loop's: so it is known whether all hold it.
         wait.end(after: limit, held: nil)
-        port.whenHeld(byAtLeast: nil, timeoutMilliseconds: Int(limit) * 2) { [weak wait] held in wait?.take(held) }
+        wait.takeBack = port.whenHeld(byAtLeast: nil, timeoutMilliseconds: Int(limit) * 2) { [weak wait] held in
+            wait?.take(held)
+        }
     }
 
     private func askWithoutEnd(_ port: any ReplicationPort, _ wanted: Int) {
-        port.whenHeld(byAtLeast: wanted, timeoutMilliseconds: HolderWait.roundMilliseconds) { [weak self] held in
+        takeBack = port.whenHeld(byAtLeast: wanted, timeoutMilliseconds: HolderWait.roundMilliseconds) {
+            [weak self] held in
             self?.loop.eventLoop.execute { [weak self] in
                 guard let self, isWaiting else { return }
+                takeBack = {}
                 if held >= wanted { finish(held) } else { askWithoutEnd(port, wanted) }
             }
         }
@@ -75,7 +81,10 @@ final class HolderWait: ClientWait, @unchecked Sendable {
 
     /// The port's answer, on any thread.
     private func take(_ held: Int) {
-        loop.eventLoop.execute { self.finish(held) }
+        loop.eventLoop.execute {
+            self.takeBack = {}
+            self.finish(held)
+        }
     }
 
     private func end(after milliseconds: Int64, held: Int?) {
@@ -92,6 +101,8 @@ final class HolderWait: ClientWait, @unchecked Sendable {
     func cancel() {
         guard isWaiting else { return }
         isWaiting = false
+        takeBack()
+        takeBack = {}
         client.wait = nil
         loop.server.blockedClients.wrappingSubtract(1, ordering: .relaxed)
     }

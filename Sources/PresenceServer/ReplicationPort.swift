@@ -13,7 +13,10 @@ public protocol ReplicationPort: Sendable {
     /// - Parameters:
     ///   - wanted: at least 1; nil: every node that is reachable, which is fulfilled at once if none is.
     ///   - timeoutMilliseconds: at least 0; nil waits without end.
-    func whenHeld(byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void)
+    /// - Returns: takes the question back: nothing is kept of it from then on, and `done` is not called, unless that is under way.
+    func whenHeld(
+        byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void
+    ) -> @Sendable () -> Void
 
     /// All that is older than the stamp is gone here: the others are to forget it, too.
     func flushed(_ stamp: Stamp)

@@ -8,8 +8,11 @@ import PresenceServer
 struct PeerPort: ReplicationPort {
     let peers: PeerService
 
-    func whenHeld(byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void) {
-        peers.whenHeld(byAtLeast: wanted, timeoutMilliseconds: timeoutMilliseconds, done)
+    func whenHeld(
+        byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void
+    ) -> @Sendable () -> Void {
+        let number = peers.whenHeld(byAtLeast: wanted, timeoutMilliseconds: timeoutMilliseconds, done)
+        return { [peers] in peers.forget(number) }
     }
 
     func flushed(_ stamp: Stamp) { peers.flushed(stamp) }

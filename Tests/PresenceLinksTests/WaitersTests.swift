@@ -30,6 +30,26 @@ struct WaitersTests {
 
     private func at(_ position: UInt64) -> [ShardPosition] { [ShardPosition(shard: 0, position: position)] }
 
+    @Test("and leave are forgotten at once; of many nothing is kept")
+    func left() {
+        let answers = Answers()
+        var waiters = Waiters(maximum: 2)
+        for turn in 0..<1_000 {
+            let numbers = [WaitNumber.next(), WaitNumber.next()]
+            let one = waiters.add(.atLeast(1), at(10), deadline: nil, number: numbers[0], answers.note("one"))
+            let two = waiters.add(.all, at(10), deadline: 1_000_000, number: numbers[1], answers.note("two"))
+            #expect(one && two, "there is room again, \(turn)")
+            for number in numbers { waiters.forget(number) }
+            #expect(waiters.count == 0)
+            waiters.tick(at: Int64(turn), holders([0]))
+        }
+        #expect(waiters.remembered <= 128)
+        let stays = waiters.add(.atLeast(1), at(10), deadline: nil, number: .next(), answers.note("stays"))
+        #expect(stays)
+        waiters.answer(holders([10]))
+        #expect(answers.take() == ["stays 1"])
+    }
+
     @Test("are answered once enough of them do, the oldest first, with how many that are")
     func enough() {
         let answers = Answers()

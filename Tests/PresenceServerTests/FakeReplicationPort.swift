@@ -17,6 +17,7 @@ final class FakeReplicationPort: ReplicationPort {
         var waiters: [Waiter] = []
         var flushes: [Stamp] = []
         var drains: [Int] = []
+        var takenBack = 0
     }
 
     private let state = Mutex(State())
@@ -38,11 +39,17 @@ final class FakeReplicationPort: ReplicationPort {
 
     func report() -> ReplicationSummary { summary }
 
-    func whenHeld(byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void) {
+    func whenHeld(
+        byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void
+    ) -> @Sendable () -> Void {
         state.withLock {
             $0.waiters.append(Waiter(wanted: wanted, milliseconds: timeoutMilliseconds, done: done))
         }
+        return { self.state.withLock { $0.takenBack += 1 } }
     }
+
+    /// Questions that were taken back, answered ones among them.
+    var takenBack: Int { state.withLock { $0.takenBack } }
 
     func flushed(_ stamp: Stamp) { state.withLock { $0.flushes.append(stamp) } }
 

@@ -177,6 +177,7 @@ import Testing
         server.eventLoop.run()
         #expect(try client.read() == ":2\r\n$1\r\nv\r\n")
         #expect(server.loop.server.blockedClients.load(ordering: .relaxed) == 0)
+        #expect(port.takenBack == 0, "what is answered is not taken back")
     }
 
     @Test func waitWithoutEndAsksThePortAgain() throws {
@@ -208,10 +209,13 @@ import Testing
         #expect(port.takeWaiters().isEmpty)
     }
 
-    @Test func whoLeavesWhileWaitingIsForgotten() throws {
+    @Test(arguments: ["WAIT 1 0", "WAIT 1 3600000", "PRESENCE.BLOCK presence:user:a presence:user:b"])
+    func whoLeavesWhileWaitingIsForgotten(command: String) throws {
         let (server, port, client) = try server()
-        _ = try client.ask("WAIT 1 0\r\n")
+        _ = try client.ask("\(command)\r\n")
+        #expect(port.takenBack == 0)
         try client.channel.close().wait()
+        #expect(port.takenBack == 1, "by the port, too")
         #expect(server.loop.server.blockedClients.load(ordering: .relaxed) == 0)
         port.takeWaiters()[0].done(0)
         server.eventLoop.run()
