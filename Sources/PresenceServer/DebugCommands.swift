@@ -1,7 +1,7 @@
 import Presence
 import PresenceRESP
 
-/// `DEBUG SLEEP`: what tests of clients and monitoring need, where `enable-debug-command` allows it.
+/// `DEBUG SLEEP` and `DEBUG TELL-PEERS`: what tests need, where `enable-debug-command` allows it.
 enum DebugCommands {
     static let table: [Command] = [
         Command(
@@ -17,6 +17,11 @@ enum DebugCommands {
             "Stops this connection's event loop for so long: its other clients and its shards' expiries wait, "
                 + "other event loops go on",
             sleep),
+        Command(
+            "debug|tell-peers", "yes|no", arity: 3, [.admin, .noScript, .loading, .stale, .noMulti],
+            [.admin, .dangerous], since: "1.0.0", group: "server",
+            "With no, what is written at this node is not noted for the other nodes, until yes: only their comparisons find it",
+            tellPeers),
         Command(
             "debug|help", arity: 2, [.admin, .noScript, .loading, .stale], [.admin, .dangerous], since: "1.0.0",
             group: "server", "Tells the subcommands"
@@ -53,6 +58,24 @@ enum DebugCommands {
             return
         }
         loop.server.process.sleep(seconds)
+        reply.simple("OK")
+    }
+
+    @Sendable private static func tellPeers(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
+        _ reply: inout ReplyBuffer
+    ) {
+        guard loop.server.replication != nil else {
+            reply.error("ERR this node has no others to tell")
+            return
+        }
+        switch Text.string(bytes, request.argument(2), limit: 8).lowercased() {
+        case "yes": loop.store.noteChanges(true)
+        case "no": loop.store.noteChanges(false)
+        default:
+            reply.error("ERR DEBUG TELL-PEERS takes yes or no")
+            return
+        }
         reply.simple("OK")
     }
 }

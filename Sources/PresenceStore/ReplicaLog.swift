@@ -34,6 +34,7 @@ struct ReplicaLog: ~Copyable {
         var size = capacity == 0 ? 0 : 64
         while size < capacity { size *= 2 }
         self.capacity = size
+        hears = size > 0
         hashes = .allocate(capacity: size)
         kinds = .allocate(capacity: size)
         hashes.initialize(repeating: 0, count: size)
@@ -54,9 +55,16 @@ struct ReplicaLog: ~Copyable {
     @inline(__always)
     var isKept: Bool { capacity > 0 }
 
+    /// Whether what changes is noted. Without it others find it only by comparing what they have: for tests of that.
+    var isHeard: Bool {
+        get { hears }
+        set { hears = newValue && capacity > 0 }
+    }
+    private var hears: Bool
+
     @inline(__always)
     mutating func note(_ hash: UInt64, _ kind: Kind) {
-        guard capacity > 0 else { return }
+        guard hears else { return }
         // One entry that nobody has read tells both.
         if end > readEnd {
             let last = Int(truncatingIfNeeded: end &- 1) & (capacity &- 1)

@@ -35,6 +35,11 @@ extension ShardedStore {
     /// Entries that are told in one hold of a lock.
     private static let entriesPerHold: UInt64 = 64
 
+    /// Whether changes are noted for other nodes. While they are not, those find out only by digests: for tests of these.
+    package func noteChanges(_ isOn: Bool) {
+        for shard in 0..<shardCount { withShard(shard) { $0.replicaLog.isHeard = isOn } }
+    }
+
     /// The position behind the newest change of a shard.
     package func replicaLogEnd(shard: Int) -> UInt64 { withShard(shard) { $0.replicaLog.end } }
 

@@ -257,8 +257,8 @@ extension Settings {
         Setting(
             "enable-debug-command", .testing, \.enableDebugCommand, .debugAccess, isLive: false,
             """
-            Whether commands for tests are served: `DEBUG SLEEP` and `PRESENCE.ADVANCE`; `local` serves them to clients
-            of this machine.
+            Whether commands for tests are served: `DEBUG SLEEP`, `DEBUG TELL-PEERS` and `PRESENCE.ADVANCE`; `local`
+            serves them to clients of this machine.
             """),
         Setting(
             "manual-clock", .testing, \.manualClock, .yesOrNo, isLive: false,
