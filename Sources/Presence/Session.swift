@@ -61,6 +61,10 @@ public struct Session: Sendable, Hashable {
     /// Whoever takes the facts fills it in; it is not merged.
     public var marginMilliseconds: Int64 = 0
 
+    /// For how long past that it is held live, since the process of its holder stood still and could hear nobody, in milliseconds; 0 as a rule.
+    /// Whoever takes the facts fills it in; it is not merged.
+    public var stalledMilliseconds: Int64 = 0
+
     /// How it was ended, or nil while it is open. An open session may still have run out of time.
     public var closed: Closure?
 
@@ -83,9 +87,12 @@ public struct Session: Sendable, Hashable {
     /// The first instant at which it is not live if no heartbeat comes.
     @inlinable
     public func deadline(_ policy: Policy) -> Timestamp {
-        if let leasedUntil { return min(leasedUntil, heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit)) }
+        if let leasedUntil {
+            return min(leasedUntil, heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit))
+                .advanced(byMilliseconds: stalledMilliseconds)
+        }
         return heartbeat.advanced(
-            byMilliseconds: min(ttlMilliseconds, policy.heartbeatHardLimit) + marginMilliseconds)
+            byMilliseconds: min(ttlMilliseconds, policy.heartbeatHardLimit) + marginMilliseconds + stalledMilliseconds)
     }
 
     /// The last activity, moved on by the margin if its home may know of a later one that keeps him from turning idle.

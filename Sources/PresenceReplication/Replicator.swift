@@ -116,7 +116,12 @@ public final class Replicator {
             clock: now.timestamp, settings: shared)
     }
 
-    func advance(to instant: PeerTime) { now = max(now, instant) }
+    func advance(to instant: PeerTime) {
+        // Before anything is merged, or told.
+        let (last, next) = (now.timestamp, instant.timestamp)
+        if next.milliseconds(since: last) > ShardedStore.shortestStall { store.noteStall(since: last, at: next) }
+        now = max(now, instant)
+    }
 
     // MARK: - Connections
 

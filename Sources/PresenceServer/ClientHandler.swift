@@ -152,7 +152,7 @@ final class ClientHandler: ChannelInboundHandler {
         loop.beginTurn(isTimed: bytes.readableBytes > ServerLoop.timedReadBytes)
         var goesOn = bytes.readableBytes > 0
         while goesOn {
-            loop.now = loop.server.clock.now()
+            loop.readTime()
             loop.reply.version = client.version
             let stop = runCommands(&bytes, client)
             writeReplies(context, client)
@@ -320,7 +320,7 @@ final class ClientHandler: ChannelInboundHandler {
     func resume(_ write: (inout ReplyBuffer) -> Void) {
         guard let context, let client, !isClosing else { return }
         client.isSuspended = false
-        loop.now = loop.server.clock.now()
+        loop.readTime()
         loop.reply.version = client.version
         write(&loop.reply)
         if client.traits.remove(.skipsThisReply) != nil { loop.reply.clear() }

@@ -38,7 +38,7 @@ extension ServerLoop {
         afterOthers { [self] in
             guard outlivesClient || clients[client.id] === client else { return }
             beginTurn(isTimed: true)
-            now = server.clock.now()
+            readTime()
             let isDone = slice()
             deliverEvents(current: nil, &self.reply)
             finishBatch()

@@ -91,7 +91,7 @@ extension ServerLoop {
     /// Makes the frames of all lists whose slots have ended, and sends them.
     private func tellWatches() {
         beginTurn(isTimed: true)
-        now = server.clock.now()
+        readTime()
         watchesThatWait.take(endedAt: Stopwatch.microseconds(), into: &watchesToTell)
         makeFrames()
         deliverMessages(current: nil, &reply)

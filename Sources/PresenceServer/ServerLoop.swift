@@ -222,6 +222,14 @@ final class ServerLoop: @unchecked Sendable {
         for peer in peers where peer !== self { peer.eventLoop.execute { peer.rouse() } }
     }
 
+    /// Reads the clock. A loop does so many times a second: if it could not for longer, the store hears of it before anything else.
+    @inline(__always)
+    func readTime() {
+        let last = now
+        now = server.clock.now()
+        if now.milliseconds(since: last) > ShardedStore.shortestStall { store.noteStall(since: last, at: now) }
+    }
+
     func stop() {
         tick?.cancel()
         upkeep?.cancel()
@@ -237,7 +245,7 @@ final class ServerLoop: @unchecked Sendable {
         guard !isCatchingUp else { return true }
         beginTurn(isTimed: true)
         defer { endTurn() }
-        now = server.clock.now()
+        readTime()
         let end = Stopwatch.microseconds() + ServerLoop.sliceMicroseconds
         var isBehind = false
         var hasFired = false
@@ -275,7 +283,7 @@ final class ServerLoop: @unchecked Sendable {
     private static let sliceMicroseconds: Int64 = 1_000
 
     func inspectClients() {
-        now = server.clock.now()
+        readTime()
         // A closing client leaves the table.
         // All of them only where somebody may have been silent for too long.
         let looked = configuration.idleTimeoutSeconds > 0 ? clients : slowClients

@@ -18,6 +18,8 @@ struct ShardSettings: Sendable {
     var maxWatchLists: Int
     /// How long past a deadline the word of a session's home is waited for, in milliseconds; 0 without other nodes.
     let peerMargin: Int64
+    /// For how long sessions are held after a stall, in milliseconds; 0 without other nodes.
+    let stallHold: Int64
     var stringTombstoneMilliseconds: Int64
     var maxStringTombstones: Int
     /// Bytes of key and value together; the greatest number is no bound.
@@ -37,6 +39,7 @@ struct ShardSettings: Sendable {
         maxWatchersPerUser = configuration.maxWatchersPerUser
         maxWatchLists = configuration.maxWatchLists
         peerMargin = configuration.replicaLogEntries > 0 ? configuration.peerMargin : 0
+        stallHold = configuration.replicaLogEntries > 0 ? configuration.stallHold : 0
         stringTombstoneMilliseconds = configuration.stringTombstoneMilliseconds
         maxStringTombstones = configuration.maxStringTombstones
         maxReplicatedString = configuration.maxReplicatedString == 0 ? .max : configuration.maxReplicatedString

@@ -16,6 +16,7 @@ extension ShardState {
             facts.home = stamps.node
             facts.marginMilliseconds = 0
         }
+        facts.stalledMilliseconds = 0
         facts.heartbeat = max(facts.heartbeat, now)
     }
 
@@ -132,7 +133,7 @@ extension ShardState {
     func instantOfChange(
         to verdict: Verdict, seenAt instant: Timestamp, _ record: UserRecord, near now: Timestamp
     ) -> Timestamp {
-        guard settings.peerMargin > 0, hasSessionsFromElsewhere(record) else { return instant }
+        guard settings.peerMargin > 0, stall.isRemembered || hasSessionsFromElsewhere(record) else { return instant }
         return instantBehindMargin(of: verdict, seenAt: instant, record, near: now)
     }
 
@@ -141,7 +142,8 @@ extension ShardState {
     private func instantBehindMargin(
         of verdict: Verdict, seenAt instant: Timestamp, _ record: UserRecord, near now: Timestamp
     ) -> Timestamp {
-        var place = instant.advanced(byMilliseconds: -settings.peerMargin - 1)
+        let begin = stall.isRemembered ? min(instant, stall.since) : instant
+        var place = begin.advanced(byMilliseconds: -settings.peerMargin - 1)
         var found = instant
         var isSo = false
         for _ in 0..<(4 * record.sessionCount + 4) {

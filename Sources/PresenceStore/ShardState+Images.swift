@@ -145,7 +145,8 @@ extension ShardState {
         _ session: SessionRecord, _ version: Stamp, _ form: ImageForm, at now: Timestamp, to output: inout [UInt8]
     ) {
         let facts = factsToTell(of: session, at: now)
-        guard !isOver(facts, waiting: self.facts(of: session, near: now).marginMilliseconds, at: now) else { return }
+        let waiting = self.facts(of: session, near: now)
+        guard !isOver(facts, waiting: waiting.marginMilliseconds + waiting.stalledMilliseconds, at: now) else { return }
         var flags: UInt8 = session.isPacked ? UserImage.SessionFlag.isPacked : 0
         if facts.isPassive { flags |= UserImage.SessionFlag.isPassive }
         flags |= (facts.brought?.rawValue ?? 0) << UserImage.SessionFlag.broughtShift

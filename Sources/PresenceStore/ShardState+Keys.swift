@@ -58,7 +58,9 @@ extension ShardState {
             record(number).forEachSession { session in
                 var facts = self.facts(of: session, near: now)
                 guard facts.isLive(at: now, settings.policy) else { return }
-                if facts.home != stamps.node || facts.ttlMilliseconds != ttl { isPlain = false }
+                if facts.home != stamps.node || facts.ttlMilliseconds != ttl || facts.stalledMilliseconds > 0 {
+                    isPlain = false
+                }
                 beat(&facts, ttlMilliseconds: ttl, at: now)
                 session.store(facts)
             }

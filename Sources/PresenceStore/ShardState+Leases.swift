@@ -141,6 +141,7 @@ extension ShardState {
         if settings.peerMargin > 0, facts.home != stamps.node, facts.home != 0, facts.closed == nil {
             facts.marginMilliseconds = settings.peerMargin
         }
+        if stall.isRemembered { hold(&facts, ofServer: session.server) }
         return facts
     }
 
@@ -148,6 +149,7 @@ extension ShardState {
     func plainFacts(of session: SessionRecord, near now: Timestamp) -> Session {
         var facts = facts(of: session, near: now)
         facts.marginMilliseconds = 0
+        facts.stalledMilliseconds = 0
         return facts
     }
 
@@ -161,7 +163,8 @@ extension ShardState {
     func keptUntil(_ session: SessionRecord, of record: UserRecord, near now: Timestamp) -> Timestamp {
         var kept = session.keptUntil(near: now, settings.policy)
         let hasStorm = settings.policy.storm != nil && record.announced != .offline
-        guard hasStorm || !session.isClosed && (hasLeases || session.home != stamps.node) else { return kept }
+        guard hasStorm || !session.isClosed && (hasLeases || stall.isRemembered || session.home != stamps.node)
+        else { return kept }
         let facts = facts(of: session, near: now)
         if !session.isClosed { kept = facts.deadline(settings.policy) }
         return hasStorm ? max(kept, facts.stormRelease(settings.policy, pacing: pacing(of: record))) : kept
@@ -236,7 +239,7 @@ extension ShardState {
     /// Turns leases that were not renewed in time into ends.
     mutating func endLeasesThatAreOver(at now: Timestamp) {
         for server in leases.over(at: now) {
-            guard let until = leases[server]?.until else { continue }
+            guard let until = leases[server]?.until, stall.end(of: until) <= now else { continue }
             counters.leasesLost += 1
             end(server, at: until, Stamp(until), .leaseLost)
         }

@@ -124,10 +124,7 @@ extension ShardState {
         if session.home != stamps.node { return beatAwayFromHome(number, session, isActive: isActive, at: now) }
         if hasLeases, leases[session.server] != nil { return beatLeased(number, session, isActive: isActive, at: now) }
         guard now < session.deadline(near: now, settings.policy) else {
-            // The wheel is a little late: this is the look that announces it.
-            arm(number, settle(number, at: now), at: now)
-            counters.unknownBeats += 1
-            return false
+            return beatPastDeadline(number, session, isActive: isActive, at: now)
         }
         counters.beats += 1
         if isActive {
@@ -135,6 +132,26 @@ extension ShardState {
         } else {
             session.beat(at: now)
         }
+        return true
+    }
+
+    /// A beat of a session at home here that has run out: it is too late, but where it could not come in time.
+    @inline(never)
+    private mutating func beatPastDeadline(
+        _ number: UInt32, _ session: SessionRecord, isActive: Bool, at now: Timestamp
+    ) -> Bool {
+        // The wheel is a little late: this is the look that announces it.
+        arm(number, settle(number, at: now), at: now)
+        guard facts(of: session, near: now).isLive(at: now, settings.policy) else {
+            counters.unknownBeats += 1
+            return false
+        }
+        counters.beats += 1
+        session.beat(at: now)
+        if isActive { act(number, session, at: now, reason: .activity) }
+        arm(number, evidence(of: record(number), at: now, near: now), at: now)
+        // The others may have taken it for over.
+        noteChange(number)
         return true
     }
 
@@ -355,6 +372,7 @@ extension ShardState {
         var facts = facts(of: session, near: now)
         guard facts.deadline(settings.policy) <= now else { return false }
         facts.marginMilliseconds = 0
+        facts.stalledMilliseconds = 0
         facts.closed = Closure(at: facts.deadline(settings.policy), isLoss: true)
         session.store(facts)
         counters.sessions -= 1

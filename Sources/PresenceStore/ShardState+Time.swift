@@ -5,6 +5,7 @@ extension ShardState {
     /// Looks at up to `budget` records whose time has come by `now`.
     mutating func advance(to now: Timestamp, budget: Int) -> AdvanceResult {
         var result = AdvanceResult()
+        noteTime(now)
         // With nothing due, which is most of the time, no clock is read.
         var start: Int64?
         while true {
@@ -27,7 +28,7 @@ extension ShardState {
                 break
             }
         }
-        while leases.hasSweep || leases.nextEnd <= now {
+        while leases.hasSweep || stall.end(of: leases.nextEnd) <= now {
             if start == nil { start = holds.start() }
             result.lookedAt += max(sweepLeases(at: now), 1)
             if result.lookedAt >= budget {
@@ -57,12 +58,10 @@ extension ShardState {
         var losses: UInt64 = 0
         record.forEachSession { session in
             guard !session.isClosed, session.hasBeaten(near: now) else { return }
-            let isHome = session.home == stamps.node || session.home == 0
-            let deadline = session.deadline(near: now, settings.policy)
-                .advanced(byMilliseconds: isHome ? 0 : settings.peerMargin)
-            guard deadline <= now, deadline > since else { return }
             // What a lease ends is counted there.
             if hasLeases, leases[session.server] != nil { return }
+            let deadline = facts(of: session, near: now).deadline(settings.policy)
+            guard deadline <= now, deadline > since else { return }
             losses += 1
         }
         if losses > 0 { counters.losses += losses }

@@ -36,7 +36,8 @@ extension ShardState {
                     status: facts.status(at: now, policy), device: devices.bytes(session.device),
                     platform: platforms.bytes(session.platform), server: servers.bytes(session.server),
                     lastHeartbeat: facts.heartbeat, lastActivity: facts.activity,
-                    expiresAt: facts.deadline(policy).advanced(byMilliseconds: -facts.marginMilliseconds),
+                    expiresAt: facts.deadline(policy).advanced(
+                        byMilliseconds: -facts.marginMilliseconds - facts.stalledMilliseconds),
                     brought: facts.brought, isPassive: facts.isPassive, home: facts.home))
         }
         return list

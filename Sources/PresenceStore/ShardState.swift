@@ -25,6 +25,9 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     /// Leases of gateways, and whether there are any.
     var leases = LeaseTable()
     var hasLeases = false
+    /// The last time that nobody looked at the time, and when time went on here last.
+    var stall = Stall()
+    var lastAdvance: Timestamp
     /// Who watches whom.
     var watchers = ShardWatchers()
     let hash: BytesHash
@@ -60,6 +63,7 @@ struct ShardState: ~Copyable, @unchecked Sendable {
         replicaLog = ReplicaLog(capacity: configuration.replicaLogEntries)
         hash = BytesHash(secret: configuration.hashSecret)
         stamps = StampClock(node: configuration.node)
+        lastAdvance = now
         settings = ShardSettings(configuration)
         self.budget = budget
         account()

@@ -15,6 +15,17 @@ extension ShardedStore {
         return result
     }
 
+    /// Between two looks at the time that come many times a second: so long, in milliseconds, is a stall.
+    package static var shortestStall: Int64 { Stall.shortest }
+
+    /// Somebody who looks at the time many times a second could not from `last` until `now`: the process was stopped, or the machine suspended. Whoever finds
+    /// that out says so before anything else, so that nothing is read, or announced, of sessions that could not be heard of. `advance` finds it out too.
+    ///
+    /// Cost: every shard is locked once.
+    package func noteStall(since last: Timestamp, at now: Timestamp) {
+        for shard in 0..<shardCount { withShard(shard) { $0.noteStall(since: last, at: now) } }
+    }
+
     /// As `advance(to:budget:)`, of one shard: for those who share the shards among threads.
     @discardableResult
     public func advance(shard: Int, to now: Timestamp, budget: Int = .max) -> AdvanceResult {

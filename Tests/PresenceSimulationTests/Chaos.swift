@@ -4,6 +4,7 @@ import PresenceTesting
 extension Simulation {
     /// One thing, or two.
     func misbehave() {
+        if scale.hasStops { return stopForLong() }
         lastTrouble = world
         let index = Int.random(in: nodes.indices, using: &random)
         let other = (index + Int.random(in: 1..<nodes.count, using: &random)) % nodes.count
@@ -37,6 +38,16 @@ extension Simulation {
         default:
             network.loss = random.pick([0, 0, 0, 300, 2_000])
         }
+    }
+
+    /// Long enough for sessions to run out.
+    private func stopForLong() {
+        guard nodes.allSatisfy({ !$0.isPaused }) else { return }
+        let index = Int.random(in: nodes.indices, using: &random)
+        note("stop \(index)")
+        nodes[index].isPaused = true
+        lastTrouble = world
+        later(.resume(index), milliseconds: Int64.random(in: 2_000...50_000, using: &random))
     }
 
     private func cut(_ ways: [[Int]], _ name: String, _ length: Int64) {

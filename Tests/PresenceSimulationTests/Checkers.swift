@@ -25,6 +25,8 @@ struct Checkers {
         lastLook = simulation.milliseconds
         for node in simulation.nodes where node.isUp && !node.isPaused {
             for text in node.listen() { fail(simulation, "n\(node.index + 1): \(text)") }
+            if simulation.scale.hasStops { checkEnds(node, simulation) }
+            node.toldOffline = []
         }
         for index in simulation.workload.users.indices { look(at: index, simulation, elapsed) }
     }
@@ -58,6 +60,25 @@ struct Checkers {
             // With healthy links it is shown everywhere.
             if isLinked, own.contains(where: { now - $0.since > 6_000 }), status == .offline {
                 fail(simulation, "\(user) beats and is offline at n\(node.index + 1), where nothing is wrong")
+            }
+        }
+    }
+
+    /// A node that was stopped announces nobody offline who beats at another one.
+    private mutating func checkEnds(_ node: SimulatedNode, _ simulation: Simulation) {
+        for user in node.toldOffline {
+            guard let index = simulation.workload.users.firstIndex(of: user), isVisible(user, node) else { continue }
+            // What was done while it was stopped comes to it late.
+            let quiet = simulation.workload.unsure[user] ?? -100_000
+            guard quiet < min(node.pausedAt, simulation.milliseconds) - 25_000 else { continue }
+            let beats = simulation.workload.clients(ofUser: index).contains {
+                $0.isConnected && !$0.isPassive && simulation.milliseconds - $0.lastBeat < Workload.ttl - 1_500
+                    && $0.since < node.pausedAt - 6_000
+            }
+            if beats {
+                fail(
+                    simulation,
+                    "n\(node.index + 1), stopped at \(node.pausedAt) ms, announced \(user) offline, who beats")
             }
         }
     }

@@ -37,5 +37,8 @@ final class SimulatedClock: PresenceClock {
     /// Somebody sets the wall clock.
     func step(byMilliseconds step: Int64) { state.withLock { $0.skew += step * 1_000_000 } }
 
+    /// The instant that the world has come to.
+    var worldMilliseconds: Int64 { state.withLock { $0.world / 1_000_000 } }
+
     func now() -> Timestamp { state.withLock { $0.time.now(boot: $0.world) } }
 }

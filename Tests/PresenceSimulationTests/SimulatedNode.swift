@@ -17,10 +17,17 @@ final class SimulatedNode {
     private var reader: EventReader
     private var listener: ShardListener
     private let woken: Woken
+    private let stallHold: Int64
     /// Whether it takes part; one that crashed does not.
     var isUp = true
     /// It is stopped, and goes on where it was: what arrives waits.
-    var isPaused = false
+    var isPaused = false {
+        didSet { if isPaused, !oldValue { pausedAt = clock.worldMilliseconds } }
+    }
+    /// When it was stopped last, in milliseconds of simulated time.
+    private(set) var pausedAt: Int64 = -1
+    /// Whom it announced offline since somebody asked last.
+    var toldOffline: [String] = []
     /// What each user's last event said.
     var told: [String: StatusChange] = [:]
     /// The viewer's list: what its owner was told.
@@ -37,17 +44,22 @@ final class SimulatedNode {
     static let viewer = "watcher"
     static let shardCount = 4
 
-    init(index: Int, cluster: ClusterConfiguration, settings: ReplicatorSettings, world: Int64, skew: Int64) {
+    init(
+        index: Int, cluster: ClusterConfiguration, settings: ReplicatorSettings, world: Int64, skew: Int64,
+        stallHold: Int64
+    ) {
         self.index = index
         self.cluster = cluster
         self.settings = settings
         clock = SimulatedClock(world: world, skew: skew)
         woken = Woken()
-        (store, replicator, reader, listener) = SimulatedNode.begin(cluster, settings, clock, woken)
+        self.stallHold = stallHold
+        (store, replicator, reader, listener) = SimulatedNode.begin(cluster, settings, clock, woken, stallHold)
     }
 
     private static func begin(
-        _ cluster: ClusterConfiguration, _ settings: ReplicatorSettings, _ clock: SimulatedClock, _ woken: Woken
+        _ cluster: ClusterConfiguration, _ settings: ReplicatorSettings, _ clock: SimulatedClock, _ woken: Woken,
+        _ stallHold: Int64
     ) -> (ShardedStore, Replicator, EventReader, ShardListener) {
         var configuration = ShardedStore.Configuration(clock: clock)
         configuration.shards = shardCount
@@ -55,6 +67,7 @@ final class SimulatedNode {
         configuration.hashSecret = (1, 2)
         configuration.replicaLogEntries = 256
         configuration.peerMargin = Simulation.margin
+        configuration.stallHold = stallHold
         configuration.policy.heartbeatHardLimit = Simulation.hardLimit
         configuration.policy.idleAfter = 12_000
         configuration.policy.awayAfter = 24_000
@@ -77,8 +90,9 @@ final class SimulatedNode {
         store.cancel(listener)
         reader.cancel()
         woken.shards.withLock { $0 = [] }
-        (store, replicator, reader, listener) = SimulatedNode.begin(cluster, settings, clock, woken)
+        (store, replicator, reader, listener) = SimulatedNode.begin(cluster, settings, clock, woken, stallHold)
         told = [:]
+        toldOffline = []
         list = [:]
         watch = nil
         isUp = true
@@ -137,6 +151,7 @@ final class SimulatedNode {
             }
             if change.new == change.old { wrong.append("\(user): \(change) changes nothing") }
             told[user] = change
+            if change.new == .offline { toldOffline.append(user) }
         }
         if let watch {
             for shard in 0..<store.shardCount { while store.pumpWatches(shard: shard) {} }

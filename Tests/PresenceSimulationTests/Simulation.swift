@@ -25,6 +25,10 @@ final class Simulation {
         /// Further nodes that only follow: nobody connects there, and they tell nobody anything.
         var followers = 0
         var hasChaos = true
+        /// Whether nodes are stopped for long, one at a time, and nothing else goes wrong.
+        var hasStops = false
+        /// For how long such a node holds sessions that it could not hear of, in milliseconds.
+        var stallHold: Int64 = 5_000
         /// Whether fault points fail.
         var hasFaults = true
         /// Between two things that go wrong, in milliseconds.
@@ -107,7 +111,7 @@ final class Simulation {
         self.scale = scale
         random = SeededRandom(seed: seed)
         faults = Faults(seed: seed, isOn: scale.hasChaos && scale.hasFaults)
-        isChaotic = scale.hasChaos
+        isChaotic = scale.hasChaos || scale.hasStops
         workload = Workload(users: scale.users)
         checkers = Checkers()
         let lines = try (1...scale.nodes + scale.followers).map { number in
@@ -129,14 +133,16 @@ final class Simulation {
             defer { settings.fault = { faults.fails($0) } }
             let cluster = try ClusterConfiguration(name: "simulated", own: "n\(index + 1)", nodes: lines)
             let skew = scale.hasChaos ? Int64.random(in: -200_000_000...200_000_000, using: &random) : 0
-            let node = SimulatedNode(index: index, cluster: cluster, settings: settings, world: world, skew: skew)
+            let node = SimulatedNode(
+                index: index, cluster: cluster, settings: settings, world: world, skew: skew,
+                stallHold: scale.stallHold)
             nodes.append(node)
             try node.watch(workload.users)
             queue.add(.tick(index), at: Int64(index) * 3_000_000)
         }
         queue.add(.act, at: 100_000_000)
         queue.add(.look, at: 500_000_000)
-        if scale.hasChaos { queue.add(.chaos, at: 2_000_000_000) }
+        if scale.hasChaos || scale.hasStops { queue.add(.chaos, at: 2_000_000_000) }
     }
 
     var milliseconds: Int64 { world / 1_000_000 }

@@ -50,6 +50,33 @@ struct SimulationTests {
         Issue.record("\(random): \(simulation.checkers.failures.joined(separator: "\n"))\n\(smaller)")
     }
 
+    @Test(
+        "A node that was stopped for up to 50 seconds and goes on announces nobody offline who beats elsewhere",
+        arguments: SeededRandom.cases(max(seedCount / 5, 2)))
+    func stops(random: SeededRandom) throws {
+        var scale = Simulation.Scale()
+        scale.hasChaos = false
+        scale.hasStops = true
+        scale.users = 20
+        scale.chaos = 150_000
+        let simulation = try Simulation(seed: random.seed, scale: scale)
+        try simulation.run()
+        #expect(simulation.checkers.failures == [], "\(random)")
+    }
+
+    @Test("A node that goes on as if it had heard of everybody meanwhile is found out")
+    func stopsWithoutHold() throws {
+        var scale = Simulation.Scale()
+        scale.hasChaos = false
+        scale.hasStops = true
+        scale.stallHold = 0
+        scale.users = 20
+        scale.chaos = 150_000
+        let simulation = try Simulation(seed: 1, scale: scale)
+        try simulation.run()
+        #expect(simulation.checkers.failures.contains { $0.contains("offline, who beats") })
+    }
+
     @Test("A thousand users, and two thousand clients: all is equal in the end", arguments: SeededRandom.cases(1))
     func thousand(random: SeededRandom) throws {
         var scale = Simulation.Scale()

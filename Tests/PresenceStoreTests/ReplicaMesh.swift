@@ -26,6 +26,8 @@ struct ReplicaMesh {
                 configuration.replicaLogEntries = 4_096
                 configuration.statusChangesPerMinute = 0
                 configuration.storms.sharePercent = 0
+                // Their time goes on in leaps.
+                configuration.stallHold = 0
                 change(&configuration)
             }
         }
