@@ -98,6 +98,7 @@ let server: [Target] = [
         name: "PresenceLinksTests",
         dependencies: [
             "Presence", "PresenceCluster", "PresenceLinks", "PresenceReplication", "PresenceStore", "PresenceTLS",
+            "PresenceTesting",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),

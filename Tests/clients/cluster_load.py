@@ -54,10 +54,10 @@ class Beating:
 
     A session that a node does not know is opened again, and counted: it had been lost."""
 
-    def __init__(self, nodes, users, ttl_ms=5_000, every=0.3):
+    def __init__(self, nodes, users, ttl_ms=5_000, every=0.3, spread=True):
         self.nodes, self.ttl_ms, self.every = list(nodes), ttl_ms, every
-        # Where each user is: they are spread over the nodes.
-        self.homes = {user: index % len(self.nodes) for index, user in enumerate(users)}
+        # Where each user is: they are spread over the nodes, or all at the first.
+        self.homes = {user: index % len(self.nodes) if spread else 0 for index, user in enumerate(users)}
         self.clients = {}
         self.lost, self.moves, self.rounds = [], 0, 0
         for user in users:

@@ -12,7 +12,8 @@ import valkey.cluster
 
 from cluster import Cluster
 from cluster_load import Beating, Ears, Events, Task, key
-from harness import REDIS_CLI, SLACK, Ear, eventually
+from harness import NODE, NODE_MODULES, REDIS_CLI, SLACK, Ear, eventually
+from relay import Relay
 
 # A peer that died is noticed within it.
 NOTICED = 2.0
@@ -316,6 +317,59 @@ def test_a_stranger_is_not_let_in_and_the_others_go_on(cluster, wrong):
     eventually(lambda: c.client.get("ours") == "1")
 
 
+def refused(node):
+    """How often it refused whom, by the reason."""
+    return {reason: int(count) for reason, count in (
+        part.split("=") for part in node.server.cli("INFO", "replication").split("cluster_refusals:")[1].split()[0].split(","))}
+
+
+def test_what_was_overheard_between_nodes_is_no_use_when_it_is_said_again():
+    with Cluster("ab") as cluster:
+        a, b = cluster
+        b.start()
+        with Relay(b.peer_host, b.peer_port) as relay:
+            # What a is told: b is where the relay is.
+            b.peer_port, real = relay.port, b.peer_port
+            cluster.write("shop", cluster.secret.read_text().strip())
+            a.start()
+            cluster.wait_until_linked()
+            for number in range(50):
+                a.client.set(f"k{number}", "overheard")
+                a.ask("PRESENCE.CONNECT", key(f"u{number}"), "s", "EX", 200)
+            eventually(lambda: b.client.dbsize() == 100)
+            b.client.delete(*[f"k{number}" for number in range(50)])
+            b.client.set("k0", "later")
+            eventually(lambda: a.client.dbsize() == 51)
+            links = a.peers()["b"]["reconnects"]
+            heard = relay.records(len(relay.recorded) - 1)
+            assert len(heard) > 20 and sum(map(len, heard)) > 5_000
+            # The handshake and all that followed it, to the port, at once and record by record.
+            before = refused(b)
+            for parts in ([b"".join(heard)], heard, heard[1:], heard[-3:]):
+                with socket.create_connection((b.peer_host, real), timeout=10) as stranger:
+                    try:
+                        for part in parts:
+                            stranger.sendall(part)
+                        stranger.shutdown(socket.SHUT_WR)
+                        while stranger.recv(65_536):
+                            pass
+                    except (BrokenPipeError, ConnectionResetError):
+                        pass
+            eventually(lambda: sum(refused(b).values()) >= sum(before.values()) + 4)
+            assert b.client.dbsize() == a.client.dbsize() == 51 and b.client.get("k0") == "later"
+            assert (a.peers()["b"]["reconnects"], a.info()["connected_slaves"]) == (links, 1), "the link was there all along"
+            # A record that came already, and one that is not as it was sent, within the link: it ends, another one begins, nothing is lost.
+            for number, disturb in enumerate([lambda: relay.say(heard[-1]), relay.spoil]):
+                disturb()
+                a.client.set("k1", f"after {number}")
+                eventually(lambda: a.peers()["b"]["reconnects"] == links + number + 1, 10)
+                cluster.wait_until_linked()
+                eventually(lambda: b.client.get("k1") == f"after {number}")
+            assert b.client.dbsize() == 52 and b.client.get("k0") == "later"
+            assert b.statuses([f"u{number}" for number in range(50)]) == ["online"] * 50
+            assert "TLS" in b.log
+
+
 # Losing nodes
 
 def test_a_node_that_dies_is_noticed_and_its_users_stay_online_where_they_beat(cluster):
@@ -444,6 +498,84 @@ def test_cluster_clients_go_on_while_a_node_dies(cluster, make):
     # What the dead node had told one and not the other, comparisons find.
     keys = [f"key:{number}" for number in range(500)]
     eventually(lambda: a.client.mget(keys) == b.client.mget(keys), MENDED)
+
+
+NODE_SCRIPT = """
+const redis = require('redis');
+const out = { done: 0, longest: 0, looks: 0 };
+const pause = (time) => new Promise((go) => setTimeout(go, time));
+async function main() {
+  const cluster = redis.createCluster({
+    rootNodes: process.env.URLS.split(' ').map((url) => ({ url })),
+    defaults: { socket: { connectTimeout: 1000, reconnectStrategy: () => new Error('it is gone') } },
+  });
+  cluster.on('error', () => {});
+  await cluster.connect();
+  out.masters = cluster.getMasters().length;
+  console.log('ready');
+  let stop = false;
+  process.stdin.on('data', () => { stop = true; });
+  while (!stop) {
+    const begin = Date.now();
+    for (;;) {
+      try {
+        const n = out.done;
+        const user = 'presence:user:u' + n % 100;
+        await cluster.set('key:' + n % 500, String(n));
+        const count = await cluster.sendCommand(user, false, ['PRESENCE.CONNECT', user, 's', 'EX', '60']);
+        const [status] = await cluster.sendCommand(user, true, ['PRESENCE.MGET', user]);
+        if (count < 1 || status !== 'online') throw new TypeError(count + ' ' + status);
+        break;
+      } catch (error) {
+        if (error instanceof TypeError || Date.now() - begin > 10000) throw error;
+        // This library takes the map of slots anew when it is told MOVED, and else when it is asked to.
+        out.looks++;
+        await pause(20);
+        await cluster.connect().catch(() => {});
+      }
+    }
+    out.longest = Math.max(out.longest, Date.now() - begin);
+    out.done++;
+    if (out.done % 100 === 0) console.log(out.done);
+  }
+  out.lost = [...Array(16384).keys()].filter((slot) => !cluster.getSlotMaster(slot).client.isOpen).length;
+  // It remembers the dead node, and will not end what is ended.
+  await cluster.disconnect().catch(() => {});
+  console.log(JSON.stringify(out));
+  process.exit(0);
+}
+main().catch((error) => { console.error(error); process.exit(1); });
+"""
+
+
+def test_node_redis_as_a_cluster_goes_on_while_a_node_dies(cluster):
+    a, b, c = cluster
+    urls = " ".join(f"redis://{node.host}:{node.port}" for node in (a, b))
+    process = subprocess.Popen(
+        [NODE, "-e", NODE_SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"NODE_PATH": str(NODE_MODULES), "URLS": urls})
+    lines = []
+    reader = Task(lambda: lines.append(process.stdout.readline()) or (lines[-1] or time.sleep(0.1)))
+    try:
+        eventually(lambda: "300\n" in lines, 30)
+        c.kill()
+        killed_at = int(lines[-1])
+        eventually(lambda: int(lines[-1]) >= killed_at + 1_000, 30)
+    finally:
+        process.stdin.write("stop\n")
+        process.stdin.flush()
+        code = process.wait(timeout=30)
+        eventually(lambda: not lines or lines[-1] == "", 10)
+        reader.stop()
+    assert code == 0
+    out = json.loads([line for line in lines if line.startswith("{")][0])
+    assert (out["masters"], out["lost"]) == (3, 0)
+    assert out["looks"] > 0 and out["done"] > killed_at + 1_000
+    assert out["longest"] < 1_000 * (NOTICED + 1), out
+    keys = [f"key:{number}" for number in range(500)]
+    eventually(lambda: a.client.mget(keys) == b.client.mget(keys), MENDED)
+    last = out["done"] - 1
+    assert a.client.get(f"key:{last % 500}") == str(last)
 
 
 def test_a_rolling_restart_under_load_tells_nobody_offline(cluster):

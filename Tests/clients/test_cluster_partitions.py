@@ -164,3 +164,56 @@ def test_nodes_that_flap_end_equal(wire, cluster):
     for heard in ears:
         assert sorted(heard.heard(1)) == sorted((user, "online") for user in users), f"{heard.node}"
         heard.close()
+
+
+def test_two_full_nodes_that_meet_for_the_first_time_know_all_that_either_knew(wire):
+    wire.cut("a", "b", "c")
+    count = 3_000
+    with Cluster(settings=("--protected-mode", "no"), hosts=wire.hosts) as cluster:
+        for node in cluster:
+            node.start()
+        a, b, c = cluster
+        # Each is ready by itself, once nobody answers.
+        eventually(lambda: all(node.info()["cluster_ready"] == 1 for node in cluster), 10)
+        for node in (a, b):
+            with node.connect().pipeline(transaction=False) as pipe:
+                for number in range(count):
+                    pipe.execute_command("PRESENCE.CONNECT", key(f"{node.name}{number}"), "s", "DEVICE", "mobile", "EX", 280)
+                    pipe.set(f"{node.name}:{number}", node.name)
+                pipe.execute()
+        # Of some both know something, and not the same: the first half was written last at b, the other at a.
+        both = [f"both{number}" for number in range(100)]
+        for first, second, part in ((a, b, both[:50]), (b, a, both[50:])):
+            for node in (first, second):
+                for name in part:
+                    node.client.set(name, node.name)
+                    node.ask("PRESENCE.SET", key(name), "STATUS", "away" if node is first else "dnd", "ACTIVITY", node.name)
+                    node.ask("PRESENCE.CONNECT", key(name), f"at-{node.name}", "EX", 280)
+                time.sleep(0.05)
+        a.client.set("gone", "1")
+        a.client.set("back", "1")
+        time.sleep(0.05)
+        b.client.set("gone", "2")
+        b.client.delete("gone", "back")
+        time.sleep(0.05)
+        a.client.set("back", "2")
+        a.ask("PRESENCE.BLOCK", key("both0"), key("bob"))
+        b.ask("PRESENCE.FRIEND", key("both0"), key("cid"))
+        assert a.client.exists("b:0", "both0") == 1 and b.status("a0") == "offline"
+        wire.heal()
+        cluster.wait_until_linked(30)
+        users = [f"{name}{number}" for name in "ab" for number in range(count)] + both
+        strings = [f"{name}:{number}" for name in "ab" for number in range(count)] + both + ["gone", "back"]
+        statuses, values = cluster.wait_until_equal(users, strings, 60)
+        assert statuses == ["online"] * 2 * count + ["dnd"] * 100
+        assert values == ["a"] * count + ["b"] * count + ["b"] * 50 + ["a"] * 50 + [None, "2"]
+        for node in cluster:
+            assert node.client.dbsize() == 4 * count + 201, f"{node}: {node.client.dbsize()}"
+            assert [node.ask("PRESENCE.GET", key(name))[9] for name in both] == ["b"] * 50 + ["a"] * 50
+            for name in both:
+                ids = [session[1] for session in node.ask("PRESENCE.SESSIONS", key(name))]
+                assert sorted(ids) == ["at-a", "at-b"], f"{node}: {name} {ids}"
+            assert node.ask("PRESENCE.VIEW", key("bob"), key("both0")) == ["offline"]
+            assert node.ask("PRESENCE.VIEW", key("cid"), key("both0")) == ["dnd"]
+        # Each brought the other what it had.
+        assert a.peers()["b"]["images_merged"] >= 2 * count and b.peers()["a"]["images_merged"] >= 2 * count
