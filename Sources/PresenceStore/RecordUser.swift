@@ -267,13 +267,14 @@ struct UserRecord {
         address.storeBytes(of: 0xC0, toByteOffset: textOffset + 9, as: UInt8.self)
     }
 
-    /// The record must have the room: see `ShardState.resize`.
-    func storeText(_ text: UnsafeRawBufferPointer, stamp: Stamp, until: Timestamp?) {
+    /// The record must have the room: see `ShardState.resize`. Of a text that ended before it came here no end is to be told.
+    func storeText(_ text: UnsafeRawBufferPointer, stamp: Stamp, until: Timestamp?, at now: Timestamp) {
         flags |= Flag.hasText
         let place = address + textOffset
         place.storeBytes(of: stamp.rawValue, as: UInt64.self)
         place.storeBytes(of: UInt8(text.count), toByteOffset: 8, as: UInt8.self)
-        place.storeBytes(of: until == nil ? 0 : 0x80, toByteOffset: 9, as: UInt8.self)
+        let flags: UInt8 = until.map { $0 > now ? 0x80 : 0xC0 } ?? 0
+        place.storeBytes(of: flags, toByteOffset: 9, as: UInt8.self)
         RecordInstant.store(until ?? Timestamp(milliseconds: 0), to: place + 10)
         if text.count > 0 {
             (place + UserRecord.textBytes).copyMemory(from: text.baseAddress!, byteCount: text.count)

@@ -171,7 +171,6 @@ extension ShardState {
         }
         let firstWatcher = record.hasWatchers ? record.firstWatcher : nil
         let text = user.facts.text
-        let isEndTold = record.textStamp == text.stamp && record.untoldEndOfText(near: now) == nil
         let ids = user.sessionIDs
         // The new uses first, so that no word goes that comes again.
         let words = ids.map { intern(user.words[$0] ?? .init(), isClosed: user.facts.sessions[$0]?.closed != nil) }
@@ -185,8 +184,7 @@ extension ShardState {
         record.isNamed = user.isNamed
         if user.facts.manual.stamp != .zero { record.storeManual(user.facts.manual) }
         if text.stamp != .zero {
-            (text.value ?? []).withUnsafeBytes { record.storeText($0, stamp: text.stamp, until: text.until) }
-            if isEndTold, text.until != nil { record.noteEndOfText() }
+            (text.value ?? []).withUnsafeBytes { record.storeText($0, stamp: text.stamp, until: text.until, at: now) }
         }
         if let lastSeen = user.facts.lastSeen { record.raiseLastSeen(to: lastSeen, near: now) }
         var place = record.sessionsOffset

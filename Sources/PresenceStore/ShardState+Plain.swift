@@ -53,7 +53,7 @@ extension ShardState {
         if plain.manual.stamp != .zero { record.storeManual(plain.manual) }
         if plain.textStamp != .zero {
             let text = UnsafeRawBufferPointer(rebasing: image[plain.text])
-            record.storeText(text, stamp: plain.textStamp, until: plain.textUntil)
+            record.storeText(text, stamp: plain.textStamp, until: plain.textUntil, at: now)
         }
         let session = SessionRecord(record.address + record.byteCount)
         let id = UnsafeRawBufferPointer(rebasing: image[plain.sessionID])
@@ -191,7 +191,7 @@ extension ShardState {
         let isSame = holds && !text.isEmpty ? known != nil && record.isText(text) : known == nil
         shift(
             record, from: record.textOffset + old, by: UserRecord.textBytes + text.count - old, end: record.byteCount)
-        record.storeText(text, stamp: plain.textStamp, until: plain.textUntil)
+        record.storeText(text, stamp: plain.textStamp, until: plain.textUntil, at: now)
         if !isSame {
             announceActivity(number, record.text(at: now), Cause(reason: .manual, stamp: plain.textStamp, at: now))
         }

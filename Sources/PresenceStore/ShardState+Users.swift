@@ -89,13 +89,14 @@ extension ShardState {
         }
         if let text {
             let start = record.textOffset
-            let isSame = (record.text(at: now).map { [UInt8]($0) } ?? []) == text
+            let before = record.text(at: now).map { [UInt8]($0) }
             shift(record, from: start + oldText, by: newText - oldText, end: oldSize + manualGrowth)
             text.withUnsafeBytes {
-                record.storeText($0, stamp: stamp, until: $0.count == 0 ? nil : until)
+                record.storeText($0, stamp: stamp, until: $0.count == 0 ? nil : until, at: now)
             }
-            if !isSame {
-                announceActivity(number, record.text(at: now), Cause(reason: .manual, stamp: stamp, at: now))
+            let after = record.text(at: now)
+            if after.map({ [UInt8]($0) }) != before {
+                announceActivity(number, after, Cause(reason: .manual, stamp: stamp, at: now))
             }
         }
         let evidence = evidence(of: record, at: now, near: now)
