@@ -242,10 +242,11 @@ extension Replicator {
             let index = Int(position.shard)
             var shard = peer.shards[index]
             if shard.sending == .unknown {
-                shard.sending =
-                    position.position <= store.replicaLogEnd(shard: index) ? .streaming : .waiting
-                shard.sent = position.position
-                shard.acknowledged = position.position
+                // Nobody has what was not written yet: whoever says so is sent all, and held to hold nothing.
+                let isWritten = position.position <= store.replicaLogEnd(shard: index)
+                shard.sending = isWritten ? .streaming : .waiting
+                shard.sent = isWritten ? position.position : 0
+                shard.acknowledged = shard.sent
             } else if shard.sending == .streaming {
                 shard.acknowledged = max(shard.acknowledged, min(position.position, shard.sent))
             }

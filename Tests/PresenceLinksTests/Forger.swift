@@ -76,6 +76,9 @@ final class Forger: Sendable {
     /// Whether the other side has let it in, and has not closed the connection.
     var isOpen: Bool { channel.isActive }
 
+    /// Whether its greeting was answered: it may send what it likes.
+    var isWelcome: Bool { frames.contains { if case .welcome = $0 { true } else { false } } }
+
     /// What came.
     var frames: [Frame] { said.frames }
 
