@@ -48,6 +48,7 @@ enum HouseRules {
         "Sources/PresenceStore/ReplicaLog.swift",
         "Sources/PresenceStore/Bytes*.swift",
         "Sources/PresenceStore/Shard*.swift",
+        "Sources/PresenceRESP/BytePrefix.swift",
         "Sources/PresenceRESP/RequestReader.swift",
         "Sources/PresenceRESP/CommandScout.swift",
         "Sources/PresenceRESP/ShortLine.swift",
