@@ -111,6 +111,19 @@ struct WatchTests {
         #expect(throws: BenchError.self) { try ledger.hear(viewer: 4, user: stranger, status: 2, at: 21_000_000) }
     }
 
+    @Test("what was written before the server was warm is not measured")
+    func warm() throws {
+        let crowd = WatchedCrowd(users: 4, viewers: 1, friends: 4)
+        var ledger = WatchLedger(crowd, firstMeasured: .max) { Int64($0) }
+        for number in 0..<4 { ledger.write(at: Int64(number)) }
+        ledger.measure()
+        for user in 0..<4 { try ledger.hear(viewer: 4, user: user, status: 0, at: 10) }
+        #expect(ledger.rows == 4 && ledger.measured == 0)
+        for number in 4..<8 { ledger.write(at: Int64(number)) }
+        for user in 0..<4 { try ledger.hear(viewer: 4, user: user, status: 1, at: 20) }
+        #expect(ledger.rows == 8 && ledger.measured == 4)
+    }
+
     @Test("what was never written is not believed")
     func unwritten() {
         let crowd = WatchedCrowd(users: 4, viewers: 1, friends: 4)
