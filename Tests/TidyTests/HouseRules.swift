@@ -55,7 +55,6 @@ enum HouseRules {
         "Sources/PresenceRESP/ArgumentTable.swift",
         "Sources/PresenceRESP/Copies.swift",
         "Sources/PresenceRESP/ReplyBuffer.swift",
-        "Sources/PresenceRESP/BytePrefix.swift",
         "Sources/PresenceReplication/Bytes.swift",
         "Sources/PresenceServer/ClientHandler.swift",
         "Sources/PresenceServer/ClientHandler+Output.swift",
