@@ -77,6 +77,7 @@ struct ModelTests {
             guard done - told >= share / 5 || done >= share else { continue }
             told = done
             print("model: \(plan): \(done) of \(share) operations agree")
+            fflush(nil)
         }
     }
 
