@@ -114,6 +114,19 @@ struct ReplicaMesh {
         return facts
     }
 
+    /// Sessions of a user that have run out by what any store knows: at others they may be waited for, or go by the wheel's next tick.
+    func sessionsThatRanOut(of user: String) throws -> Set<[UInt8]> {
+        var ids: Set<[UInt8]> = []
+        for store in stores {
+            guard let image = store.image(of: user) else { continue }
+            for (id, session) in try UserImage.facts(in: image.span).facts.sessions
+            where session.heartbeat.advanced(byMilliseconds: session.ttlMilliseconds) <= clock.now() {
+                ids.insert(id)
+            }
+        }
+        return ids
+    }
+
     /// The digests of all stores over everything.
     var digests: [UInt64] { stores.map { $0.digest(start: 0, bits: 0, at: clock.now()).digest } }
 }

@@ -127,8 +127,14 @@ struct ReplicationLawTests {
         }
 
         func expectAgreement() throws {
+            var areAllSettled = true
             for user in Run.users + Run.beating {
                 var facts = try mesh.stores.indices.map { try mesh.facts(of: user, at: $0) }
+                let over = try mesh.sessionsThatRanOut(of: user)
+                areAllSettled = areAllSettled && over.isEmpty
+                for id in over {
+                    for index in facts.indices { facts[index]?.forgetSession(id) }
+                }
                 // Within the margin one who is idle may be so at his sessions' home alone.
                 let newest = facts.compactMap { $0?.version }.max() ?? .zero
                 if newest.counter == 0, newest.node == 0,
@@ -144,7 +150,7 @@ struct ReplicationLawTests {
                         ConvergenceTests.differences(found, facts[0]) == [], "\(user) at \(node): \(random)")
                 }
             }
-            try #require(Set(mesh.digests).count == 1, "\(random)")
+            try #require(!areAllSettled || Set(mesh.digests).count == 1, "\(random)")
         }
     }
 

@@ -23,10 +23,21 @@ private struct RuledUser {
     /// Looks again at every transition, as a timer does.
     mutating func advance(to instant: Timestamp) {
         while case let next = evidence.nextTransition(after: now), next <= instant {
+            forget(endedBy: next.advanced(byMilliseconds: -1))
             now = next
             look(.restored)
+            forget(endedBy: next)
         }
+        forget(endedBy: instant)
         now = instant
+    }
+
+    /// What ended while he was offline to others no storm holds, also when he is seen again: the store drops it then.
+    private mutating func forget(endedBy instant: Timestamp) {
+        guard announced == .offline else { return }
+        facts.sessions = facts.sessions.filter { _, session in
+            instant < (session.closed == nil ? session.deadline(policy) : session.graceEnd(policy))
+        }
     }
 }
 
