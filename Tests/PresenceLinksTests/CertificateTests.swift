@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Nodes with certificates", .serialized)
 struct CertificateTests {
-    /// Two nodes that show these certificates. `reached` are the ports at which each finds the other.
+    /// Two nodes that show these certificates.
     private func run(
         _ shown: [PeerCertificates?], secrets: [SharedSecret] = [], _ body: ([LocalNode]) async throws -> Void
     ) async throws {
@@ -17,14 +17,7 @@ struct CertificateTests {
             try LocalNode(
                 cluster, secret: secrets.isEmpty ? LocalNode.secret : secrets[index], certificates: shown[index])
         }
-        for node in nodes { try await node.service.start() }
-        do {
-            try await body(nodes)
-        } catch {
-            for node in nodes { await node.service.stop() }
-            throw error
-        }
-        for node in nodes { await node.service.stop() }
+        try await LocalNodes.run(nodes, body)
     }
 
     private func files(_ name: String, trusting authority: String = "ca") -> PeerCertificates {

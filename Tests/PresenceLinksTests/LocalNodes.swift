@@ -141,8 +141,11 @@ enum LocalNodes {
     static func run(
         _ count: Int, _ change: (inout PeerSettings) -> Void = { _ in }, _ body: ([LocalNode]) async throws -> Void
     ) async throws {
-        let clusters = try clusters(freePorts(count))
-        let nodes = try clusters.map { try LocalNode($0, change) }
+        try await run(try clusters(freePorts(count)).map { try LocalNode($0, change) }, body)
+    }
+
+    /// The same of nodes that are made already.
+    static func run(_ nodes: [LocalNode], _ body: ([LocalNode]) async throws -> Void) async throws {
         for node in nodes { try await node.service.start() }
         do {
             try await body(nodes)
