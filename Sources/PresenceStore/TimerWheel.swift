@@ -186,7 +186,8 @@ struct TimerWheel: ~Copyable {
         }
         guard isNear(armed, origin) else { return .distantPast }
         let distance = Int32(bitPattern: armed &- TimerWheel.short(origin))
-        let tick = Int64(origin) + Int64(distance) - 1 - Int64(phase)
+        // What looks like the first tick after a wrap may be the one before it.
+        let tick = Int64(origin) + Int64(distance) - (armed == 1 ? 2 : 1) - Int64(phase)
         return Timestamp(milliseconds: max(0, tick) * TimerWheel.tickMilliseconds)
     }
 

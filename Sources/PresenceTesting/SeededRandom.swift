@@ -22,6 +22,10 @@ public struct SeededRandom: RandomNumberGenerator, Sendable, CustomStringConvert
     /// The environment variable that names the seed to run again: decimal, or hexadecimal after `0x`.
     public static let environmentVariable = "PRESENCE_SEED"
 
+    /// The environment variable from whose number the seeds of all cases follow, written like a seed: with it the same tests run again on the same
+    /// cases, as they should where a change is judged. Without it every run has new ones.
+    public static let originVariable = "PRESENCE_SEEDS"
+
     /// What all numbers follow from.
     public let seed: UInt64
 
@@ -37,16 +41,18 @@ public struct SeededRandom: RandomNumberGenerator, Sendable, CustomStringConvert
         )
     }
 
-    /// The generator of the seed in `PRESENCE_SEED`, or of a new seed if that is not set.
-    public static func fromEnvironment() -> SeededRandom {
-        SeededRandom(seed: seedOfEnvironment ?? UInt64.random(in: .min ... .max))
-    }
+    /// The generator of the seed in `PRESENCE_SEED`, the first one of `PRESENCE_SEEDS`, or one of a new seed if neither is set.
+    public static func fromEnvironment() -> SeededRandom { cases(1)[0] }
 
-    /// One generator for each case of a property; only that of `PRESENCE_SEED` if it is set.
+    /// One generator for each case of a property; only that of `PRESENCE_SEED` if it is set, and always the same ones if `PRESENCE_SEEDS` is.
     ///
     /// - Parameter count: how many cases.
     public static func cases(_ count: Int) -> [SeededRandom] {
-        if let seed = seedOfEnvironment { return [SeededRandom(seed: seed)] }
+        if let seed = number(of: environmentVariable) { return [SeededRandom(seed: seed)] }
+        if let origin = number(of: originVariable) {
+            var seeds = SeededRandom(seed: origin)
+            return (0..<count).map { _ in SeededRandom(seed: seeds.next()) }
+        }
         var seeds = SystemRandomNumberGenerator()
         return (0..<count).map { _ in SeededRandom(seed: seeds.next()) }
     }
@@ -89,12 +95,12 @@ public struct SeededRandom: RandomNumberGenerator, Sendable, CustomStringConvert
         return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &self) }
     }
 
-    private static var seedOfEnvironment: UInt64? {
-        guard let value = getenv(environmentVariable) else { return nil }
+    private static func number(of variable: String) -> UInt64? {
+        guard let value = getenv(variable) else { return nil }
         let text = String(cString: value)
-        let seed = text.hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)
-        precondition(seed != nil, "\(environmentVariable) is \(text), not a number of 64 bits")
-        return seed
+        let number = text.hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)
+        precondition(number != nil, "\(variable) is \(text), not a number of 64 bits")
+        return number
     }
 
     private static func rotate(_ word: UInt64, by bits: UInt64) -> UInt64 {

@@ -37,4 +37,36 @@ struct LeapTests {
             #expect(ends == [start, again].map { $0.advanced(byMilliseconds: 8_000) }, "offset \(offset)")
         }
     }
+
+    /// A record's ticks have 32 bits and 0 is none of them, so that of the wrap looks like the next one.
+    @Test("What ends about the wrap of the ticks has its own instant", arguments: [1, 8])
+    func wrapOfTicks(shards: Int) throws {
+        let wrap = Timestamp(milliseconds: 42 * 10 << 32)
+        var configuration = ShardedStore.Configuration()
+        configuration.shards = shards
+        configuration.clock = TestClock(wrap.advanced(byMilliseconds: -9_000))
+        configuration.policy.disconnectGrace = 0
+        configuration.sessionTTLMilliseconds = 8_000
+        let store = ShardedStore(configuration)
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        // Shards shift their ticks by up to 63: one at least ends at the wrap of its own.
+        let ends = (-700...100).map { wrap.advanced(byMilliseconds: Int64($0)) }
+        for end in ends {
+            let user = SlowModel.Name(Array("user:\(end.milliseconds)".utf8))
+            try store.connect(user, session: "s", at: end.advanced(byMilliseconds: -8_000))
+        }
+        store.advance(to: wrap.advanced(byMilliseconds: 1_000))
+        var told: [Timestamp] = []
+        for shard in 0..<shards {
+            var events: [StoreEvent] = []
+            while !reader.read(shard: shard, into: &events) {}
+            for case .status(let change) in events where change.new == .offline {
+                #expect(String(decoding: change.userID, as: UTF8.self) == "user:\(change.timestamp.milliseconds)")
+                #expect(change.reason == .heartbeatTimeout)
+                told.append(change.timestamp)
+            }
+        }
+        #expect(told.sorted() == ends)
+    }
 }

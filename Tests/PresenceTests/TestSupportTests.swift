@@ -2,6 +2,10 @@ import Presence
 import PresenceTesting
 import Testing
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 @Suite("Test support")
 struct TestSupportTests {
     @Test("The same seed gives the same numbers on every machine")
@@ -18,6 +22,18 @@ struct TestSupportTests {
     @Test("A generator shows what to set to run it again")
     func description() {
         #expect("\(SeededRandom(seed: 7))" == "PRESENCE_SEED=7")
+    }
+
+    @Test("Seeds that follow from one number are the same in every run, and differ from each other")
+    func seedsOfOneNumber() {
+        // The environment of this process is as it is for all of its tests: cases are new ones if it names no number, as here or in CI.
+        let seeds = SeededRandom.cases(50).map(\.seed)
+        if getenv(SeededRandom.environmentVariable) != nil {
+            #expect(seeds.count == 1)
+        } else {
+            #expect(Set(seeds).count == 50)
+            #expect((SeededRandom.cases(50).map(\.seed) == seeds) == (getenv(SeededRandom.originVariable) != nil))
+        }
     }
 
     @Test("Picks, chances and bytes keep to what was asked for")
