@@ -425,5 +425,8 @@ final class Simulation {
         note("resume \(index)")
         nodes[index].isPaused = false
         lastTrouble = world
+        // A loop reads the clock before it does anything, and answers anybody.
+        nodes[index].tick()
+        settle(nodes[index])
     }
 }

@@ -52,7 +52,8 @@ struct SimulationTests {
 
     @Test(
         "A node that was stopped for up to 50 seconds and goes on announces nobody offline who beats elsewhere",
-        arguments: SeededRandom.cases(max(seedCount / 5, 2)))
+        // The first: it is looked at in the millisecond in which it goes on.
+        arguments: [SeededRandom(seed: 12_303_081_418_262_242_755)] + SeededRandom.cases(max(seedCount / 5, 2)))
     func stops(random: SeededRandom) throws {
         var scale = Simulation.Scale()
         scale.hasChaos = false
