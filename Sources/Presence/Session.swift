@@ -179,6 +179,14 @@ public struct Session: Sendable, Hashable {
         return true
     }
 
+    /// Makes it run out at an instant, as if its TTL had ended then: a heartbeat after it, wherever it was taken, goes before that.
+    ///
+    /// - Parameter instant: not before the last heartbeat.
+    package mutating func runOut(at instant: Timestamp) {
+        ttlMilliseconds = min(max(instant.milliseconds(since: heartbeat), 0), 1 << 22)
+        heartbeat = instant.advanced(byMilliseconds: -ttlMilliseconds)
+    }
+
     /// Joins another holder's facts of the same session id.
     ///
     /// The newer incarnation wins whole. Of the same one: ended by either (the later end), the greatest of heartbeat, TTL and

@@ -27,6 +27,15 @@ extension Replicator {
         }
         goOnFlushing()
         lookWhetherReady()
+        lookWhetherAllAreHeard()
+    }
+
+    /// Tells the store whether another node cannot be heard of, which it must know before it takes silence for an end.
+    private func lookWhetherAllAreHeard() {
+        let hasUnheardPeer = peers.contains { !$0.node.isFollower && openLink(to: $0) == nil }
+        guard hasUnheardPeer != self.hasUnheardPeer else { return }
+        self.hasUnheardPeer = hasUnheardPeer
+        store.setHasUnheardPeer(hasUnheardPeer)
     }
 
     private func wentDown(_ node: Membership.Node) {

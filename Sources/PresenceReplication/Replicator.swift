@@ -45,6 +45,8 @@ public final class Replicator {
     let began: PeerTime
     private var lastLink: UInt32 = 0
     var lastToken: UInt32 = 0
+    /// Whether the store was told that another node cannot be heard of.
+    var hasUnheardPeer = false
     /// Until when this node says that it leaves; nil if it stays.
     var drainsUntil: PeerTime?
     /// A flush under way.

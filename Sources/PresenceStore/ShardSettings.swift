@@ -20,6 +20,8 @@ struct ShardSettings: Sendable {
     let peerMargin: Int64
     /// For how long sessions are held after a stall, in milliseconds; 0 without other nodes.
     let stallHold: Int64
+    /// Whether another node cannot be heard of: what falls silent here may live there.
+    var hasUnheardPeer = false
     var stringTombstoneMilliseconds: Int64
     var maxStringTombstones: Int
     /// Bytes of key and value together; the greatest number is no bound.

@@ -264,13 +264,20 @@ extension ShardState {
                 guard self.end(of: session, near: now, by: now)?.at == end.at else { return }
                 var facts = facts(of: session, near: now)
                 facts.leasedUntil = nil
+                last = session
+                if end.reason == .leaseLost, settings.hasUnheardPeer {
+                    // Its gateway may have taken it to where nobody here can look: that it ended is not written down.
+                    facts.runOut(at: end.deadline)
+                    session.store(facts)
+                    arm(number, record.header, by: now)
+                    return
+                }
                 facts.closed = Closure(at: end.at, isLoss: true)
                 session.store(facts)
                 counters.sessions -= 1
                 devices.endSession(session.device)
                 platforms.endSession(session.platform)
                 servers.endSession(session.server)
-                last = session
             }
             let verdict = evidence(of: record, at: end.at, near: now).verdict(at: end.at)
             if firedTick != nil { counters.lateness.record(now.milliseconds(since: end.at)) }
@@ -295,6 +302,8 @@ extension ShardState {
         guard !session.isClosed, let lease = leases[session.server], !lease.ends.isEmpty else { return nil }
         let facts = facts(of: session, near: now)
         guard let end = lease.end(of: facts, isHome: facts.home == stamps.node), end.at <= limit else { return nil }
+        // With other nodes it may have run out by it already.
+        if replicaLog.isKept, session.deadline(near: now, settings.policy) == end.deadline { return nil }
         return facts.deadline(settings.policy) == end.deadline && facts.leasedUntil != nil ? end : nil
     }
 

@@ -370,7 +370,7 @@ extension ShardState {
     /// A session that ran out and is kept, since a storm holds that back, is an ended one from now on. Returns whether it did so at its home.
     private mutating func noteRunOut(_ session: SessionRecord, at now: Timestamp) -> Bool {
         var facts = facts(of: session, near: now)
-        guard facts.deadline(settings.policy) <= now else { return false }
+        guard facts.deadline(settings.policy) <= now, !settings.hasUnheardPeer else { return false }
         facts.marginMilliseconds = 0
         facts.stalledMilliseconds = 0
         facts.closed = Closure(at: facts.deadline(settings.policy), isLoss: true)

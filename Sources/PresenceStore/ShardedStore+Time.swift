@@ -26,6 +26,14 @@ extension ShardedStore {
         for shard in 0..<shardCount { withShard(shard) { $0.noteStall(since: last, at: now) } }
     }
 
+    /// Whether another node that may hold sessions cannot be heard of now. Until it is, no silence is written down as the end of a session: it runs out here,
+    /// and one that lives there lives everywhere once the nodes hear of each other.
+    ///
+    /// Cost: every shard is locked once.
+    package func setHasUnheardPeer(_ isUnheard: Bool) {
+        for shard in 0..<shardCount { withShard(shard) { $0.settings.hasUnheardPeer = isUnheard } }
+    }
+
     /// As `advance(to:budget:)`, of one shard: for those who share the shards among threads.
     @discardableResult
     public func advance(shard: Int, to now: Timestamp, budget: Int = .max) -> AdvanceResult {

@@ -1,9 +1,9 @@
 import Presence
 import PresenceCluster
-import PresenceStore
 import Testing
 
 @testable import PresenceReplication
+@testable import PresenceStore
 
 /// What nodes tell each other, and what becomes of it.
 @Suite("Replicator")
@@ -218,6 +218,19 @@ struct ReplicatorTests {
         mesh.isCut = true
         mesh.run(milliseconds: 1_100)
         #expect(mesh.refusals(of: 1).count { $0.contains("no greeting within 1000 ms") } == 3)
+    }
+
+    @Test("A store knows whether another node cannot be heard of, before it takes a silence for an end")
+    func unheard() throws {
+        let mesh = try Mesh(3)
+        func knowing() -> [Bool] { mesh.stores.map { $0.withShard(0) { $0.settings.hasUnheardPeer } } }
+        mesh.run(milliseconds: 20)
+        #expect(knowing() == [false, false, false])
+        mesh.cutWires(of: 1)
+        mesh.run(milliseconds: 10)
+        #expect(knowing() == [true, true, true])
+        mesh.run(milliseconds: 5_000)
+        #expect(knowing() == [false, false, false])
     }
 
     @Test("A peer that is silent is suspect, then down, and its link ends")

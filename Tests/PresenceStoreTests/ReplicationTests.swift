@@ -338,4 +338,44 @@ struct ReplicationTests {
         try mesh.wait(10)
         #expect(mesh.stores.map { $0.status(of: "alice") } == [.offline, .offline], "a drop is for all")
     }
+
+    @Test(
+        "A gateway that takes its sessions to the other side of a cut has them everywhere once it is healed",
+        arguments: [0, 5_000] as [Int64])
+    func leaseMovesThroughACut(lostGrace: Int64) throws {
+        var mesh = ReplicaMesh(2) { $0.policy.lostGrace = lostGrace }
+        let server = Array("gateway".utf8)
+        let users = (0..<20).map { "user-\($0)" }
+        for user in users {
+            try mesh.stores[0].connect(
+                user, session: "phone", server: "gateway", ConnectOptions(ttlMilliseconds: 60_000))
+        }
+        try mesh.stores[0].lease(server.span, forMilliseconds: 20_000, at: mesh.clock.now())
+        try mesh.wait(1_000)
+        for store in mesh.stores { store.setHasUnheardPeer(true) }
+        for _ in 0..<30 {
+            try mesh.stores[1].lease(server.span, forMilliseconds: 20_000, at: mesh.clock.now())
+            mesh.clock.advance(byMilliseconds: 1_000)
+            for store in mesh.stores { store.advance(to: mesh.clock.now()) }
+        }
+        for user in users {
+            #expect(mesh.stores.map { $0.status(of: user) } == [.offline, .online], "\(user): its lease ended at the first")
+        }
+        #expect(mesh.stores[0].statistics().leasesLost == 1)
+        for store in mesh.stores { store.setHasUnheardPeer(false) }
+        try mesh.exchange()
+        for _ in 0..<30 {
+            try mesh.stores[1].lease(server.span, forMilliseconds: 20_000, at: mesh.clock.now())
+            try mesh.wait(1_000)
+            for user in users {
+                #expect(mesh.stores.map { $0.status(of: user) } == [.online, .online], "\(user)")
+            }
+        }
+        let isAlive = users.map { mesh.stores[1].beat($0, session: "phone") }
+        #expect(!isAlive.contains(false))
+        try mesh.wait(21_000)
+        try mesh.wait(5_000)
+        for user in users { #expect(mesh.stores.map { $0.status(of: user) } == [.offline, .offline], "\(user)") }
+        #expect(mesh.stores.map { $0.statistics().sessions } == [0, 0])
+    }
 }
