@@ -67,14 +67,25 @@ extension ShardState {
         let record = record(number)
         let isTimer = firedTick != nil
         var instant = min(begin ?? settledUntil(record, firedTick: firedTick, near: now), now)
+        var wasSeen = isSeenLater(record, at: instant, near: now)
         // Every step passes a deadline, an activity limit, an end of a grace or of a manual status.
         for _ in 0..<(4 * record.sessionCount + 4) {
             let next = evidence(of: record, at: instant, near: now).nextTransition(after: instant)
             guard next <= now else { break }
             instant = next
-            announceIfChanged(number, at: instant, until: now, isTimer: isTimer)
+            if wasSeen { wasSeen = isSeenLater(record, at: instant, near: now) }
+            if !wasSeen { announceIfChanged(number, at: instant, until: now, isTimer: isTimer) }
         }
         announceIfChanged(number, at: now, until: now, isTimer: isTimer)
+    }
+
+    /// Whether what was announced is not so yet by what is seen at `instant`. What a margin, or a stall, held back has a version of when it became true, and
+    /// was announced when it was seen: what lies between them was passed by then.
+    @inline(__always)
+    private func isSeenLater(_ record: UserRecord, at instant: Timestamp, near now: Timestamp) -> Bool {
+        guard settings.peerMargin > 0, stall.isRemembered || hasSessionsFromElsewhere(record) else { return false }
+        let verdict = evidence(of: record, at: instant, near: now).verdict(at: instant)
+        return verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent
     }
 
     /// Up to when everything was announced, as far as the record and its timer tell.

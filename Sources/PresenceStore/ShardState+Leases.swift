@@ -33,6 +33,8 @@ struct Lease {
     var ends: [End] = []
     /// How many of them the sweep under way carries through.
     var endsInSweep = 0
+    /// Whether a session of the server was taken by another node since the last renewal: the next one takes it back.
+    var hasStrayed = false
 
     /// What the lease makes of the facts of an open session: the end that comes first after its incarnation is its deadline, else that of the lease that
     /// holds; and the last renewal that it saw is a heartbeat.
@@ -91,6 +93,10 @@ struct LeaseTable {
     mutating func update<Result>(_ server: UInt16, _ body: (inout Lease) -> Result) -> Result {
         defer { nextEnd = leases.values.reduce(.distantFuture) { $1.begin == nil ? $0 : min($0, $1.until) } }
         return body(&leases[server, default: Lease()])
+    }
+
+    mutating func noteStray(_ server: UInt16) {
+        if leases[server] != nil { leases[server]?.hasStrayed = true }
     }
 
     /// Leases that hold and whose time is over.
@@ -188,7 +194,8 @@ extension ShardState {
         }
         let isEarlier = leases.update(number) { lease in
             // Sessions may be armed for their own deadlines, or for a later end of this lease.
-            let isEarlier = lease.begin == nil || until < lease.until
+            let isEarlier = lease.begin == nil || until < lease.until || lease.hasStrayed
+            lease.hasStrayed = false
             if lease.begin == nil { lease.begin = now }
             lease.renewedAt = now
             lease.until = until
@@ -342,13 +349,21 @@ extension ShardState {
         return isLeased
     }
 
+    /// Another node is the home of a session now, though its server has a lease here. If the server goes on renewing that, the next renewal is newer than what
+    /// the other node heard.
+    @inline(__always)
+    mutating func noteStray(_ server: UInt16, home: UInt8) {
+        if hasLeases, home != stamps.node { leases.noteStray(server) }
+    }
+
     /// A lease is a sign of life: the sessions that it covers are at home where it is renewed.
     private mutating func bringLeasedHome(_ number: UInt32, at now: Timestamp) {
         var hasMoved = false
         record(number).forEachSession { session in
-            guard session.home != stamps.node, leases[session.server]?.begin != nil else { return }
+            guard session.home != stamps.node, let lease = leases[session.server], lease.begin != nil else { return }
             var facts = facts(of: session, near: now)
-            guard facts.isLive(at: now, settings.policy) else { return }
+            // A lease that nobody renews any more, as its gateway renews another one there, is none.
+            guard facts.isLive(at: now, settings.policy), lease.renewedAt > facts.heartbeat else { return }
             bringHome(&facts, at: now)
             session.store(facts)
             hasMoved = true

@@ -198,6 +198,7 @@ extension ShardState {
             place += target.byteCount
             record.sessionCount += 1
             if session.closed == nil { counters.sessions += 1 }
+            noteStray(words.server, home: session.home)
         }
         account()
     }

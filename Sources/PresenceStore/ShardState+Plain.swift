@@ -66,6 +66,7 @@ extension ShardState {
             server: server)
         record.sessionCount += 1
         counters.sessions += 1
+        noteStray(server, home: plain.session.home)
         account()
         stamps.observe(plain.newestStamp)
         if let text = record.text(at: now) {

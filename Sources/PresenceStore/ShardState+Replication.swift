@@ -143,6 +143,7 @@ extension ShardState {
         let wasAtHome = session.home == stamps.node
         let isActivityNews = facts.activity ?? .distantPast > beat.activity ?? .distantPast
         session.store(facts)
+        noteStray(session.server, home: facts.home)
         if acted != nil {
             // Shown otherwise meanwhile: what he is called now, the others do not know.
             if announceWrite(number, session, reason: .activity, at: now) { replicaLog.note(beat.user, .record) }

@@ -25,6 +25,8 @@ final class Simulation {
         /// Further nodes that only follow: nobody connects there, and they tell nobody anything.
         var followers = 0
         var hasChaos = true
+        /// Gateways that each hold some of the clients with a lease.
+        var gateways = 0
         /// Whether nodes are stopped for long, one at a time, and nothing else goes wrong.
         var hasStops = false
         /// For how long such a node holds sessions that it could not hear of, in milliseconds.
@@ -48,6 +50,7 @@ final class Simulation {
         case dialFailed(from: Int, to: Int)
         case act
         case beat(Int)
+        case renew(Int)
         case chaos
         case heal(String, [[Int]])
         case resume(Int)
@@ -113,6 +116,7 @@ final class Simulation {
         faults = Faults(seed: seed, isOn: scale.hasChaos && scale.hasFaults)
         isChaotic = scale.hasChaos || scale.hasStops
         workload = Workload(users: scale.users)
+        workload.addGateways(scale.gateways, nodes: scale.nodes)
         checkers = Checkers()
         let lines = try (1...scale.nodes + scale.followers).map { number in
             try ClusterNode(
@@ -142,6 +146,7 @@ final class Simulation {
         }
         queue.add(.act, at: 100_000_000)
         queue.add(.look, at: 500_000_000)
+        for gateway in workload.gateways.indices { queue.add(.renew(gateway), at: 200_000_000 + Int64(gateway)) }
         if scale.hasChaos || scale.hasStops { queue.add(.chaos, at: 2_000_000_000) }
     }
 
@@ -226,6 +231,7 @@ final class Simulation {
             workload.act(self)
             later(.act, milliseconds: Int64.random(in: 1...(2 * scale.pace), using: &random))
         case .beat(let session): workload.beat(session, self)
+        case .renew(let gateway): workload.renew(gateway, self)
         case .chaos:
             guard isChaotic else { return }
             misbehave()

@@ -18,10 +18,13 @@ struct Workload {
         /// Since when it has been connected without a break.
         var since: Int64 = 0
         var isPassive = false
+        /// The gateway that keeps it alive, by its place; nil if it beats.
+        var gateway: Int?
     }
 
     let users: [String]
     var clients: [Client] = []
+    var gateways: [Gateway] = []
     /// Whether nobody does anything but beat.
     var isQuiet = false
     /// Users of whom somebody has ended something, or who are invisible: what they should look like is not followed.
@@ -66,27 +69,28 @@ struct Workload {
         simulation.settle(node)
     }
 
-    private func reaches(_ node: Int, _ simulation: Simulation) -> Bool {
+    func reaches(_ node: Int, _ simulation: Simulation) -> Bool {
         simulation.nodes[node].isUp && !simulation.nodes[node].isPaused
     }
 
-    private func anyNode(_ simulation: Simulation) -> Int? {
+    func anyNode(_ simulation: Simulation) -> Int? {
         let there = simulation.servers.filter { reaches($0, simulation) }
         return there.isEmpty ? nil : simulation.random.pick(there)
     }
 
-    private mutating func signed(_ client: inout Client, _ simulation: Simulation) {
+    mutating func signed(_ client: inout Client, _ simulation: Simulation) {
         client.lastBeat = simulation.milliseconds
         lastSign[client.user] = simulation.milliseconds
     }
 
-    private mutating func open(_ client: inout Client, _ simulation: Simulation) {
+    mutating func open(_ client: inout Client, _ simulation: Simulation) {
         let node = simulation.nodes[client.node]
         let options = ConnectOptions(ttlMilliseconds: Workload.ttl, isPassive: client.isPassive)
+        let server = client.gateway.map { gateways[$0].name } ?? "gate"
         do throws(StoreError) {
             try node.store.connect(
                 client.user.utf8.span, session: client.session.utf8.span, device: "mobile".utf8.span,
-                platform: "ios".utf8.span, server: "gate".utf8.span, options, at: node.clock.now())
+                platform: "ios".utf8.span, server: server.utf8.span, options, at: node.clock.now())
             client.isConnected = true
             client.since = simulation.milliseconds
             signed(&client, simulation)
@@ -111,11 +115,15 @@ struct Workload {
             case 0..<9:
                 guard !clients[index].isConnected else { return }
                 clients[index].node = at
+                if let gateway = clients[index].gateway {
+                    guard gateways[gateway].isUp, reaches(gateways[gateway].node, simulation) else { return }
+                    clients[index].node = gateways[gateway].node
+                }
                 clients[index].isPassive = simulation.random.chance(oneIn: 12)
                 var client = clients[index]
                 open(&client, simulation)
                 clients[index] = client
-                simulation.later(.beat(index), milliseconds: Workload.beatInterval)
+                if client.gateway == nil { simulation.later(.beat(index), milliseconds: Workload.beatInterval) }
             case 9, 10:
                 guard clients[index].isConnected, reaches(clients[index].node, simulation) else { return }
                 clients[index].isConnected = false
@@ -126,7 +134,8 @@ struct Workload {
                     reason: simulation.random.pick([.disconnect, .wsDisconnect]), at: home.clock.now())
                 simulation.settle(home)
             case 11:
-                // It vanishes without a word.
+                // It vanishes without a word. A gateway would notice.
+                guard clients[index].gateway == nil else { return }
                 clients[index].isConnected = false
             case 12, 13:
                 var change = UserSettings()
@@ -173,7 +182,7 @@ struct Workload {
     }
 
     /// What a user looks like is not followed for a while: until what was done has come to all, and his clients have noticed.
-    private mutating func doubt(_ user: String, _ simulation: Simulation) {
+    mutating func doubt(_ user: String, _ simulation: Simulation) {
         unsure[user] = simulation.milliseconds
     }
 }

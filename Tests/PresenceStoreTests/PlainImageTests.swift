@@ -68,7 +68,10 @@ struct PlainImageTests {
         }
     }
 
-    @Test("What is taken the short way is what a merge of the facts makes", arguments: SeededRandom.cases(300))
+    @Test(
+        "What is taken the short way is what a merge of the facts makes",
+        // The first: what a margin had held back was announced anew by a second look at the same instant.
+        arguments: [SeededRandom(seed: 1_436_922_221_070_767_185)] + SeededRandom.cases(300))
     func sameAsFacts(random: SeededRandom) throws {
         var random = random
         let clock = TestClock()

@@ -359,7 +359,8 @@ struct ReplicationTests {
             for store in mesh.stores { store.advance(to: mesh.clock.now()) }
         }
         for user in users {
-            #expect(mesh.stores.map { $0.status(of: user) } == [.offline, .online], "\(user): its lease ended at the first")
+            #expect(
+                mesh.stores.map { $0.status(of: user) } == [.offline, .online], "\(user): its lease ended at the first")
         }
         #expect(mesh.stores[0].statistics().leasesLost == 1)
         for store in mesh.stores { store.setHasUnheardPeer(false) }
@@ -377,5 +378,38 @@ struct ReplicationTests {
         try mesh.wait(5_000)
         for user in users { #expect(mesh.stores.map { $0.status(of: user) } == [.offline, .offline], "\(user)") }
         #expect(mesh.stores.map { $0.statistics().sessions } == [0, 0])
+    }
+
+    @Test("The lease that a gateway left behind takes nothing back, and one that goes on does")
+    func leaseLeftBehind() throws {
+        var mesh = ReplicaMesh(2) { $0.policy.lostGrace = 0 }
+        let gateway = Array("gateway".utf8)
+        try mesh.stores[0].connect(
+            "alice", session: "phone", server: "gateway", ConnectOptions(ttlMilliseconds: 60_000))
+        try mesh.stores[0].lease(gateway.span, forMilliseconds: 20_000, at: mesh.clock.now())
+        try mesh.wait(1_000)
+        func homes() -> [UInt8] { mesh.stores.flatMap { $0.sessions(of: "alice").map(\.home) } }
+        #expect(homes() == [1, 1])
+        try mesh.stores[1].lease(gateway.span, forMilliseconds: 20_000, at: mesh.clock.now())
+        try mesh.wait(1_000)
+        #expect(homes() == [2, 2])
+        // Another server's end has the first store look at all that have a lease.
+        let other = Array("other".utf8)
+        try mesh.stores[0].connect("bob", session: "phone", server: "other")
+        try mesh.stores[0].lease(other.span, forMilliseconds: 20_000, at: mesh.clock.now())
+        try mesh.stores[0].drop(other.span, at: mesh.clock.now())
+        try mesh.wait(1_000)
+        #expect(homes() == [2, 2])
+        // A beat at the first node moves it there; the lease that is renewed takes it back.
+        #expect(mesh.stores[0].beat("alice", session: "phone"))
+        try mesh.wait(1_000)
+        #expect(homes() == [1, 1])
+        try mesh.stores[1].lease(gateway.span, forMilliseconds: 20_000, at: mesh.clock.now())
+        try mesh.wait(1_000)
+        #expect(homes() == [2, 2])
+        try mesh.wait(17_000)
+        #expect(mesh.stores.map { $0.status(of: "alice") } == [.online, .online], "the lease left behind is over")
+        try mesh.wait(5_000)
+        #expect(mesh.stores.map { $0.status(of: "alice") } == [.offline, .offline])
     }
 }

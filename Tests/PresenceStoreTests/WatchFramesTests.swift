@@ -4,7 +4,7 @@ import PresenceTesting
 import Testing
 
 /// A list as an asynchronous sequence, under a clock that the test holds.
-@Suite("Frames of a list", .timeLimit(.minutes(1)))
+@Suite("Frames of a list", .timeLimit(.minutes(5)))
 struct WatchFramesTests {
     private let clock = TestClock()
     private let store: ShardedStore
