@@ -50,11 +50,19 @@ public struct Register<Value: RegisterValue>: Sendable, Hashable {
 
     /// Joins another holder's copy: the newer stamp wins. Copies with one stamp are equal unless someone broke the
     /// rules; then the greater value wins, and of equal ones the later end.
+    @inlinable
     public mutating func merge(_ other: Register) {
         if givesWay(to: other) { self = other }
     }
 
-    private func givesWay(to other: Register) -> Bool {
+    /// Whether both are the same.
+    @inlinable
+    public static func == (left: Register, right: Register) -> Bool {
+        left.stamp == right.stamp && left.value == right.value && left.until == right.until
+    }
+
+    @inlinable
+    func givesWay(to other: Register) -> Bool {
         if stamp != other.stamp { return stamp < other.stamp }
         if value != other.value {
             guard let mine = value else { return true }

@@ -112,7 +112,10 @@ final class LinkHandler: ChannelInboundHandler {
         defer { isPulling = false }
         for _ in 0..<PeerSettings.pullsAtOnce {
             guard let context, context.channel.isWritable, case .linked = stage else { return }
-            guard send(id) else { return }
+            guard send(id) else {
+                loop.pullWhenDue(id)
+                return
+            }
         }
         // Others have their turn first.
         loop.pullLater(self)

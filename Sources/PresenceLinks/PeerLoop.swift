@@ -33,6 +33,8 @@ final class PeerLoop: @unchecked Sendable {
     /// Those that have more to say, once others had their turn.
     private var waitingToPull: [LinkHandler] = []
     private var isPullDue = false
+    /// Whether links are pulled from again at an instant that the replicator named.
+    private var isPullTimed = false
     /// What the replicator said last, and what carries it to the socket: their memory is used again.
     private var output: [UInt8] = []
     private var buffer = ByteBuffer()
@@ -271,6 +273,17 @@ final class PeerLoop: @unchecked Sendable {
             let waiting = waitingToPull
             waitingToPull = []
             for handler in waiting { handler.pull() }
+        }
+    }
+
+    /// A link has something to say a little later.
+    func pullWhenDue(_ id: LinkID) {
+        guard !isPullTimed, !isStopping, let due = replicator.nextPull(id) else { return }
+        isPullTimed = true
+        let wait = TimeAmount.microseconds(max(due.microseconds - now.microseconds, 0))
+        eventLoop.assumeIsolated().scheduleTask(in: wait) { [self] in
+            isPullTimed = false
+            pullAll()
         }
     }
 

@@ -95,7 +95,7 @@ public final class PeerService: Sendable {
         }
         // A follower has no news for anybody.
         if !cluster.own.isFollower {
-            let listener = store.listen { [self] shard in wake(shard) }
+            let listener = store.listenToReplicaLogs { [self] shard in wake(shard) }
             life.withLock { $0.storeListener = listener }
         }
         loop.eventLoop.execute { [loop] in loop.start() }

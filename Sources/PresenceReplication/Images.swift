@@ -44,6 +44,7 @@ public struct Images: Sendable, Equatable {
     ///   - body: may only append.
     public mutating func append(limits: FrameLimits, _ body: (inout [UInt8]) -> Void) -> Added {
         let start = bytes.count
+        if start == 0 { bytes.reserveCapacity(128) }
         bytes.append(number: UInt32(0))
         body(&bytes)
         let length = bytes.count - start - Images.prefixBytes
@@ -94,6 +95,8 @@ public struct Images: Sendable, Equatable {
         let room = max(reader.remaining - following, 0)
         try reader.hold(claimed, in: 0...UInt64(room / 2), .count)
         count = Int(claimed)
+        // What a few usual ones take, in one block.
+        bytes.reserveCapacity(128 * min(count, 16))
         for _ in 0..<count {
             let length = try reader.shrunk(.imageLength, in: payload)
             try reader.hold(length, in: 1...UInt64(reader.limits.maximumImage), .imageLength)

@@ -54,7 +54,7 @@ final class PeerState {
     // What we send.
     var shards: [Shard]
     /// Shards of ours that may have something for the peer.
-    var dirty: Set<Int> = []
+    var dirty = ShardSet()
     /// Copies that the peer asked for: the token of that under way, and what was sent of it.
     var copyOut: RangeOut?
     var ranges: [RangeOut] = []
@@ -69,6 +69,8 @@ final class PeerState {
     var unacknowledged: Set<UInt16> = []
     /// The same, with the next tick.
     var acknowledgeLater: Set<UInt16> = []
+    /// When it was told so last; nil on a link that is new.
+    var acknowledgedAt: PeerTime?
     var copyIn: CopyIn?
     /// Whether the peer is still to be asked for it.
     var wantsCopy = false

@@ -116,11 +116,12 @@ extension Replicator {
             forgetSent(peer)
         }
         peer.link = link.id
+        peer.acknowledgedAt = nil
         peer.isDialing = false
         peer.failures = 0
         peer.incarnation = identity.incarnation
         peer.counters.links += 1
-        peer.dirty = Set(0..<store.shardCount)
+        peer.dirty = ShardSet(first: store.shardCount)
         peer.flush = store.flushStamp
         peer.nextDigest = now
         resume(peer)

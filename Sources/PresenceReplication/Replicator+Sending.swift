@@ -74,7 +74,8 @@ extension Replicator {
             if settings.fails(.repeatedFlush) { write(.flush(peer.flush), link, &output) }
             peer.flush = .zero
         }
-        if !peer.unacknowledged.isEmpty {
+        if let due = acknowledgementDue(peer), due <= now {
+            peer.acknowledgedAt = now
             let positions = peer.unacknowledged.sorted().map {
                 ShardPosition(shard: $0, position: peer.merged[$0] ?? 0)
             }
@@ -93,6 +94,20 @@ extension Replicator {
         }
     }
 
+    /// When a peer is to be told what was merged of its changes; nil if there is nothing to be told. While changes keep coming one word is for all of a
+    /// moment: each is a wake-up at both ends.
+    private func acknowledgementDue(_ peer: PeerState) -> PeerTime? {
+        guard !peer.unacknowledged.isEmpty else { return nil }
+        guard let last = peer.acknowledgedAt else { return now }
+        return PeerTime(microseconds: last.microseconds + settings.acknowledgeInterval)
+    }
+
+    /// When a link is to be pulled from again though nothing comes and nothing wakes it; nil if ticks will do.
+    public func nextPull(_ id: LinkID) -> PeerTime? {
+        guard let number = links[id]?.peer, let peer = peer(number), openLink(to: peer)?.id == id else { return nil }
+        return acknowledgementDue(peer)
+    }
+
     private func ask(for ranges: inout [HashRange], token: UInt32, _ link: LinkState, _ output: inout [UInt8]) {
         guard !ranges.isEmpty else { return }
         let part = Array(ranges.prefix(FrameLimits.ranges))
@@ -104,7 +119,10 @@ extension Replicator {
 
     private func sendChanges(_ link: LinkState, _ peer: PeerState, limit: Int, _ output: inout [UInt8]) {
         var batch = NewsBatch()
-        for shard in peer.dirty.sorted() where peer.shards[shard].sending == .streaming {
+        var next = 0
+        while let shard = peer.dirty.first(from: next) {
+            next = shard + 1
+            guard peer.shards[shard].sending == .streaming else { continue }
             var isRead = false
             while output.count + batch.byteCount < limit, !isRead, link.isOpen {
                 isRead = sendChanges(of: shard, link, peer, limit: limit, &batch, &output)
@@ -152,7 +170,7 @@ extension Replicator {
             peer.shards[shard].sending = .waiting
             return true
         }
-        guard slice.upTo > from else { return true }
+        guard slice.upTo > from else { return slice.isEnd }
         var beats = slice.beats
         if settings.fails(.lostBeat) { beats = [] }
         for start in stride(from: 0, to: beats.count, by: FrameLimits.beats) {
@@ -171,7 +189,7 @@ extension Replicator {
         peer.counters.imagesSent += UInt64(slice.images.count)
         peer.shards[shard].sent = slice.upTo
         if peer.marker == nil { peer.marker = (shard, slice.upTo, now) }
-        return slice.upTo >= store.replicaLogEnd(shard: shard)
+        return slice.isEnd
     }
 
     /// The form of images that a link's version has.
@@ -190,13 +208,14 @@ extension Replicator {
     private func read(_ shard: Int, from: UInt64, room: Int, form: ImageForm) -> LogSlice? {
         if settings.fails(.logOverwritten) { return nil }
         if let last = lastRead[shard], last.from == from, last.form == form { return last }
-        var slice = LogSlice(form: form, from: from, upTo: from, images: Images(), beats: [])
+        var slice = LogSlice(form: form, from: from, upTo: from, isEnd: false, images: Images(), beats: [])
         let room = min(max(room, 4096), settings.frameBytes)
         let outcome = store.readReplicaLog(
             shard: shard, from: from, limit: settings.changesAtOnce, form: form, at: now.timestamp,
             image: { add($0, to: &slice.images, room: room) }, beat: { slice.beats.append($0) })
-        guard case .upTo(let position) = outcome else { return nil }
+        guard case .upTo(let position, let isEnd) = outcome else { return nil }
         slice.upTo = position
+        slice.isEnd = isEnd
         // What is empty now may not be in a moment.
         if peers.count > 1, position > from { lastRead[shard] = slice }
         return slice

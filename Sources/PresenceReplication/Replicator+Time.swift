@@ -7,7 +7,7 @@ extension Replicator {
     /// Time has gone on: judges silences, pings, compares, carries a flush on. To be called every 10 ms or so; then pull from all links.
     public func tick(at instant: PeerTime) {
         advance(to: instant)
-        lastRead = [:]
+        for shard in lastRead.indices { lastRead[shard] = nil }
         for change in membership.tick(at: now.milliseconds) {
             note(change)
             if change.node.state == .down { wentDown(change.node) }

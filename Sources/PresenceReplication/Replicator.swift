@@ -51,8 +51,8 @@ public final class Replicator {
     var drainsUntil: PeerTime?
     /// A flush under way.
     var flushing: (stamp: Stamp, cursor: UInt64)?
-    /// What was read last of a shard's log: for the next peer that is equally far. Forgotten with every tick.
-    var lastRead: [Int: LogSlice] = [:]
+    /// What was read last of each shard's log: for the next peer that is equally far. Forgotten when the log goes on, and with every tick.
+    var lastRead: [LogSlice?]
 
     /// What came from who had not said who he is, and was no frame.
     public internal(set) var strayFrameErrors: UInt64 = 0
@@ -65,6 +65,8 @@ public final class Replicator {
         var form: ImageForm
         var from: UInt64
         var upTo: UInt64
+        /// Whether the log had nothing more.
+        var isEnd: Bool
         var images: Images
         var beats: [ReplicaBeat]
     }
@@ -90,6 +92,7 @@ public final class Replicator {
         isFollower = cluster.own.isFollower
         self.now = now
         began = now
+        lastRead = Array(repeating: nil, count: store.shardCount)
         membership = Membership(cluster, limits: settings.silence, at: now.milliseconds)
         peers = cluster.others.filter { !(cluster.own.isFollower && $0.isFollower) }
             .map { PeerState($0, shardCount: store.shardCount, at: now) }
@@ -210,9 +213,10 @@ public final class Replicator {
 
     // MARK: - What is asked of it
 
-    /// A shard's log has something new (`ShardedStore.listen(wake:)`).
+    /// A shard's log has something new (`ShardedStore.listenToReplicaLogs(wake:)`).
     public func woke(shard: Int) {
         guard !isFollower else { return }
+        lastRead[shard] = nil
         for peer in peers { peer.dirty.insert(shard) }
     }
 

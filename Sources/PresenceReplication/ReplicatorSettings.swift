@@ -1,6 +1,6 @@
 import PresenceCluster
 
-/// The bounds and paces of a ``Replicator``. All times are in milliseconds.
+/// The bounds and paces of a ``Replicator``. Times are in milliseconds where nothing else is said.
 public struct ReplicatorSettings: Sendable {
     /// `max-clock-offset`: a peer whose clock is farther off is refused.
     public var maxClockOffset: Int64 = 1_000
@@ -22,6 +22,8 @@ public struct ReplicatorSettings: Sendable {
     public var maximumRanges = 4_096
     /// Links that may be there without having said who they are.
     public var maximumGreeting = 32
+    /// Between two acknowledgements of a peer's changes, in microseconds: one that comes after a longer rest is told at once.
+    public var acknowledgeInterval: Int64 = 1_000
     /// Changes looked at in a shard at a time.
     public var changesAtOnce = 1_024
     /// Bytes of images in a frame.

@@ -30,7 +30,7 @@ public final class EventReader: Sendable {
             store.withShard(shard) { state in
                 state.ring.read(&cursor, limit: limit, into: &events)
                 guard !state.ring.hasEntries(after: cursor) else { return false }
-                state.hasIdleReader = true
+                state.idleReaders.formUnion(.ofNews)
                 return true
             }
         }
@@ -46,7 +46,13 @@ public final class ShardListener: Sendable {
     /// be called from any thread, and must return at once.
     let wake: @Sendable (Int) -> Void
 
-    init(_ wake: @escaping @Sendable (Int) -> Void) { self.wake = wake }
+    /// What wakes it.
+    let kind: IdleReaders
+
+    init(_ kind: IdleReaders, _ wake: @escaping @Sendable (Int) -> Void) {
+        self.kind = kind
+        self.wake = wake
+    }
 }
 
 /// The listeners of a store. The lock is taken after a shard's was given back, never under it.
@@ -68,9 +74,19 @@ extension ShardedStore {
     ///
     /// - Parameter wake: called with a shard that has news; must return at once. Until `cancel` the store keeps the listener alive.
     public func listen(wake: @escaping @Sendable (_ shard: Int) -> Void) -> ShardListener {
-        let listener = ShardListener(wake)
+        let listener = ShardListener(.ofNews, wake)
         readers.withLock { $0.append(listener) }
-        for shard in 0..<shardCount { withShard(shard) { $0.hasIdleReader = true } }
+        awaitNews()
+        return listener
+    }
+
+    /// Listens for what other nodes are to be told (``readReplicaLog(shard:from:limit:form:at:image:beat:)``). What is merged from them wakes nobody.
+    ///
+    /// - Parameter wake: as that of ``listen(wake:)``.
+    package func listenToReplicaLogs(wake: @escaping @Sendable (_ shard: Int) -> Void) -> ShardListener {
+        let listener = ShardListener(.ofLog, wake)
+        readers.withLock { $0.append(listener) }
+        for shard in 0..<shardCount { withShard(shard) { $0.awaitChanges() } }
         return listener
     }
 

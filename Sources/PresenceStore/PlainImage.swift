@@ -136,13 +136,11 @@ struct PlainImage {
         let ahead = now.advanced(byMilliseconds: maxClockOffset)
         let behind = now.advanced(byMilliseconds: -RecordInstant.reach)
         guard newestStamp.timestamp <= ahead else { return false }
-        for end in [manual.until ?? now, textUntil ?? now] {
-            guard end >= behind, end <= now.advanced(byMilliseconds: RecordInstant.reach) else { return false }
-        }
-        for instant in [session.heartbeat, session.activity ?? session.heartbeat, lastSeen ?? session.heartbeat] {
-            guard instant <= ahead, instant >= behind else { return false }
-        }
-        return true
+        let last = now.advanced(byMilliseconds: RecordInstant.reach)
+        func isReachable(_ end: Timestamp?) -> Bool { end.map { $0 >= behind && $0 <= last } ?? true }
+        func hasBeen(_ instant: Timestamp?) -> Bool { instant.map { $0 >= behind && $0 <= ahead } ?? true }
+        return isReachable(manual.until) && isReachable(textUntil) && hasBeen(session.heartbeat)
+            && hasBeen(session.activity) && hasBeen(lastSeen)
     }
 
     /// Reads numbers as `UserImage` spells them; nil where one is not whole, or is none.

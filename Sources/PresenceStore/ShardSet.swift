@@ -17,6 +17,9 @@ public struct ShardSet: Sendable {
     /// Adds a shard, named as `ShardedStore.shard(of:_:)` does.
     public mutating func insert(_ shard: Int) { words[shard >> 6] |= 1 << UInt64(shard & 63) }
 
+    /// Takes a shard out.
+    package mutating func remove(_ shard: Int) { words[shard >> 6] &= ~(1 << UInt64(shard & 63)) }
+
     /// Whether the shard is among them.
     public func contains(_ shard: Int) -> Bool { words[shard >> 6] >> UInt64(shard & 63) & 1 != 0 }
 
@@ -24,7 +27,7 @@ public struct ShardSet: Sendable {
     public var isEmpty: Bool { first(from: 0) == nil }
 
     /// The first of them that is not below `shard`.
-    func first(from shard: Int) -> Int? {
+    package func first(from shard: Int) -> Int? {
         guard shard < ShardSet.limit else { return nil }
         var place = shard >> 6
         var word = words[place] & (.max << UInt64(shard & 63))

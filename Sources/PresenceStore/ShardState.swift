@@ -45,8 +45,10 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     /// Grows with everything that readers and watchers are to be told.
     @inline(__always)
     var newsCount: UInt64 { ring.nextNumber &+ watchers.markCount &+ replicaLog.end }
-    /// Whether a reader of the ring has read all of it and waits to be woken.
-    var hasIdleReader = false
+    /// Who has read all that there was and waits to be woken.
+    var idleReaders: IdleReaders = []
+    /// Where the log of changes ended when somebody had read all of it.
+    var idleLogEnd: UInt64 = 0
     /// For how long its lock was held.
     var holds = HoldTimes()
     /// Where the clock of eviction stands: a size class, a chunk.

@@ -75,7 +75,7 @@ extension ShardedStore {
 
     /// Sees to it that listeners are woken by what comes next in any shard, though nobody reads the rings.
     public func awaitNews() {
-        for shard in 0..<shardCount { withShard(shard) { $0.hasIdleReader = true } }
+        for shard in 0..<shardCount { withShard(shard) { $0.idleReaders.formUnion(.ofNews) } }
     }
 }
 

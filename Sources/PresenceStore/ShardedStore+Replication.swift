@@ -22,8 +22,8 @@ package struct ReplicaBeat: Sendable, Equatable {
 
 /// How far a reader of a shard's changes came.
 package enum ReplicaLogRead: Sendable, Equatable {
-    /// All before this position was handed out.
-    case upTo(UInt64)
+    /// All before this position was handed out; whether nothing lies behind it, so that the next change wakes who listens.
+    case upTo(UInt64, isEnd: Bool)
     /// The reader's place is not kept any more, or never was: he must have the shard as a whole.
     case overwritten
 }
@@ -45,7 +45,7 @@ extension ShardedStore {
 
     /// Hands out what changed from a position on: each key once, as it is now.
     ///
-    /// Whoever read to the end is woken after the next change: see ``listen(wake:)``.
+    /// Whoever read to the end is woken after the next change: see ``listenToReplicaLogs(wake:)``.
     ///
     /// - Parameters:
     ///   - shard: whose changes.
@@ -64,7 +64,10 @@ extension ShardedStore {
         var position = from
         var told = HashMarks()
         var bytes: [UInt8] = []
+        // What most images fit into, so that making one takes one block of memory.
+        bytes.reserveCapacity(256)
         var isDone = false
+        var isEnd = false
         while !isDone {
             let isKept = withShard(shard, isLong: true) { state in
                 guard position >= state.replicaLog.begin, position <= state.replicaLog.end else { return false }
@@ -72,23 +75,23 @@ extension ShardedStore {
                 while position < end, !isDone {
                     let entry = state.replicaLog.entry(at: position)
                     switch entry.kind {
-                    case .beat: if told.insert(~entry.hash) { state.tellBeats(ofHash: entry.hash, at: now, beat) }
+                    case .beat:
+                        // An image has the heartbeats, too.
+                        guard !told.contains(entry.hash), told.insert(~entry.hash) else { break }
+                        state.tellBeats(ofHash: entry.hash, at: now, beat)
                     case .record:
                         guard !told.contains(entry.hash) else { break }
                         bytes.removeAll(keepingCapacity: true)
                         guard state.appendImage(ofHash: entry.hash, form: form, at: now, to: &bytes) else { break }
                         isDone = !image(bytes.span)
-                        if !isDone {
-                            _ = told.insert(entry.hash)
-                            // An image has the heartbeats, too.
-                            _ = told.insert(~entry.hash)
-                        }
+                        if !isDone { _ = told.insert(entry.hash) }
                     }
                     if !isDone { position += 1 }
                 }
                 state.replicaLog.didRead(upTo: position)
                 if position == state.replicaLog.end {
-                    state.hasIdleReader = true
+                    state.awaitChanges()
+                    isEnd = true
                     isDone = true
                 }
                 if position == last { isDone = true }
@@ -96,7 +99,7 @@ extension ShardedStore {
             }
             guard isKept else { return .overwritten }
         }
-        return .upTo(position)
+        return .upTo(position, isEnd: isEnd)
     }
 
     /// Hands out the images of all keys from a place in hash order on, a segment (at most 160 keys) a lock hold.
@@ -205,15 +208,28 @@ extension ShardedStore {
     }
 }
 
-/// Which hashes were seen.
+/// Which hashes were seen. One takes no memory of its own: most slices of a log have no more.
 private struct HashMarks {
-    private var places = [UInt64](repeating: 0, count: 64)
+    private var first: UInt64 = 0
+    private var places: [UInt64] = []
     private var count = 0
 
-    func contains(_ hash: UInt64) -> Bool { places[place(of: hash)] != 0 }
+    func contains(_ hash: UInt64) -> Bool {
+        places.isEmpty ? first != 0 && first == hash : places[place(of: hash)] != 0
+    }
 
     /// False if it was seen before.
     mutating func insert(_ hash: UInt64) -> Bool {
+        if places.isEmpty {
+            guard first != 0 else {
+                first = hash
+                return true
+            }
+            guard first != hash else { return false }
+            places = [UInt64](repeating: 0, count: 64)
+            places[place(of: first)] = first
+            count = 1
+        }
         let free = place(of: hash)
         guard places[free] == 0 else { return false }
         places[free] = hash

@@ -225,7 +225,7 @@ extension ShardedStore {
         var marks: [ShardWatchers.Mark] = []
         let hasMore = withShard(shard) { state in
             let hasMore = state.takeMarks(limit, into: &marks)
-            if !hasMore { state.hasIdleReader = true }
+            if !hasMore { state.idleReaders.formUnion(.ofNews) }
             return hasMore
         }
         guard !marks.isEmpty else { return hasMore }

@@ -118,7 +118,7 @@ public final class ShardedStore: Sendable {
     private final class Hold: Sendable {
         let owner: ShardedStore
         /// Shards with news for readers, in the order of the news; told once the locks are given back.
-        let woken = Lock<[Int]>([])
+        let woken = Lock<[(shard: Int, idle: IdleReaders)]>([])
         /// Edges that changed: lists of viewers are told once the locks are given back, since their locks come before those of shards.
         let related = Lock<[(user: UInt64, other: UInt64)]>([])
         init(_ owner: ShardedStore) { self.owner = owner }
@@ -221,17 +221,16 @@ public final class ShardedStore: Sendable {
     func withShard<Result, Failure: Error>(
         _ index: Int, isLong: Bool = false, _ body: (inout ShardState) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        var shouldWake = false
-        defer { if shouldWake { wakeReaders(of: index) } }
+        var woken: IdleReaders = []
+        defer { if !woken.isEmpty { wake(woken, of: index) } }
         return try withPlace(index) { place throws(Failure) in
             guard let state = place.state else { ShardedStore.isNotHeld(index) }
             let before = state.pointee.newsCount
             let start = state.pointee.holds.begin(isLong: isLong)
             defer {
                 if let start { state.pointee.holds.end(start) }
-                if state.pointee.hasIdleReader && state.pointee.newsCount != before {
-                    state.pointee.hasIdleReader = false
-                    shouldWake = true
+                if !state.pointee.idleReaders.isEmpty && state.pointee.newsCount != before {
+                    woken = state.pointee.takeIdleReaders()
                 }
             }
             return try body(&state.pointee)
@@ -243,19 +242,19 @@ public final class ShardedStore: Sendable {
         fatalError("shard \(shard) is none of those that were given to atomically, or its body has ended")
     }
 
-    private func wakeReaders(of shard: Int) {
+    private func wake(_ idle: IdleReaders, of shard: Int) {
         if let hold {
-            hold.woken.withLock { $0.append(shard) }
+            hold.woken.withLock { $0.append((shard, idle)) }
         } else {
             let list = readers.withLock { $0 }
-            for listener in list { listener.wake(shard) }
+            for listener in list where idle.contains(listener.kind) { listener.wake(shard) }
         }
     }
 
     /// Wakes the readers for whom something was written while the shards were held.
     func wakeWhoWaits() {
         guard let hold else { return }
-        for shard in hold.woken.withLock({ $0 }) { hold.owner.wakeReaders(of: shard) }
+        for (shard, idle) in hold.woken.withLock({ $0 }) { hold.owner.wake(idle, of: shard) }
         for (user, other) in hold.related.withLock({ $0 }) { hold.owner.relationChanged(user, other) }
     }
 

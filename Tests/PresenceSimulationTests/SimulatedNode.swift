@@ -80,7 +80,7 @@ final class SimulatedNode {
             at: PeerTime(clock.now()))
         return (
             store, replicator, store.makeReader { _ in },
-            store.listen { shard in woken.shards.withLock { _ = $0.insert(shard) } }
+            store.listenToReplicaLogs { shard in woken.shards.withLock { _ = $0.insert(shard) } }
         )
     }
 

@@ -62,7 +62,7 @@ struct ReplicaMesh {
                     return true
                 },
                 beat: { told.append(.beat($0)) })
-            guard case .upTo(let position) = read else {
+            guard case .upTo(let position, _) = read else {
                 Issue.record("overwritten")
                 return
             }

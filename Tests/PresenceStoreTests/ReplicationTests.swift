@@ -37,7 +37,7 @@ struct ReplicationTests {
             try write()
             let found = read(store, 0, from: position, at: now)
             #expect(found.images.count == users && found.beats.isEmpty, "\(what)")
-            if case .upTo(let end) = found.read { position = end }
+            if case .upTo(let end, _) = found.read { position = end }
         }
         try told("connect") { try store.connect("alice", session: "phone") }
         try told("beat", 0) { store.beat("alice", session: "phone") }
@@ -62,9 +62,9 @@ struct ReplicationTests {
         try store.connect("bob", session: "phone")
         try store.connect("alice", session: "laptop")
         let narrow = read(store, 0, from: position, room: 1, at: now)
-        #expect(narrow.read == .upTo(position + 1) && narrow.images.count == 1)
+        #expect(narrow.read == .upTo(position + 1, isEnd: false) && narrow.images.count == 1)
         let rest = read(store, 0, from: position + 1, limit: 1, at: now)
-        #expect(rest.read == .upTo(position + 2) && rest.images.count == 1)
+        #expect(rest.read == .upTo(position + 2, isEnd: false) && rest.images.count == 1)
         #expect(read(store, 0, from: position, at: now).images.count == 2)
         #expect(store.replicaLogEnd(shard: 0) == position + 3)
     }
@@ -77,8 +77,8 @@ struct ReplicationTests {
             $0.replicaLogEntries = 64
         }
         let woken = Lock(0)
-        let listener = store.listen { _ in woken.withLock { $0 += 1 } }
-        #expect(read(store, 0, from: 0, at: clock.now()).read == .upTo(0))
+        let listener = store.listenToReplicaLogs { _ in woken.withLock { $0 += 1 } }
+        #expect(read(store, 0, from: 0, at: clock.now()).read == .upTo(0, isEnd: true))
         try store.connect("alice", session: "phone")
         #expect(woken.withLock { $0 } == 1)
         try store.connect("bob", session: "phone")

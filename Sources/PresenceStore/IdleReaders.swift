@@ -1,0 +1,26 @@
+/// Who has read all that there was in a shard and waits to be woken.
+struct IdleReaders: OptionSet {
+    let rawValue: UInt8
+
+    /// Readers of the ring, and who pumps watches: woken by anything that is announced or noted.
+    static let ofNews = IdleReaders(rawValue: 1)
+    /// Links to other nodes: woken only by what those are to be told. What was merged from them is none of it.
+    static let ofLog = IdleReaders(rawValue: 2)
+}
+
+extension ShardState {
+    /// The log of changes was read to its end: whoever read it is woken by the next change.
+    mutating func awaitChanges() {
+        idleReaders.insert(.ofLog)
+        idleLogEnd = replicaLog.end
+    }
+
+    /// Those who are to be woken since there is something new; they are idle no more.
+    @inline(never)
+    mutating func takeIdleReaders() -> IdleReaders {
+        var woken = idleReaders
+        if replicaLog.end == idleLogEnd { woken.remove(.ofLog) }
+        idleReaders.subtract(woken)
+        return woken
+    }
+}
