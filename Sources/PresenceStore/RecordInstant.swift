@@ -13,9 +13,22 @@ enum RecordInstant {
     static func load(_ address: UnsafeRawPointer, near now: Timestamp) -> Timestamp {
         let low = UInt64(address.loadUnaligned(as: UInt32.self))
         let high = UInt64(address.load(fromByteOffset: 4, as: UInt8.self))
-        let distance = (low | (high << 32)) &- UInt64(bitPattern: now.milliseconds)
+        return instant(low | (high << 32), near: now)
+    }
+
+    /// The instant that the low 40 of some bits stand for.
+    @inline(__always)
+    static func instant(_ bits: UInt64, near now: Timestamp) -> Timestamp {
+        let distance = bits &- UInt64(bitPattern: now.milliseconds)
         let signed = Int64(bitPattern: distance &<< 24) &>> 24
         return Timestamp(milliseconds: now.milliseconds &+ signed)
+    }
+
+    /// The instant that the low 39 of some bits stand for, if it lies no more than two years ahead: right for 15 years before that.
+    @inline(__always)
+    static func pastInstant(_ bits: UInt64, near now: Timestamp) -> Timestamp {
+        let latest = UInt64(bitPattern: now.milliseconds) &+ 1 << 36
+        return Timestamp(milliseconds: Int64(bitPattern: latest &- (latest &- bits) & (1 << 39 - 1)))
     }
 
     @inline(__always)

@@ -1,63 +1,39 @@
 import Presence
 
-/// All edges of a user at once, and the form that each gets: what a record of them takes is known before it is made.
+/// All edges of a user at once, and the entries that each gets: what a record of them takes is known before it is made.
 ///
 /// - Complexity: O(edges) to make, and to make a record of.
 struct RelationsPlan {
-    fileprivate enum Form {
-        case friend(EdgeStamp)
-        case single(SingleEdge.Encoded)
-        case other(Relation)
+    fileprivate private(set) var nodes: [UInt8]
+    fileprivate private(set) var friends: [(hash: UInt64, stamp: EdgeStamp)] = []
+    fileprivate private(set) var edges: [(hash: UInt64, entry: EdgeEntry)] = []
+    /// Whether somebody is in both lists.
+    fileprivate private(set) var isMixed = false
+
+    /// A plan for these relations.
+    ///
+    /// - Parameters:
+    ///   - relations: those that he says something of, in ascending order of their hashes.
+    ///   - nodes: nodes that keep their places.
+    init(_ relations: [(hash: UInt64, relation: Relation)], nodes: [UInt8] = []) {
+        self.nodes = nodes
+        var places = nodes
+        for (hash, relation) in relations {
+            let entries = RelationEntries(relation) { node in
+                if let place = places.firstIndex(of: node) { return place }
+                guard node != 0, places.count < EdgeEntry.places else { return nil }
+                places.append(node)
+                return places.count - 1
+            }
+            if let stamp = entries.friend { friends.append((hash, stamp)) }
+            entries.forEach { edges.append((hash, $0)) }
+            if entries.friend != nil, entries.count > 0 { isMixed = true }
+        }
+        self.nodes = places
     }
 
     /// The rooms that all of it fills.
-    private(set) var sizes = RelationsRecord.Sizes()
-    fileprivate private(set) var nodes: [UInt8]
-    fileprivate private(set) var readings: [Timestamp] = []
-    fileprivate private(set) var edges: [(hash: UInt64, form: Form)] = []
-
-    /// A plan for these edges.
-    ///
-    /// - Parameters:
-    ///   - edges: those that he says something of, in ascending order of their hashes.
-    ///   - nodes: nodes that keep their places.
-    init(_ edges: [(hash: UInt64, relation: Relation)], nodes: [UInt8] = []) {
-        self.nodes = nodes
-        self.edges.reserveCapacity(edges.count)
-        var places: [Timestamp: Int] = [:]
-        for edge in edges { self.edges.append((edge.hash, form(of: edge.relation, &places))) }
-        sizes.readings = readings.count
-    }
-
-    private mutating func form(of relation: Relation, _ places: inout [Timestamp: Int]) -> Form {
-        if relation.isPlain {
-            sizes.friends += 1
-            return .friend(relation.friendStamp)
-        }
-        if let single = SingleEdge(relation), let encoded = encode(single, &places) {
-            sizes.singles += 1
-            return .single(encoded)
-        }
-        sizes.others += 1
-        return .other(relation)
-    }
-
-    private mutating func encode(_ single: SingleEdge, _ places: inout [Timestamp: Int]) -> SingleEdge.Encoded? {
-        let known = nodes.firstIndex(of: single.stamp.node)
-        guard known != nil || nodes.count < RelationsRecord.maximumNodes else { return nil }
-        var reading: Int?
-        if let instant = single.distantReading {
-            reading = places[instant]
-            if reading == nil {
-                guard readings.count < RelationsRecord.maximumReadings else { return nil }
-                reading = readings.count
-                places[instant] = readings.count
-                readings.append(instant)
-            }
-        }
-        if known == nil { nodes.append(single.stamp.node) }
-        return single.encoded(node: known ?? nodes.count - 1, reading: reading)
-    }
+    var sizes: RelationsRecord.Sizes { RelationsRecord.Sizes(friends: friends.count, edges: edges.count) }
 }
 
 extension RelationsRecord {
@@ -65,14 +41,13 @@ extension RelationsRecord {
     static func make(_ plan: RelationsPlan) -> RelationsRecord {
         let record = make(plan.sizes)
         for node in plan.nodes { _ = record.enter(node: node) }
-        for instant in plan.readings { record.append(reading: instant) }
-        for (hash, form) in plan.edges {
-            switch form {
-            case .friend(let stamp): record.write(stamp, to: record.append(hash, to: .friends) + 8)
-            case .single(let single): record.write(single, to: record.append(hash, to: .singles))
-            case .other(let relation): record.write(relation, to: record.append(hash, to: .others))
-            }
+        record.resize(.friends, at: 0, from: 0, to: plan.friends.count)
+        for index in plan.friends.indices {
+            record.write(plan.friends[index].hash, plan.friends[index].stamp, at: index)
         }
+        record.resize(.edges, at: 0, from: 0, to: plan.edges.count)
+        for index in plan.edges.indices { record.write(plan.edges[index].hash, plan.edges[index].entry, at: index) }
+        if plan.isMixed { record.setMayBeMixed() }
         return record
     }
 
@@ -80,16 +55,16 @@ extension RelationsRecord {
     ///
     /// Friends who are nothing else are not asked for: what they read is kept with the privacy.
     func plan(near now: Timestamp, _ change: (inout Relation) -> Void) -> RelationsPlan? {
-        guard count(.singles) + count(.others) > 0 else { return nil }
-        var edges: [(hash: UInt64, relation: Relation)] = []
-        edges.reserveCapacity(edgeCount)
+        guard count(.edges) > 0 else { return nil }
+        var relations: [(hash: UInt64, relation: Relation)] = []
+        relations.reserveCapacity(count(.friends) + count(.edges))
         var hasChanged = false
-        forEachByHash(near: now) { hash, relation in
+        forEach(near: now) { hash, relation in
             var new = relation
             if !relation.isPlain { change(&new) }
             hasChanged = hasChanged || new != relation
-            edges.append((hash, new))
+            relations.append((hash, new))
         }
-        return hasChanged ? RelationsPlan(edges, nodes: nodesInUse) : nil
+        return hasChanged ? RelationsPlan(relations, nodes: nodesInUse) : nil
     }
 }

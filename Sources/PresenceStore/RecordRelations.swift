@@ -3,65 +3,43 @@ import Presence
 
 /// What a user set of his privacy, and his edges: a block outside the slabs, of those users alone who have any.
 /// ```
-///  0           8            16      17      18         20      25      30        32                56      64
-/// +-----------+------------+-------+-------+----------+-------+-------+---------+-----------------+-------+---------+---------+--------+----------+
-/// | stamp of  | stamp of   | vis., | forms | room for | what  | what  | number  | counts and      | nodes | friends | singles | others | readings |
-/// | visibility| last seen  | l. s. | of s, | readings | s.    | f.    | of      | rooms of the    |       | 14 B    | 16 B    | 32 B   | 5 B      |
-/// |           |            |       | f     |          | read  | read  | readings| lists of edges  |       |         |         |        |          |
-/// +-----------+------------+-------+-------+----------+-------+-------+---------+-----------------+-------+---------+---------+--------+----------+
-/// friend: hash 8, stamp 6      single: hash 8, instant 5, flags 1, reading 2      other: hash 8, stamps 6 + 6, flags 1, forms 1, what he read 5, what I read 5
+///  0           8            16      17      18      20      25      32                48                 64
+/// +-----------+------------+-------+-------+-------+-------+-------+-----------------+------------------+---------+-------+
+/// | stamp of  | stamp of   | vis., | forms | mixed | what  | what  | counts and      | nodes, at most   | friends | edges |
+/// | visibility| last seen  | l. s. | of s, |       | s.    | f.    | rooms of the    | 15               | 14 B    | 16 B  |
+/// |           |            |       | f     |       | read  | read  | lists           |                  |         |       |
+/// +-----------+------------+-------+-------+-------+-------+-------+-----------------+------------------+---------+-------+
+/// friend: hash 8, stamp 6      edge: hash 8, what it says 8 (EdgeEntry)
 /// ```
-/// A user is named by the hash of his id, so the lists are sorted by it, and a look-up is a binary search in each. Nobody is in two of them:
-/// - *friends*: who is a friend and nothing else.
-/// - *singles*: of whom one write is known, nearly always a block, or one that took an edge back (``SingleEdge``).
-/// - *others*: all the rest, who were friends and blocked, or whose block hides both.
+/// A user is named by the hash of his id, so the lists are sorted by it, and a look-up is a binary search in each:
+/// - *friends*: who is a friend.
+/// - *edges*: whom the user blocked, and writes that took an edge back; entries of one other stand side by side. Somebody can be in both lists: a friend
+///   who is or was blocked. Byte 18 is 1 if that may be so of any.
 ///
-/// A single names its node by its place among the record's nodes, and what the other could read when he was hidden by its distance from the write:
-/// people who block somebody were there a moment ago. What lies farther back is one of the *readings*, in no order; edges that have the same one share it.
+/// An edge names its node by its place among the record's nodes.
 struct RelationsRecord {
     static let headerBytes = 64
-    static let readingBytes = 5
-    /// Nodes whose writes can be singles; those of further ones are others.
-    static let maximumNodes = 8
-    static let maximumReadings = Int(UInt16.max)
-    /// What a change of privacy can add: one more instant for friends and one for all others, read by those from whom it hides and those who stay hidden.
-    static let privacyChangeBytes = 4 * readingBytes
 
     /// The lists of edges, in the order in which they lie behind the head.
-    enum List: Int {
+    enum List: Int, CaseIterable {
         case friends = 0
-        case singles
-        case others
+        case edges
 
-        var entryBytes: Int {
-            switch self {
-            case .friends: 14
-            case .singles: 16
-            case .others: 32
-            }
-        }
+        @inline(__always)
+        var entryBytes: Int { self == .friends ? 14 : 16 }
     }
 
-    /// How many entries each part has, or has room for.
+    /// How many entries each list has, or has room for.
     struct Sizes: Hashable {
         var friends = 0
-        var singles = 0
-        var others = 0
-        var readings = 0
+        var edges = 0
 
         /// What a block with these rooms takes.
         var byteCount: Int {
-            headerBytes + friends * List.friends.entryBytes + singles * List.singles.entryBytes
-                + others * List.others.entryBytes + readings * readingBytes
+            headerBytes + friends * List.friends.entryBytes + edges * List.edges.entryBytes
         }
 
-        subscript(list: List) -> Int {
-            switch list {
-            case .friends: friends
-            case .singles: singles
-            case .others: others
-            }
-        }
+        subscript(list: List) -> Int { list == .friends ? friends : edges }
     }
 
     let address: UnsafeMutableRawPointer
@@ -85,11 +63,8 @@ struct RelationsRecord {
         let copy = RelationsRecord.make(rooms)
         copy.address.copyMemory(from: address, byteCount: RelationsRecord.headerBytes)
         copy.rooms = rooms
-        for list in [List.friends, .singles, .others] where count(list) > 0 {
+        for list in List.allCases where count(list) > 0 {
             copy.entry(list, 0).copyMemory(from: entry(list, 0), byteCount: count(list) * list.entryBytes)
-        }
-        if readingCount > 0 {
-            copy.reading(0).copyMemory(from: reading(0), byteCount: readingCount * RelationsRecord.readingBytes)
         }
         return copy
     }
@@ -138,55 +113,66 @@ struct RelationsRecord {
 
     // MARK: Reading edges
 
-    /// Edges of all lists, those included that ended.
-    var edgeCount: Int { count(.friends) + count(.singles) + count(.others) }
+    /// Whether he says anything of anybody.
+    var hasEdges: Bool { count(.friends) + count(.edges) > 0 }
 
-    /// Edges that hold, and those that ended.
+    /// Those of whom he says something, and those included with whom that ended.
     ///
-    /// - Complexity: O(singles + others).
+    /// - Complexity: O(edges), not counting friends.
+    var edgeCount: Int {
+        let counts = edgeCounts
+        return counts.holding + counts.ended
+    }
+
+    /// Whom he names a friend or blocked, each once; and those of whom he said something that ended.
+    ///
+    /// - Complexity: O(edges), not counting friends.
     var edgeCounts: (holding: Int, ended: Int) {
-        var ended = 0
-        for index in 0..<count(.singles) where !holds(single: index) { ended += 1 }
-        for index in 0..<count(.others) where !holds(other: index) { ended += 1 }
-        return (edgeCount - ended, ended)
+        var counts = (holding: count(.friends), ended: 0)
+        var index = 0
+        while index < count(.edges) {
+            let hash = hash(.edges, index)
+            var holds = false
+            while index < count(.edges), self.hash(.edges, index) == hash {
+                holds = holds || edge(index).holds
+                index += 1
+            }
+            if mayBeMixed, place(of: hash, in: .friends).isFound { continue }
+            if holds { counts.holding += 1 } else { counts.ended += 1 }
+        }
+        return counts
     }
 
     /// How he stands to the user of that hash; nil if he never said anything of him.
+    ///
+    /// - Complexity: O(log edges).
     func relation(to hash: UInt64, near now: Timestamp) -> Relation? {
+        var relation = Relation()
         let friend = place(of: hash, in: .friends)
-        if friend.isFound { return relation(.friends, friend.index, near: now) }
-        let single = place(of: hash, in: .singles)
-        if single.isFound { return relation(.singles, single.index, near: now) }
-        let other = place(of: hash, in: .others)
-        return other.isFound ? relation(.others, other.index, near: now) : nil
+        if friend.isFound {
+            enterFriend(at: friend.index, into: &relation, near: now)
+            guard mayBeMixed else { return relation }
+        }
+        let edge = place(of: hash, in: .edges)
+        if edge.isFound { _ = enterEdges(of: hash, at: edge.index, into: &relation, near: now) }
+        return friend.isFound || edge.isFound ? relation : nil
     }
 
-    /// Calls `body` with the hash of everyone of whom he says something.
+    /// Calls `body` with the hash of everyone of whom he says something, in the order of the hashes.
     func forEach(near now: Timestamp, _ body: (UInt64, Relation) -> Void) {
-        for index in 0..<count(.friends) { body(hash(.friends, index), relation(.friends, index, near: now)) }
-        for index in 0..<count(.singles) { body(hash(.singles, index), relation(.singles, index, near: now)) }
-        for index in 0..<count(.others) { body(hash(.others, index), relation(.others, index, near: now)) }
-    }
-
-    /// The same in the order of the hashes.
-    func forEachByHash(near now: Timestamp, _ body: (UInt64, Relation) -> Void) {
         let counts = counts
-        var (friend, single, other) = (0, 0, 0)
-        while friend + single + other < counts.friends + counts.singles + counts.others {
-            // A list that is through has the greatest hash there is, and is not asked.
-            let friendHash = friend < counts.friends ? hash(.friends, friend) : .max
-            let singleHash = single < counts.singles ? hash(.singles, single) : .max
-            let otherHash = other < counts.others ? hash(.others, other) : .max
-            if friend < counts.friends, friendHash <= singleHash, friendHash <= otherHash {
-                body(friendHash, relation(.friends, friend, near: now))
+        var (friend, edge) = (0, 0)
+        while friend < counts.friends || edge < counts.edges {
+            let friendHash = friend < counts.friends ? self.hash(.friends, friend) : nil
+            let edgeHash = edge < counts.edges ? self.hash(.edges, edge) : nil
+            let hash = min(friendHash ?? .max, edgeHash ?? .max)
+            var relation = Relation()
+            if friendHash == hash {
+                enterFriend(at: friend, into: &relation, near: now)
                 friend += 1
-            } else if single < counts.singles, singleHash <= otherHash {
-                body(singleHash, relation(.singles, single, near: now))
-                single += 1
-            } else {
-                body(otherHash, relation(.others, other, near: now))
-                other += 1
             }
+            if edgeHash == hash { edge = enterEdges(of: hash, at: edge, into: &relation, near: now) }
+            body(hash, relation)
         }
     }
 
@@ -195,86 +181,59 @@ struct RelationsRecord {
     /// The rooms with which that relation can be stored: those that there are, where they suffice. If not, the lists are copied anyway, and what has become
     /// too large becomes smaller.
     ///
-    /// Friends get an eighth more than they need, which makes at most 16 bytes of their 14; others too. Singles get none: they have their 16.
+    /// Friends get an eighth more than they need, which makes at most 16 bytes of their 14. The other list gets no more: its entries have their 16.
     func rooms(toStore relation: Relation, to hash: UInt64) -> Sizes {
-        let target: List
-        var readings = rooms.readings
-        if relation.isPlain {
-            target = .friends
-        } else if let single = SingleEdge(relation), hasRoom(forNode: single.stamp.node),
-            let room = readingRoom(for: single)
-        {
-            target = .singles
-            readings = room
-        } else {
-            target = .others
-        }
-        let isNew = !place(of: hash, in: target).isFound
-        guard isNew && count(target) == rooms[target] || readings != rooms.readings else { return rooms }
+        let entries = entries(for: relation)
+        let friend = place(of: hash, in: .friends)
+        let edge = place(of: hash, in: .edges)
+        let old = edge.isFound ? edgeCount(of: hash, at: edge.index) : 0
+        let friends = count(.friends) - (friend.isFound ? 1 : 0) + (entries.friend == nil ? 0 : 1)
+        let needed = Sizes(friends: friends, edges: count(.edges) - old + entries.count)
+        guard needed.friends > rooms.friends || needed.edges > rooms.edges else { return rooms }
         func room(_ list: List) -> Int {
-            let spare = list == .singles ? 0 : count(list) / 8
-            return list == target && isNew ? count(list) + max(1, spare) : min(rooms[list], count(list) + spare)
+            let spare = list == .friends ? needed.friends / 8 : 0
+            return needed[list] > rooms[list]
+                ? needed[list] + spare : min(rooms[list], max(needed[list], count(list)) + spare)
         }
-        return Sizes(friends: room(.friends), singles: room(.singles), others: room(.others), readings: readings)
-    }
-
-    /// The room of readings with which a single can be stored; nil if there may be no more of them.
-    private func readingRoom(for single: SingleEdge) -> Int? {
-        let room = rooms.readings
-        guard let instant = single.distantReading, readingPlace(of: instant) == nil, readingCount == room else {
-            return room
-        }
-        dropUnusedReadings()
-        if readingCount < room { return room }
-        return room < RelationsRecord.maximumReadings ? room + 1 : nil
+        return Sizes(friends: room(.friends), edges: room(.edges))
     }
 
     /// Writes how he stands to the user of that hash. There must be the rooms for it.
     func store(_ relation: Relation, to hash: UInt64) {
-        let encoded = relation.isPlain ? nil : SingleEdge(relation).flatMap { encode($0, to: hash) }
-        let list: List = relation.isPlain ? .friends : encoded == nil ? .others : .singles
-        for other in [List.friends, .singles, .others] where other != list { remove(hash, from: other) }
-        let place = place(of: hash, in: list)
-        if !place.isFound { open(list, at: place.index) }
-        let entry = entry(list, place.index)
-        entry.storeBytes(of: hash, as: UInt64.self)
-        if let encoded {
-            write(encoded, to: entry)
-        } else if list == .friends {
-            write(relation.friendStamp, to: entry + 8)
-        } else {
-            write(relation, to: entry)
+        let entries = entries(for: relation)
+        let friend = place(of: hash, in: .friends)
+        resize(.friends, at: friend.index, from: friend.isFound ? 1 : 0, to: entries.friend == nil ? 0 : 1)
+        if let stamp = entries.friend { write(hash, stamp, at: friend.index) }
+        let edge = place(of: hash, in: .edges)
+        let old = edge.isFound ? edgeCount(of: hash, at: edge.index) : 0
+        resize(.edges, at: edge.index, from: old, to: entries.count)
+        var index = edge.index
+        entries.forEach {
+            write(hash, $0, at: index)
+            index += 1
         }
+        if entries.friend != nil, entries.count > 0 { setMayBeMixed() }
     }
 
-    /// A single as its entry has it, its node and its reading entered where they are new; nil if there is no room for one of the three.
-    private func encode(_ single: SingleEdge, to hash: UInt64) -> SingleEdge.Encoded? {
-        guard count(.singles) < rooms.singles || place(of: hash, in: .singles).isFound,
-            hasRoom(forNode: single.stamp.node)
-        else { return nil }
-        guard let instant = single.distantReading else {
-            return single.encoded(node: enter(node: single.stamp.node), reading: nil)
-        }
-        if let place = readingPlace(of: instant) {
-            return single.encoded(node: enter(node: single.stamp.node), reading: place)
-        }
-        guard readingCount < rooms.readings else { return nil }
-        append(reading: instant)
-        return single.encoded(node: enter(node: single.stamp.node), reading: readingCount - 1)
+    /// The entries of a relation, whose nodes have their places then.
+    private func entries(for relation: Relation) -> RelationEntries {
+        RelationEntries(relation, place: enter(node:))
     }
 
-    /// Forgets the edge that ended first; false if none has.
+    /// Forgets the relation that ended first; false if none has.
+    ///
+    /// - Complexity: O(edges).
     func dropOldestEnded(near now: Timestamp) -> Bool {
-        var oldest: (hash: UInt64, list: List, at: Timestamp)?
-        func consider(_ list: List, _ index: Int) {
-            let relation = relation(list, index, near: now)
+        var oldest: (hash: UInt64, at: Timestamp)?
+        forEach(near: now) { hash, relation in
+            guard relation.hasEnded else { return }
             let at = max(relation.friendStamp.at, relation.blockStamp.at)
-            if at < oldest?.at ?? .distantFuture { oldest = (hash(list, index), list, at) }
+            if at < oldest?.at ?? .distantFuture { oldest = (hash, at) }
         }
-        for index in 0..<count(.singles) where !holds(single: index) { consider(.singles, index) }
-        for index in 0..<count(.others) where !holds(other: index) { consider(.others, index) }
         guard let oldest else { return false }
-        remove(oldest.hash, from: oldest.list)
+        // Who is a friend has not ended.
+        let edge = place(of: oldest.hash, in: .edges)
+        resize(.edges, at: edge.index, from: edgeCount(of: oldest.hash, at: edge.index), to: 0)
         return true
     }
 }

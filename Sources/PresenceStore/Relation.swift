@@ -16,22 +16,37 @@ struct Relation: Sendable, Hashable {
     /// Whether it says nothing any more: kept so that an older write that comes late does not hold again.
     var hasEnded: Bool { !isFriend && !isBlocked }
 
-    /// Whether a friend's entry holds all of it.
+    /// Whether it is a friend's of whom nothing else was ever said.
     var isPlain: Bool { isFriend && blockStamp == .zero && read == nil && othersRead == nil }
 }
 
 /// The stamp of an edge in six bytes: milliseconds and node.
 ///
-/// A counter is not needed: writes of one edge are given rising milliseconds (``after(_:at:node:)``), so of two writes one is always the newer.
+/// A counter is not needed: writes of one edge are given rising milliseconds (``next(at:node:keeping:)``), so of two writes one is always the newer.
 struct EdgeStamp: Sendable, Hashable {
     var at: Timestamp
     var node: UInt8
 
     static let zero = EdgeStamp(at: Timestamp(milliseconds: 0), node: 0)
 
-    /// The stamp of a write at `now` to an edge that has this one.
-    func next(at now: Timestamp, node: UInt8) -> EdgeStamp {
-        EdgeStamp(at: max(now, at.advanced(byMilliseconds: 1)), node: node)
+    /// The stamp of a write at `now` to an edge that has this one. It is never before `now`.
+    ///
+    /// - Parameter read: what the other could read and the write is to keep beside its instant. That lies later than `now` where it must for it, if that is
+    ///   not too far: see ``EdgeDistance``.
+    func next(at now: Timestamp, node: UInt8, keeping read: LastSeen? = nil) -> EdgeStamp {
+        let next = EdgeStamp(at: max(now, at.advanced(byMilliseconds: 1)), node: node)
+        guard let instant = read?.instant else { return next }
+        let distance = EdgeDistance.held(notBelow: next.at.milliseconds(since: instant))
+        let held = instant.advanced(byMilliseconds: distance)
+        let lead = held.milliseconds(since: max(now, instant))
+        return lead <= EdgeDistance.lead(for: distance) ? EdgeStamp(at: held, node: node) : next
+    }
+
+    /// Whether an entry of a write of this stamp has room for what was read.
+    func hasRoom(for read: LastSeen) -> Bool {
+        guard let instant = read.instant else { return true }
+        let distance = at.milliseconds(since: instant)
+        return EdgeDistance.held(notBelow: distance) == distance
     }
 }
 

@@ -63,10 +63,14 @@ struct ReplicaFacts: Sendable, Hashable {
         return newest
     }
 
-    /// The latest instant at which something happened, by the clock of whoever wrote it down. Ends that were set lie beyond, and do not count.
+    /// The latest instant at which something happened for sure, by the clock of whoever wrote it down. Ends that were set lie beyond, and do not count. An
+    /// edge may have happened earlier than its stamp says (``EdgeDistance``).
     var latestInstant: Timestamp {
         var latest = max(newestStamp.timestamp, facts.lastSeen ?? .distantPast)
-        for relation in edges.values { latest = max(latest, relation.friendStamp.at, relation.blockStamp.at) }
+        for relation in edges.values {
+            let last = max(relation.friendStamp.at, relation.blockStamp.at)
+            latest = max(latest, last.advanced(byMilliseconds: -EdgeDistance.greatestLead))
+        }
         for session in facts.sessions.values {
             latest = max(latest, session.heartbeat, session.activity ?? .distantPast)
             latest = max(latest, session.closed?.at ?? .distantPast)

@@ -73,10 +73,14 @@ extension ShardedStore {
         if !isHeld {
             isWatching = watches.watch(ofViewer: viewerHash)?.state.withLock { $0.row(of: hash) != nil } ?? false
         }
+        // The instant of an edge may be a little later than that of its write.
+        func since(_ holds: Bool?, _ stamp: EdgeStamp?) -> Timestamp? {
+            holds == true ? stamp.map { min($0.at, now) } : nil
+        }
         return Explanation.ViewerFacts(
             id: viewer.withUnsafeBytes { [UInt8]($0) }, view: view(of: user, for: viewer, at: now), rule: rule,
-            friendSince: relation?.isFriend == true ? relation?.friendStamp.at : nil,
-            blockedSince: relation?.isBlocked == true ? relation?.blockStamp.at : nil, isWatching: isWatching)
+            friendSince: since(relation?.isFriend, relation?.friendStamp),
+            blockedSince: since(relation?.isBlocked, relation?.blockStamp), isWatching: isWatching)
     }
 
     /// The same in texts, and now.

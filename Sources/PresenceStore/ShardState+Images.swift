@@ -21,7 +21,7 @@ extension ShardState {
         let relations = record.relations
         if let relations {
             flags |= UserImage.Flag.hasPrivacy
-            if relations.edgeCount > 0 { flags |= UserImage.Flag.hasEdges }
+            if relations.hasEdges { flags |= UserImage.Flag.hasEdges }
         }
         if record.isPacked { flags |= UserImage.Flag.isPacked }
         let start = output.count
@@ -89,9 +89,9 @@ extension ShardState {
         output.append(privacy.lastSeen.rawValue)
         output.append(privacy.strangersRead)
         output.append(privacy.friendsRead)
-        guard relations.edgeCount > 0 else { return }
+        guard relations.hasEdges else { return }
         output.append(half: UInt32(relations.edgeCount))
-        relations.forEachByHash(near: now) { other, relation in
+        relations.forEach(near: now) { other, relation in
             output.append(word: other)
             for stamp in [relation.friendStamp, relation.blockStamp] {
                 output.append(instant: stamp.at)

@@ -113,20 +113,26 @@ extension ShardState {
         let read = privacy.lastSeen(lastSeen, Standing(relation))
         if change.isFriendship {
             relation.isFriend = change.holds
-            relation.friendStamp = relation.friendStamp.next(at: now, node: stamps.node)
         } else {
             relation.isBlocked = change.holds
-            relation.blockStamp = relation.blockStamp.next(at: now, node: stamps.node)
             relation.othersRead = change.holds ? othersRead : nil
         }
-        relation.read = privacy.rule(Standing(relation)).hides ? read : nil
+        relation.read = privacy.kept(read, for: Standing(relation))
+        if change.isFriendship {
+            // A block has it, as a rule.
+            let isKept = relation.blockStamp != .zero && relation.read.map(relation.blockStamp.hasRoom(for:)) ?? true
+            relation.friendStamp = relation.friendStamp.next(
+                at: now, node: stamps.node, keeping: isKept ? nil : relation.read)
+        } else {
+            relation.blockStamp = relation.blockStamp.next(at: now, node: stamps.node, keeping: relation.read)
+        }
         if relation.hasEnded, ended >= settings.maxRelations { _ = relations.dropOldestEnded(near: now) }
         try grow(number, for: relation, to: other, at: now).store(relation, to: other)
         noteChange(number)
         return true
     }
 
-    /// Changes what a user set of his privacy. `number` may be another afterwards. There must be room for ``RelationsRecord/privacyChangeBytes``.
+    /// Changes what a user set of his privacy. `number` may be another afterwards. His edges take no more bytes than before.
     mutating func setPrivacy(
         _ number: inout UInt32, visibility: Visibility?, lastSeen: LastSeenVisibility?, stamp: Stamp, at now: Timestamp
     ) throws(StoreError) {
@@ -149,8 +155,12 @@ extension ShardState {
         noteForWatchers(record(number))
         relations.store(new)
         let plan = relations.plan(near: now) { relation in
-            let read = old.lastSeen(seen, Standing(relation))
-            relation.read = new.rule(Standing(relation)).hides ? read : nil
+            if relation.isBlocked {
+                // Whom he blocked stays hidden. A block always has what was read; one from elsewhere that has not tells nothing.
+                relation.read = relation.read ?? .unknown
+            } else {
+                relation.read = new.kept(old.lastSeen(seen, Standing(relation)), for: Standing(relation))
+            }
         }
         guard let plan else { return }
         let changed = RelationsRecord.make(plan)
@@ -221,6 +231,15 @@ extension ShardState {
         let record = record(number)
         (record.address + offset + bytes).copyMemory(from: record.address + offset, byteCount: size - offset)
         return record
+    }
+}
+
+extension Privacy {
+    /// What is to be kept for one viewer alone of what he could read: nil if the user is not hidden from him, or if he reads what all do who stand to him
+    /// like that, and will whenever that changes. Who is blocked has his own, since what others read may go on.
+    func kept(_ read: LastSeen, for standing: Standing) -> LastSeen? {
+        guard rule(standing).hides else { return nil }
+        return !standing.isBlocked && read == (standing.isFriend ? friendsRead : strangersRead) ? nil : read
     }
 }
 

@@ -61,7 +61,6 @@ extension ShardState {
         }
         if change.changesPrivacy {
             try makeRelations(&number, at: now)
-            try makeBudget(for: RelationsRecord.privacyChangeBytes, sparing: number, at: now)
         }
         _ = settle(number, at: now)
         // A record that moves leaves its timer behind, and with it the look at what has run out.
