@@ -81,8 +81,8 @@ extension ShardedStore {
     ///   - now: when.
     /// - Returns: how many edges changed; of those who were named so already none does.
     /// - Throws: `idTooLong`, `selfRelation`, `tooManyRelations`, `outOfMemory`; the first three before anything has changed.
-    /// - Complexity: O(others x log edges), 64 of them a lock hold. An edge takes at most 16 bytes among many; 21 if the other
-    ///   was blocked more than 65 seconds after the user was last seen, 36 if it is one of friendship and of a block, or the store hides both.
+    /// - Complexity: O(others x log edges), 64 of them a lock hold. An edge takes at most 16 bytes among many. Who is friend
+    ///   and blocked is two edges, and a block is two where the store hides both.
     @discardableResult
     public func relate(
         _ user: Span<UInt8>, _ change: RelationChange, to bytes: Span<UInt8>, _ others: Span<KeyRange>,
