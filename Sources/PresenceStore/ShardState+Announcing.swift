@@ -40,12 +40,14 @@ extension ShardState {
     @inline(__always)
     mutating func settle(_ number: UInt32, at now: Timestamp, firedTick: UInt32? = nil) -> Evidence {
         let record = record(number)
+        var isSettled = false
         if hasLeases, let end = endLeased(number, at: now, firedTick: firedTick) {
             announceWhatTimeChanged(number, from: end, until: now, firedTick: firedTick)
+            isSettled = true
             // A look of a reader, too: the timer was armed for another end.
             arm(number, self.evidence(of: record, at: now, near: now), at: now)
         }
-        if record.hasText { endText(number, at: now, firedTick: firedTick) }
+        if record.hasText { endText(number, at: now, firedTick: firedTick, isSettled: isSettled) }
         let evidence = evidence(of: record, at: now, near: now)
         let verdict = evidence.verdict(at: now)
         if verdict.publicStatus == record.announced && verdict.isPresent == record.isPresent {
@@ -219,11 +221,13 @@ extension ShardState {
     }
 
     /// Tells that a text has come to its end, if it has, behind what time changed before.
+    ///
+    /// - Parameter isSettled: whether all that time changed has been announced by this look, which must not go back then.
     @inline(never)
-    private mutating func endText(_ number: UInt32, at now: Timestamp, firedTick: UInt32?) {
+    private mutating func endText(_ number: UInt32, at now: Timestamp, firedTick: UInt32?, isSettled: Bool) {
         let record = record(number)
         guard let end = record.untoldEndOfText(near: now), end <= now else { return }
-        announceWhatTimeChanged(number, until: end, firedTick: firedTick)
+        if !isSettled { announceWhatTimeChanged(number, until: end, firedTick: firedTick) }
         record.noteEndOfText()
         announceActivity(number, nil, Cause(reason: .manualEnded, stamp: Stamp(end), at: end, isTime: true))
     }
