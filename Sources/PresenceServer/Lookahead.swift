@@ -32,7 +32,7 @@ struct Lookahead {
             return true
         }
         end = max(reached, offset &+ 1)
-        if count > 1 { loop.store.prefetch(bytes, keys.span.extracting(..<count)) }
+        if count > 1 { loop.withStore { $0.prefetch(bytes, keys.span.extracting(..<count)) } }
     }
 
     /// Asks for the keys that are a command's arguments from `index` on.
@@ -45,6 +45,6 @@ struct Lookahead {
             let key = loop.locate(bytes, request.argument(index + place))
             keys[place] = KeyPlace(key.kind, key.name)
         }
-        if count > 1 { loop.store.prefetch(bytes, keys.span.extracting(..<count)) }
+        if count > 1 { loop.withStore { $0.prefetch(bytes, keys.span.extracting(..<count)) } }
     }
 }

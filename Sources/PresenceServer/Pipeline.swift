@@ -152,20 +152,24 @@ private struct BeatBatch {
         if ranges.count == 2 {
             let user = ranges[0]
             let session = ranges[1]
-            let isKnown = loop.store.beat(
-                bytes.extracting(user.offset..<user.offset &+ user.length),
-                session: bytes.extracting(session.offset..<session.offset &+ session.length), isActive: isActive,
-                at: loop.now)
+            let isKnown = loop.withStore {
+                $0.beat(
+                    bytes.extracting(user.offset..<user.offset &+ user.length),
+                    session: bytes.extracting(session.offset..<session.offset &+ session.length), isActive: isActive,
+                    at: loop.now)
+            }
             reply.integer(isKnown ? 1 : 0)
         } else {
             var answered = 0
-            loop.store.beatAll(bytes, ranges.span, isActive: isActive, at: loop.now) { position in
-                while answered < position &- 1 {
-                    reply.integer(1)
-                    answered &+= 1
+            loop.withStore {
+                $0.beatAll(bytes, ranges.span, isActive: isActive, at: loop.now) { position in
+                    while answered < position &- 1 {
+                        reply.integer(1)
+                        answered &+= 1
+                    }
+                    reply.integer(0)
+                    answered = position
                 }
-                reply.integer(0)
-                answered = position
             }
             let count = ranges.count / 2
             while answered < count {

@@ -198,7 +198,9 @@ enum PresenceQueryCommands {
         }
         let ranges = loop.ranges
         reply.array(ranges.count)
-        loop.store.statuses(bytes, ranges.span, at: loop.now) { _, status in reply.bulk(status.word) }
+        loop.withStore {
+            $0.statuses(bytes, ranges.span, at: loop.now) { _, status in reply.bulk(status.word) }
+        }
     }
 
     @Sendable private static func count(

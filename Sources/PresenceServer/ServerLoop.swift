@@ -14,6 +14,8 @@ final class ServerLoop: @unchecked Sendable {
     let server: ServerState
     /// What commands work on: the server's store, or within EXEC the shards that it holds. Not to be kept beyond a command.
     private(set) var store: ShardedStore
+    /// The server's store, which outlives the loop: see ``withStore(_:)``.
+    private let wholeStore: ShardedStore
     /// Whether an EXEC runs: commands must not wait, and its shards' locks are held.
     private(set) var isExecuting = false
     /// Whether a command within EXEC changed who listens: the store is told once its locks are free.
@@ -104,6 +106,7 @@ final class ServerLoop: @unchecked Sendable {
         self.publisher = publisher
         self.configuration = configuration
         store = server.store
+        wholeStore = server.store
         password = Password(configuration.password)
         counters = server.counters[index]
         keyPrefix = BytePrefix(Array(configuration.keyPrefix.utf8))
@@ -148,6 +151,17 @@ final class ServerLoop: @unchecked Sendable {
     /// Takes a buffer back whose bytes were worked off or copied.
     func giveBack(_ buffer: ByteBuffer) {
         if buffer.capacity == ServerLoop.receiveBytes { receiveBuffer = buffer }
+    }
+
+    // MARK: - The store
+
+    /// Calls `body` with `store`, without a reference counted: the loops share the store, and each count takes its line of memory from the others.
+    @inline(__always)
+    func withStore<Result, Failure: Error>(
+        _ body: (ShardedStore) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        if isExecuting { return try body(store) }
+        return try body(wholeStore)
     }
 
     // MARK: - Transactions

@@ -48,11 +48,11 @@ enum StringCommands {
         _ loop: ServerLoop, _ key: (kind: KeyKind, name: Range<Int>), _ bytes: Span<UInt8>, _ reply: inout ReplyBuffer
     ) -> Bool {
         if key.kind == .string {
-            return loop.store.getString(bytes.extracting(key.name), at: loop.now) { reply.bulk($0) }
+            return loop.withStore { $0.getString(bytes.extracting(key.name), at: loop.now) { reply.bulk($0) } }
         }
         let start = reply.count
         let isFound = reply.bulk(upTo: ShardedStore.maximumRecordBytes, likely: 250) { out in
-            loop.store.writeRecord(of: bytes.extracting(key.name), at: loop.now, into: &out)
+            loop.withStore { $0.writeRecord(of: bytes.extracting(key.name), at: loop.now, into: &out) }
         }
         if isFound {
             loop.counters.hits.add(1)
@@ -169,12 +169,14 @@ enum StringCommands {
         let expiry: StringSetOptions.Expiry = options.keepsTTL ? .keep : options.end.map { .at($0) } ?? .none
         do throws(StoreError) {
             var hadValue = false
-            let isSet = try loop.store.setString(
-                bytes.extracting(key), bytes.extracting(value),
-                StringSetOptions(expiry: expiry, condition: options.condition), at: loop.now
-            ) { old in
-                hadValue = true
-                if options.returnsOld { reply.bulk(old) }
+            let isSet = try loop.withStore { store throws(StoreError) in
+                try store.setString(
+                    bytes.extracting(key), bytes.extracting(value),
+                    StringSetOptions(expiry: expiry, condition: options.condition), at: loop.now
+                ) { old in
+                    hadValue = true
+                    if options.returnsOld { reply.bulk(old) }
+                }
             }
             if options.returnsOld, !hadValue { reply.null() }
             return isSet

@@ -123,6 +123,18 @@ struct SessionRecord {
         return heartbeat.advanced(byMilliseconds: min(ttl, policy.heartbeatHardLimit))
     }
 
+    /// Whether it is open, not passive and brings no status, and neither its time nor its activity has run out, whatever other nodes may know.
+    @inline(__always)
+    func isPlainlyOnline(at now: Timestamp, _ policy: Policy) -> Bool {
+        let flags = flags
+        guard flags & (Flag.isClosed | Flag.isPassive | 3 << Flag.broughtShift) == 0,
+            now < deadline(near: now, policy)
+        else { return false }
+        guard flags & Flag.hasActivity != 0 else { return true }
+        let limit = min(policy.idleAfter, policy.awayAfter)
+        return now < RecordInstant.load(address + 13, near: now).advanced(byMilliseconds: limit)
+    }
+
     /// Whether it was kept alive after it was opened.
     @inline(__always)
     func hasBeaten(near now: Timestamp) -> Bool {

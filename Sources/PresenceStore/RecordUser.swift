@@ -100,6 +100,13 @@ struct UserRecord {
         }
     }
 
+    /// Whether he was announced online and present, and has one session, no manual status and no text.
+    @inline(__always)
+    var isShownOnlineByOneSession: Bool {
+        flags & (Flag.hasManual | Flag.hasText) == 0 && sessionCount == 1
+            && address.load(fromByteOffset: 12, as: UInt8.self) & 15 == 8 | Status.online.rawValue
+    }
+
     /// Whether those who watch him are to be told that something changed.
     var isToBeTold: Bool {
         get { address.load(fromByteOffset: 12, as: UInt8.self) & 16 != 0 }

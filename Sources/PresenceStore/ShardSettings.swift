@@ -59,6 +59,10 @@ struct ShardSettings: Sendable {
 
 /// What a shard counts. All of it is kept as records change: nothing is ever counted by walking.
 struct ShardCounters: Sendable {
+    // What single operations count, beside each other.
+    var beats: UInt64 = 0
+    var keyHits: UInt64 = 0
+    var keyMisses: UInt64 = 0
     /// Known users by the public status that was last announced, by `Status.rawValue`.
     var usersByStatus = InlineArray<5, Int>(repeating: 0)
     /// Users whose key exists for Redis's commands.
@@ -68,7 +72,6 @@ struct ShardCounters: Sendable {
     var stringsWithEnd = 0
     /// Sessions in records, tombstones not among them.
     var sessions = 0
-    var beats: UInt64 = 0
     var unknownBeats: UInt64 = 0
     var connects: UInt64 = 0
     var statusChanges: UInt64 = 0
@@ -83,8 +86,6 @@ struct ShardCounters: Sendable {
     var evictedUsers: UInt64 = 0
     var refusedForMemory: UInt64 = 0
     var timersLookedAt: UInt64 = 0
-    var keyHits: UInt64 = 0
-    var keyMisses: UInt64 = 0
     var lateness = DurationHistogram()
 
     subscript(status: Status) -> Int {

@@ -38,8 +38,8 @@ extension ShardState {
     ) -> Bool {
         let number = find(user, userHash)
         guard number != 0 else { return false }
-        _ = settle(number, at: now)
         let record = record(number)
+        if !isPlainlyOnline(record, at: now) { _ = settle(number, at: now) }
         guard record.isPresent, let session = mostPresent(record, at: now) else { return false }
         let facts = facts(of: session, near: now)
         let device = devices.bytes(session.device)

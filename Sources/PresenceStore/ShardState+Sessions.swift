@@ -195,7 +195,7 @@ extension ShardState {
 
     /// A heartbeat with activity: may bring the user back to online.
     mutating func act(_ number: UInt32, _ session: SessionRecord, at now: Timestamp, reason: Reason) {
-        _ = settle(number, at: now)
+        if !isPlainlyOnline(record(number), at: now) { _ = settle(number, at: now) }
         let isFirst = !session.hasActivity
         let isBack = isIdleElsewhere(session, at: now)
         session.beat(at: now)

@@ -6,7 +6,17 @@ extension ShardState {
     @inline(__always)
     mutating func status(_ number: UInt32, at now: Timestamp) -> Status {
         guard number != 0 else { return .offline }
+        if isPlainlyOnline(record(number), at: now) { return .online }
         return settle(number, at: now).verdict(at: now).publicStatus
+    }
+
+    /// Whether a user is online by one session alone, was told to be, and nothing else needs a look: as nearly everyone who is online.
+    ///
+    /// The one case in which the rules need no `Evidence`: then a verdict says the same, and `settle` has nothing to do. Other nodes' margins make
+    /// deadlines later only; leases may make them earlier.
+    @inline(__always)
+    func isPlainlyOnline(_ record: UserRecord, at now: Timestamp) -> Bool {
+        !hasLeases && record.isShownOnlineByOneSession && record.firstSession.isPlainlyOnline(at: now, settings.policy)
     }
 
     mutating func describe(_ user: BytesKey, _ userHash: UInt64, at now: Timestamp) -> UserDescription? {

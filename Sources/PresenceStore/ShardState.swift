@@ -11,8 +11,19 @@ import Synchronization
 ///
 /// Unchecked: its pointers are its own, and its lock hands it to one thread at a time.
 struct ShardState: ~Copyable, @unchecked Sendable {
-    var slabs = Slabs()
+    // What every operation needs lies first, on the line of the lock and on the next: lines that two processors write go from one to the other.
     var index: SegmentedIndex
+    /// Who has read all that there was and waits to be woken.
+    var idleReaders: IdleReaders = []
+    /// Whether there are leases of gateways.
+    var hasLeases = false
+    var slabs = Slabs()
+    let hash: BytesHash
+    var stamps: StampClock
+    /// For how long its lock was held.
+    var holds = HoldTimes()
+    var counters = ShardCounters()
+    var settings: ShardSettings
     var wheel: TimerWheel
     var ring: ChangeRing
     /// What other nodes are to be told.
@@ -22,18 +33,13 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var servers = WordTable()
     /// How often users changed what they set by hand.
     var changeRate = ChangeRate()
-    /// Leases of gateways, and whether there are any.
+    /// Leases of gateways.
     var leases = LeaseTable()
-    var hasLeases = false
     /// The last time that nobody looked at the time, and when time went on here last.
     var stall = Stall()
     var lastAdvance: Timestamp
     /// Who watches whom.
     var watchers = ShardWatchers()
-    let hash: BytesHash
-    var stamps: StampClock
-    var settings: ShardSettings
-    var counters = ShardCounters()
     let budget: MemoryBudget
     /// What is left of strings that are gone, and the newest flush: what is older is not taken from other nodes.
     var tombstones = TombstoneList()
@@ -45,12 +51,8 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     /// Grows with everything that readers and watchers are to be told.
     @inline(__always)
     var newsCount: UInt64 { ring.nextNumber &+ watchers.markCount &+ replicaLog.end }
-    /// Who has read all that there was and waits to be woken.
-    var idleReaders: IdleReaders = []
     /// Where the log of changes ended when somebody had read all of it.
     var idleLogEnd: UInt64 = 0
-    /// For how long its lock was held.
-    var holds = HoldTimes()
     /// Where the clock of eviction stands: a size class, a chunk.
     var evictionHand = (sizeClass: 0, chunk: -1)
     /// Pins the state to its place: a type that holds an atomic is passed by its address alone. Without it the compiler passes `self` to what does not

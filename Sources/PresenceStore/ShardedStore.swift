@@ -150,7 +150,8 @@ public final class ShardedStore: Sendable {
         viewFilter = configuration.viewFilter
         hold = nil
         let offset = ShardedStore.stateOffset
-        shardStride = (offset + MemoryLayout<ShardState>.stride + 127) & ~127
+        // An odd number of 128 bytes: of an even one, the same part of each shard would lie in few sets of a cache.
+        shardStride = (offset + MemoryLayout<ShardState>.stride + 127) & ~127 | 128
         shards = .allocate(byteCount: shardStride * shardCount, alignment: 128)
         let now = configuration.clock.now()
         for index in 0..<shardCount {
