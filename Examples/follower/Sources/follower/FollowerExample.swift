@@ -24,10 +24,12 @@ import PresenceStore
         let events = store.events()
         try await follower.start()
         while !follower.isReady { try await Task.sleep(for: .milliseconds(10)) }
-        say("ready: \(store.statistics().presentUsers) online")
 
         let printing = Task {
-            for await event in events {
+            // What is announced from here on: a service that says that it is ready misses nothing after that.
+            var changes = events.makeAsyncIterator()
+            say("ready: \(store.statistics().presentUsers) online")
+            while let event = await changes.next() {
                 guard case .status(let change) = event else { continue }
                 let user = String(decoding: change.userID, as: UTF8.self)
                 say("\(user) is \(store.status(of: user)): \(change.old) to \(change.new), \(change.reason.word)")
