@@ -223,8 +223,9 @@ def test_a_cluster_client_goes_on_while_a_node_dies_and_uses_it_when_it_is_back(
 
 def test_a_cluster_client_notices_nothing_of_a_rolling_restart(trio, kind):
     a, b, c = trio
-    # No error is caught: what GLIDE tries again by itself is all that is allowed.
-    load = Load(kind, a)
+    # GLIDE tries again by itself. Once in many runs a command is on its way to a connection that it has just seen end: it says so, and does not send that
+    # again, since it cannot know whether it was done. No other error is allowed, and that one once a node.
+    load = Load(kind, a, LOST)
     for node in trio:
         load.goes_on()
         raw = node.server.raw()
@@ -235,4 +236,5 @@ def test_a_cluster_client_notices_nothing_of_a_rolling_restart(trio, kind):
         trio.wait_until_linked()
     load.goes_on()
     load.stop()
+    assert len(load.raised) <= 3 and all("internal sender" in problem for problem in load.raised), load.raised
     eventually(lambda: load.is_everywhere(trio))
