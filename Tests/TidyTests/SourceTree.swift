@@ -17,7 +17,10 @@ enum SourceTree {
     static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    private static let foreignFolders: Set = [".build", ".git", ".venv", "venv", "node_modules", "__pycache__"]
+    private static let foreignFolders: Set = [".git", ".venv", "venv", "node_modules", "__pycache__"]
+
+    /// Whether a folder is not ours: what was installed, or built, which is in `.build` and folders whose names begin so.
+    private static func isForeign(_ name: String) -> Bool { foreignFolders.contains(name) || name.hasPrefix(".build") }
 
     /// The files below `folder` whose names end so, in the order of their paths. Empty if there is no such folder.
     static func files(in folder: String, ending: String = ".swift") -> [File] {
@@ -52,7 +55,7 @@ enum SourceTree {
         guard let below = FileManager.default.enumerator(atPath: start.path) else { return [] }
         var paths: [String] = []
         while let path = below.nextObject() as? String {
-            if foreignFolders.contains((path as NSString).lastPathComponent) {
+            if isForeign((path as NSString).lastPathComponent) {
                 below.skipDescendants()
             } else {
                 paths.append(folder + "/" + path)
