@@ -221,7 +221,7 @@ def test_a_cluster_client_goes_on_while_a_node_dies_and_uses_it_when_it_is_back(
     eventually(lambda: load.is_everywhere([a, b, c]), MENDED)
 
 
-def test_a_cluster_client_notices_nothing_of_a_rolling_restart(trio, kind):
+def test_a_cluster_client_goes_on_through_a_rolling_restart(trio, kind):
     a, b, c = trio
     # GLIDE tries again by itself. Once in many runs a command is on its way to a connection that it has just seen end: it says so, and does not send that
     # again, since it cannot know whether it was done. No other error is allowed, and that one once a node.
