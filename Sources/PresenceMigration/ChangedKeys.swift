@@ -3,17 +3,17 @@
 /// A level, not a log: however often a key changes while it waits, it is read once, as it is then. Bounded: when
 /// `limit` keys wait, all are forgotten, `hasOverflowed` is set, and whoever reads goes through the whole source again.
 struct ChangedKeys: Sendable {
-    /// One key, and whether it was deleted since.
+    /// One key, and the greatest change to it since.
     struct Entry: Hashable, Sendable {
         var key: [UInt8]
-        var wasEnded: Bool
+        var change: KeyChange
     }
 
     let limit: Int
     private(set) var hasOverflowed = false
     /// Changes heard of.
     private(set) var heard = 0
-    private var waiting: [[UInt8]: Bool] = [:]
+    private var waiting: [[UInt8]: KeyChange] = [:]
     private var order: [[UInt8]] = []
     private var head = 0
 
@@ -24,12 +24,12 @@ struct ChangedKeys: Sendable {
     /// How many keys wait.
     var count: Int { waiting.count }
 
-    /// Notes a change. That a key was deleted is remembered until it is taken, whatever comes after.
+    /// Notes a change. That a key ended is remembered until it is taken, whatever comes after.
     mutating func add(_ key: [UInt8], _ change: KeyChange) {
         heard += 1
         guard !hasOverflowed else { return }
-        if let wasEnded = waiting[key] {
-            if change == .ended, !wasEnded { waiting[key] = true }
+        if let known = waiting[key] {
+            if change > known { waiting[key] = change }
             return
         }
         guard waiting.count < limit else {
@@ -37,7 +37,7 @@ struct ChangedKeys: Sendable {
             forget()
             return
         }
-        waiting[key] = change == .ended
+        waiting[key] = change
         order.append(key)
     }
 
@@ -47,7 +47,7 @@ struct ChangedKeys: Sendable {
         while taken.count < count, head < order.count {
             let key = order[head]
             head += 1
-            taken.append(Entry(key: key, wasEnded: waiting.removeValue(forKey: key) ?? false))
+            taken.append(Entry(key: key, change: waiting.removeValue(forKey: key) ?? .written))
         }
         if head > 4096, head * 2 > order.count {
             order.removeSubrange(..<head)

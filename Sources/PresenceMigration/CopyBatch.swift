@@ -94,7 +94,7 @@ struct CopyBatch: Sendable {
             }
             for case .error(let text) in [value, ttl] { throw CopyBatch.failure(read == .hash ? "HMGET" : "GET", text) }
             guard value != .null, case .integer(let milliseconds) = ttl, milliseconds > 0 || milliseconds == -1 else {
-                if read != .otherKind, !entries[index].wasEnded { counts.gone += 1 }
+                if read != .otherKind, entries[index].change != .ended { counts.gone += 1 }
                 lapse(user, index, &mirror)
                 continue
             }
@@ -139,11 +139,12 @@ struct CopyBatch: Sendable {
     }
 
     /// A key that is not there. If it was deleted, its session ends; if its time ran out, so does that of the session.
+    /// If neither was heard of yet, it will be: which of them is not known before, and the session stays known until then.
     private mutating func lapse(_ user: [UInt8], _ index: Int, _ mirror: inout Mirror) {
-        if entries[index].wasEnded {
-            end(user, index, mirror)
-        } else {
-            mirror.forget(user: user)
+        switch entries[index].change {
+        case .ended: end(user, index, mirror)
+        case .expired: mirror.forget(user: user)
+        case .written: break
         }
     }
 

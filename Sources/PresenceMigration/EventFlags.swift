@@ -30,13 +30,17 @@ struct EventFlags: Hashable, Sendable {
 }
 
 /// What happened to a key, as far as following distinguishes.
-enum KeyChange: Sendable {
-    /// It was deleted, by a client or for want of memory: its user's session ends.
-    case ended
+///
+/// Ordered by what must be remembered while a key waits to be read: an end outlasts whatever comes after it.
+enum KeyChange: Int, Comparable, Sendable {
+    /// It has to be read.
+    case written
     /// Its time ran out. So does the target's, which was given the same time.
     case expired
-    /// Something else: it has to be read.
-    case written
+    /// It was deleted, by a client or for want of memory: its user's session ends.
+    case ended
+
+    static func < (lhs: KeyChange, rhs: KeyChange) -> Bool { lhs.rawValue < rhs.rawValue }
 
     /// The change of an event of Redis's.
     init(event: [UInt8]) {

@@ -163,7 +163,7 @@ package final class Migration: Sendable {
             cursor = page.cursor
             seen = page.keys
             while !seen.isEmpty, !mustStop {
-                let keys = seen.suffix(work.pace.batch).map { ChangedKeys.Entry(key: $0, wasEnded: false) }
+                let keys = seen.suffix(work.pace.batch).map { ChangedKeys.Entry(key: $0, change: .written) }
                 seen.removeLast(keys.count)
                 scanned += keys.count
                 try await copy(keys, connections, &work)

@@ -5,8 +5,8 @@ import Testing
 
 @Suite("Following changes")
 struct FollowingTests {
-    private func entry(_ key: String, _ wasEnded: Bool) -> ChangedKeys.Entry {
-        ChangedKeys.Entry(key: [UInt8](key), wasEnded: wasEnded)
+    private func entry(_ key: String, _ change: KeyChange) -> ChangedKeys.Entry {
+        ChangedKeys.Entry(key: [UInt8](key), change: change)
     }
 
     @Test("a key waits once, in the order of its first change, and remembers that it was deleted")
@@ -17,9 +17,9 @@ struct FollowingTests {
             keys.add([UInt8](key), change)
         }
         #expect((keys.count, keys.heard) == (3, 5))
-        #expect(keys.take(2) == [entry("a", true), entry("b", true)])
+        #expect(keys.take(2) == [entry("a", .ended), entry("b", .ended)])
         keys.add([UInt8]("a"), .written)
-        #expect(keys.take(9) == [entry("c", false), entry("a", false)])
+        #expect(keys.take(9) == [entry("c", .expired), entry("a", .written)])
         #expect(keys.count == 0)
     }
 
@@ -32,7 +32,7 @@ struct FollowingTests {
         keys.reset()
         keys.add([UInt8]("f"), .written)
         #expect(!keys.hasOverflowed)
-        #expect(keys.take(9) == [entry("f", false)])
+        #expect(keys.take(9) == [entry("f", .written)])
     }
 
     @Test("many keys come and go in little memory")
@@ -40,7 +40,7 @@ struct FollowingTests {
         var keys = ChangedKeys(limit: 10)
         for number in 0..<20_000 {
             keys.add([UInt8]("\(number)"), .written)
-            #expect(keys.take(1) == [entry("\(number)", false)])
+            #expect(keys.take(1) == [entry("\(number)", .written)])
         }
         #expect(!keys.hasOverflowed)
     }
