@@ -179,11 +179,14 @@ public struct Session: Sendable, Hashable {
         return true
     }
 
+    /// 70 minutes: within what the store's record of a session holds to the millisecond.
+    private static let greatestExactTTL: Int64 = 1 << 22
+
     /// Makes it run out at an instant, as if its TTL had ended then: a heartbeat after it, wherever it was taken, goes before that.
     ///
     /// - Parameter instant: not before the last heartbeat.
     package mutating func runOut(at instant: Timestamp) {
-        ttlMilliseconds = min(max(instant.milliseconds(since: heartbeat), 0), 1 << 22)
+        ttlMilliseconds = min(max(instant.milliseconds(since: heartbeat), 0), Session.greatestExactTTL)
         heartbeat = instant.advanced(byMilliseconds: -ttlMilliseconds)
     }
 

@@ -4,7 +4,7 @@ import Presence
 ///
 /// An entry has no room for both instants to the millisecond. What was read must be exact, since the other had read it. The instant of the write only orders it
 /// among other writes of that edge, and is chosen by who writes: where it lies more than 65 seconds after what was read, it is a little later than now, so
-/// that the distance is a number of 13 significant bits. That is at most half a second an hour, 16 seconds a day, nine minutes a month; never earlier, or a
+/// that the distance is a number of 13 significant bits. That is at most a second an hour, 16 seconds a day, nine minutes a month; never earlier, or a
 /// block could lose to a write that was made before it.
 enum EdgeDistance {
     /// Up to here every distance can be held.

@@ -7,17 +7,20 @@ import Presence
 ///     }
 ///
 /// Events of one user come in their order. Nothing is buffered for a consumer: he pulls from the store's rings at his own pace, and one who falls
-/// more than a ring behind gets `missed` with the number of events that he lost, then goes on.
+/// more than a ring behind gets `missed` with the number of events that he lost, then goes on. It begins with the call that makes it, not with the first
+/// `next()`: what happens before a task gets to its loop is not missed.
 public struct Events: AsyncSequence, Sendable {
     /// An entry of a change ring.
     public typealias Element = StoreEvent
     /// The sequence only ends, it never fails.
     public typealias Failure = Never
 
-    let store: ShardedStore
+    private let source: EventSource
 
-    /// Begins with what is announced from now on.
-    public func makeAsyncIterator() -> Iterator { Iterator(store) }
+    init(_ store: ShardedStore) { source = EventSource(store) }
+
+    /// Goes on with the events: for one task at a time.
+    public func makeAsyncIterator() -> Iterator { Iterator(source) }
 
     /// The consumer's place. It ends when its task is cancelled.
     public struct Iterator: AsyncIteratorProtocol {
@@ -25,7 +28,7 @@ public struct Events: AsyncSequence, Sendable {
         private var events: [StoreEvent] = []
         private var next = 0
 
-        init(_ store: ShardedStore) { source = EventSource(store) }
+        fileprivate init(_ source: EventSource) { self.source = source }
 
         /// The next event; nil once the task is cancelled.
         public mutating func next() async -> StoreEvent? {
@@ -86,5 +89,5 @@ private final class EventSource: Sendable {
 
 extension ShardedStore {
     /// What is announced from now on. Every call begins a sequence of its own.
-    public func events() -> Events { Events(store: self) }
+    public func events() -> Events { Events(self) }
 }

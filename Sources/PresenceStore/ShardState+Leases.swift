@@ -96,7 +96,7 @@ struct LeaseTable {
     }
 
     mutating func noteStray(_ server: UInt16) {
-        if leases[server] != nil { leases[server]?.hasStrayed = true }
+        leases[server]?.hasStrayed = true
     }
 
     /// Leases that hold and whose time is over.
@@ -168,7 +168,7 @@ extension ShardState {
     /// When the record may forget a session.
     func keptUntil(_ session: SessionRecord, of record: UserRecord, near now: Timestamp) -> Timestamp {
         var kept = session.keptUntil(near: now, settings.policy)
-        let hasStorm = settings.policy.storm != nil && record.announced != .offline
+        let hasStorm = settings.policy.storm != nil
         guard hasStorm || !session.isClosed && (hasLeases || stall.isRemembered || session.home != stamps.node)
         else { return kept }
         let facts = facts(of: session, near: now)
@@ -192,18 +192,18 @@ extension ShardState {
             }
             number = held
         }
-        let isEarlier = leases.update(number) { lease in
-            // Sessions may be armed for their own deadlines, or for a later end of this lease.
-            let isEarlier = lease.begin == nil || until < lease.until || lease.hasStrayed
+        let mustSweep = leases.update(number) { lease in
+            // Sessions may be armed for their own deadlines, or for a later end of this lease; strays are to be brought home.
+            let mustSweep = lease.begin == nil || until < lease.until || lease.hasStrayed
             lease.hasStrayed = false
             if lease.begin == nil { lease.begin = now }
             lease.renewedAt = now
             lease.until = until
-            return isEarlier
+            return mustSweep
         }
         hasLeases = true
         let count = servers.sessionCount(number)
-        if isEarlier, count > 0 { leases.needsSweep = true }
+        if mustSweep, count > 0 { leases.needsSweep = true }
         account()
         return count
     }

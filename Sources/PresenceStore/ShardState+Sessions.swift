@@ -363,7 +363,7 @@ extension ShardState {
         let policy = settings.policy
         let facts = facts(of: session, near: now)
         guard facts.closed != nil || facts.deadline(policy) <= now else { return .distantPast }
-        guard policy.storm != nil, record.announced != .offline else { return facts.graceEnd(policy) }
+        guard policy.storm != nil else { return facts.graceEnd(policy) }
         return max(facts.graceEnd(policy), facts.stormRelease(policy, pacing: pacing(of: record)))
     }
 

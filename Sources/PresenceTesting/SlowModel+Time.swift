@@ -180,12 +180,12 @@ extension SlowModel {
         advance(to: now.advanced(byMilliseconds: interval))
     }
 
-    /// Drops what can have no effect any more: of one who is offline to others already a storm holds nothing back, also when he is seen again.
+    /// Drops what can have no effect any more. A storm holds nothing back of one who is offline to others, but it will when he is seen again.
     private mutating func forget() {
         for (name, user) in users {
             let kept = user.sessions.filter { _, session in
                 now < (session.closed == nil ? session.deadline(policy) : session.graceEnd(policy) ?? .distantPast)
-                    || user.announced != .offline && now < session.stormEnd(policy) ?? .distantPast
+                    || now < session.stormEnd(policy) ?? .distantPast
             }
             if kept.count < user.sessions.count { users[name]?.sessions = kept }
         }

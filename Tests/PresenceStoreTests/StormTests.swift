@@ -110,6 +110,34 @@ struct StormTests {
         reader.cancel()
     }
 
+    @Test("Who was invisible when a storm took his session is held once he is seen again, and not before")
+    func invisibleThen() throws {
+        let store = store()
+        try fill(store)
+        let reader = store.makeReader { _ in }
+        _ = run(store, reader, from: 11_100, to: 12_000)
+        // Three of the gateway that will be dropped.
+        let (back, away, gone) = (user(0), user(1), user(5))
+        for user in [back, away, gone] { try store.set(user.bytes.span, UserSettings(status: .some(.invisible)), at: later(12_000)) }
+        try store.drop("gw-a".utf8Bytes.span, at: later(12_000))
+        let shown = run(store, reader, from: 12_000, to: 20_000)
+        #expect(Set(shown.changes.map(\.change.userID)) == Set([back, away, gone].map(\.bytes)))
+        #expect(shown.storms.count == 1)
+        // One comes back with another device and is seen again; one is seen again with none, and one says nothing.
+        try store.connect(back, session: "t", server: "gw-c", at: later(20_000))
+        for user in [back, away] { try store.set(user.bytes.span, UserSettings(status: .some(nil)), at: later(20_000)) }
+        #expect(store.disconnect(back, session: "t", at: later(21_000)))
+        let held = run(store, reader, from: 20_100, to: 30_000)
+        #expect(held.changes.map(\.change.userID) == [back.bytes])
+        #expect(store.status(of: back, at: later(30_000)) == .online)
+        for user in [away, gone] { #expect(store.status(of: user, at: later(30_000)) == .offline) }
+        let told = run(store, reader, from: 30_100, to: 70_000)
+        let last = told.changes.filter { [back, away, gone].map(\.bytes).contains($0.change.userID) }
+        #expect(last.map(\.change.userID) == [back.bytes])
+        #expect(last.map(\.change.reason) == [.graceEnded])
+        reader.cancel()
+    }
+
     @Test(
         "Those who were opened for a time and never beat run out as they would, and so do few, and all if nothing is to be held"
     )

@@ -21,15 +21,14 @@ import PresenceStore
 
         let follower = try Follower(cluster: cluster, nodes: nodes, own: name, secret: secret)
         let store = follower.store
-        let events = store.events()
         try await follower.start()
         while !follower.isReady { try await Task.sleep(for: .milliseconds(10)) }
 
+        // What is announced from here on: a service that says that it is ready misses nothing after that.
+        let events = store.events()
+        say("ready: \(store.statistics().presentUsers) online")
         let printing = Task {
-            // What is announced from here on: a service that says that it is ready misses nothing after that.
-            var changes = events.makeAsyncIterator()
-            say("ready: \(store.statistics().presentUsers) online")
-            while let event = await changes.next() {
+            for await event in events {
                 guard case .status(let change) = event else { continue }
                 let user = String(decoding: change.userID, as: UTF8.self)
                 say("\(user) is \(store.status(of: user)): \(change.old) to \(change.new), \(change.reason.word)")
