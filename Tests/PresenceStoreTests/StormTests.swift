@@ -118,7 +118,9 @@ struct StormTests {
         _ = run(store, reader, from: 11_100, to: 12_000)
         // Three of the gateway that will be dropped.
         let (back, away, gone) = (user(0), user(1), user(5))
-        for user in [back, away, gone] { try store.set(user.bytes.span, UserSettings(status: .some(.invisible)), at: later(12_000)) }
+        for user in [back, away, gone] {
+            try store.set(user.bytes.span, UserSettings(status: .some(.invisible)), at: later(12_000))
+        }
         try store.drop("gw-a".utf8Bytes.span, at: later(12_000))
         let shown = run(store, reader, from: 12_000, to: 20_000)
         #expect(Set(shown.changes.map(\.change.userID)) == Set([back, away, gone].map(\.bytes)))
