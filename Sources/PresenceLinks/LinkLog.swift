@@ -14,6 +14,10 @@ final class LinkLog {
     private var openedAt: [LinkID: Int64] = [:]
     /// The settings that each node was said to differ in.
     private var differences: [UInt8: [SharedSettings.Difference]] = [:]
+    /// Why the last link to a node ended or could not be made; of none to whom there is a link. As many as there are nodes.
+    private(set) var failures: [UInt8: String] = [:]
+    /// The nodes whose last link was short: who does not keep links with this node comes and goes with each attempt.
+    private var unsteady: Set<UInt8> = []
     /// How far the copy of each node was when it was told last: tenths of it, and when.
     private var progress: [UInt8: (tenths: UInt64, at: Int64)] = [:]
 
@@ -39,23 +43,27 @@ final class LinkLog {
         case .close: break
         case .opened(let id, let node, let version, let differences):
             openedAt[id] = now
+            failures[node] = nil
             pace.forget("dial \(node)")
             pace.forget("greet \(node)")
             pace.forget("refused \(node)")
-            logger.notice("linked with \(name(node))", metadata: ["version": "\(version)"])
+            writeOfLink("linked", node, now, ["version": "\(version)"]) { "linked with \(self.name(node))" }
             tell(differences, of: node)
         case .lost(let id, let node, let reason):
             let age = openedAt.removeValue(forKey: id).map { now - $0 } ?? 0
             progress[node] = nil
-            logger.notice("link with \(name(node)) ended: \(reason)", metadata: ["after-ms": "\(age)"])
+            failures[node] = reason
+            writeOfLink("ended", node, now, ["after-ms": "\(age)"]) { "link with \(self.name(node)) ended: \(reason)" }
+            if age < LinkLog.seldom { unsteady.insert(node) } else { unsteady.remove(node) }
         case .refused(let node, let reason):
+            failures[node] = reason
             write("refused \(node)", now) { "no link with \(self.name(node)): \(reason)" }
-        case .membership(let change): tell(change)
+        case .membership(let change): tell(change, at: now)
         case .copied(let node, let records, let milliseconds):
             progress[node] = nil
             logger.notice(
                 "copied everything from \(name(node))", metadata: ["records": "\(records)", "ms": "\(milliseconds)"])
-        case .ready: logger.notice("this node knows everybody whom the other nodes know")
+        case .ready(let missing): tellReady(missing)
         case .mended(let node, let records):
             write("mended \(node)", now) {
                 "differed from \(self.name(node)) in silence, and is mended: \(records) records"
@@ -73,13 +81,30 @@ final class LinkLog {
         }
     }
 
-    private func tell(_ change: Membership.Change) {
+    private func tellReady(_ missing: [UInt8]) {
+        guard !missing.isEmpty else {
+            return logger.notice("this node knows everybody whom the other nodes know")
+        }
+        let names = missing.map(name).joined(separator: ", ")
+        let others = cluster.others.count { !$0.isFollower }
+        logger.warning(
+            missing.count == others
+                ? "no other node is reached: this node serves what it knows alone, and copies once they are there"
+                : "this node knows what the nodes know that it reaches",
+            metadata: ["not-reached": "\(names)"])
+    }
+
+    private func tell(_ change: Membership.Change, at now: Int64) {
         let node = change.node
         guard node.number != cluster.own.number else { return }
         if node.state != change.before {
-            logger.log(
-                level: node.state == .down && node.cause != .goodbye ? .warning : .notice,
-                "\(name(node.number)) is \(node.state): \(node.cause)", metadata: ["before": "\(change.before)"])
+            let before: Logger.Metadata = ["before": "\(change.before)"]
+            let line = "\(name(node.number)) is \(node.state): \(node.cause)"
+            if node.state == .down {
+                logger.log(level: node.cause == .goodbye ? .notice : .warning, "\(line)", metadata: before)
+            } else {
+                writeOfLink("state", node.number, now, before) { line }
+            }
         } else if node.isDraining != change.wasDraining {
             logger.notice("\(name(node.number)) \(node.isDraining ? "owns no slots for now" : "owns slots again")")
         }
@@ -104,6 +129,7 @@ final class LinkLog {
     /// A node could not be reached: not at all, or somebody is there and it came to no link, which is news beside the first.
     func dialFailed(_ node: UInt8, _ reason: String, isThere: Bool = false, at now: Int64) {
         let address = cluster.node(node)?.peer.map { " at \($0)" } ?? ""
+        failures[node] = reason
         write("\(isThere ? "greet" : "dial") \(node)", now) { "cannot reach \(self.name(node))\(address): \(reason)" }
     }
 
@@ -143,10 +169,20 @@ final class LinkLog {
         write("accept", now) { "cannot accept other nodes: \(error); ulimit -n bounds connections" }
     }
 
-    private func write(_ kind: String, _ now: Int64, _ line: () -> String) {
-        guard let leftOut = pace.take(kind, every: LinkLog.seldom, at: now) else { return }
-        var metadata: Logger.Metadata = [:]
+    /// A line about a link that comes, goes, or lives: each is written unless the last link to the node was short.
+    private func writeOfLink(
+        _ kind: String, _ node: UInt8, _ now: Int64, _ metadata: Logger.Metadata, _ line: () -> String
+    ) {
+        write("\(kind) \(node)", now, .notice, every: unsteady.contains(node) ? LinkLog.seldom : 0, metadata, line)
+    }
+
+    private func write(
+        _ kind: String, _ now: Int64, _ level: Logger.Level = .warning, every interval: Int64 = LinkLog.seldom,
+        _ metadata: Logger.Metadata = [:], _ line: () -> String
+    ) {
+        guard let leftOut = pace.take(kind, every: interval, at: now) else { return }
+        var metadata = metadata
         if leftOut > 0 { metadata["left-out"] = "\(leftOut)" }
-        logger.warning("\(line())", metadata: metadata)
+        logger.log(level: level, "\(line())", metadata: metadata)
     }
 }

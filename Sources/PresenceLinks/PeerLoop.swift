@@ -354,6 +354,6 @@ final class PeerLoop: @unchecked Sendable {
         shown.publish(
             PeerSnapshot(
                 report: report, counters: counters, bytesWaiting: bytesWaiting, waiting: waiters.count,
-                at: now.timestamp))
+                failures: log.failures, at: now.timestamp))
     }
 }

@@ -13,6 +13,8 @@ public struct PeerSnapshot: Sendable {
     public let bytesWaiting: [UInt8: Int]
     /// Clients that wait until other nodes have what was written.
     public let waiting: Int
+    /// Why the last link to a node ended or could not be made, by the nodes' numbers; of none to whom there is a link.
+    public let failures: [UInt8: String]
     /// When this was.
     public let at: Timestamp
 }

@@ -147,6 +147,8 @@ public struct Goodbye: Sendable, Equatable {
         public static let duplicate = Reason(rawValue: 4)
         /// The peer was silent, or took nothing, for too long.
         public static let silence = Reason(rawValue: 5)
+        /// Who dialed does not link with who answered: the text is what a `refuse` would say.
+        public static let refused = Reason(rawValue: 6)
     }
 
     /// Why.

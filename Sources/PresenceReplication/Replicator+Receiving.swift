@@ -77,13 +77,14 @@ extension Replicator {
             let version = try welcome.version(
                 answering: hello, at: now.timestamp, maximumClockOffset: settings.maxClockOffset,
                 delayMilliseconds: settings.greetingTimeout)
+            link.writer.open(version: version)
             try admit(welcome.identity, link)
             guard welcome.identity.node == link.dialed else { throw .unknownNode(welcome.identity) }
-            link.writer.open(version: version)
             open(link, welcome.identity, version: version)
         } catch {
-            actions.append(.refused(node: welcome.identity.node, reason: error.text))
-            leave(link)
+            actions.append(.refused(node: link.dialed ?? welcome.identity.node, reason: error.text))
+            // Who answered takes the link for open: if there is a version to say it in, the reason is in his log too.
+            if link.writer.stage.version == nil { leave(link) } else { close(link, Goodbye(.refused, error.text)) }
         }
     }
 

@@ -26,12 +26,13 @@ extension Replicator {
             write(greeting, link, &output)
             if case .welcome(let welcome) = greeting { link.writer.open(version: welcome.version) }
         }
-        guard let number = link.peer, let peer = peer(number), link.writer.stage.version != nil else { return }
+        guard link.writer.stage.version != nil else { return }
         guard !link.isClosing else {
             if let goodbye = link.goodbye, !link.isGoodbyeSaid { write(.goodbye(goodbye), link, &output) }
             link.isGoodbyeSaid = true
             return
         }
+        guard let number = link.peer, let peer = peer(number) else { return }
         answer(link, peer, &output)
         let limit = start + room
         sendChanges(link, peer, limit: limit, &output)

@@ -63,17 +63,20 @@ extension Replicator {
     private func lookWhetherReady() {
         guard !isReady else { return }
         let mayStillCome = now.milliseconds(since: began) < settings.joinTimeout
+        var missing: [UInt8] = []
         for peer in peers where !peer.node.isFollower {
             if openLink(to: peer) != nil {
                 guard peer.copyIn?.isDone == true else { return }
             } else if mayStillCome {
                 return
+            } else {
+                missing.append(peer.number)
             }
         }
         // A follower that has heard nobody would show everybody offline.
         guard !isFollower || peers.contains(where: { $0.copyIn?.isDone == true }) else { return }
         isReady = true
-        actions.append(.ready)
+        actions.append(.ready(missing: missing))
         if drainsUntil == nil { note(membership.setDraining(cluster.own.number, false, at: now.milliseconds)) }
         for link in links.values where link.isOpen { link.drain = drainSeconds }
     }

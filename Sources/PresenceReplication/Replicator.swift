@@ -227,16 +227,19 @@ public final class Replicator {
         }
     }
 
-    /// How many peers have all that was written here before some positions, followers aside; and how many can be reached and have not got it yet, followers
-    /// among them. Who is being copied to counts for neither.
+    /// How many peers have all that was written here before some positions, followers aside; and how many are linked, show people to clients and have not got
+    /// it yet, followers among them. A peer counts until its silence is its end, also while it is suspect, or so far behind that it is copied to; one that is
+    /// new, copies and shows nobody counts for neither.
     ///
     /// - Complexity: O(peers * positions).
     public func holders(of positions: [ShardPosition]) -> (holding: Int, lacking: Int) {
         var (holding, lacking) = (0, 0)
-        for peer in peers where openLink(to: peer) != nil && peer.hasCopy {
-            guard membership.node(peer.number)?.state == .alive else { continue }
-            if !positions.allSatisfy({ peer.shards[Int($0.shard)].acknowledged >= $0.position }) {
-                lacking += 1
+        for peer in peers where openLink(to: peer) != nil {
+            guard let member = membership.node(peer.number), member.state != .down else { continue }
+            let isHolding =
+                peer.hasCopy && positions.allSatisfy { peer.shards[Int($0.shard)].acknowledged >= $0.position }
+            if !isHolding {
+                if peer.hasCopy || !member.isDraining { lacking += 1 }
             } else if !peer.node.isFollower {
                 holding += 1
             }

@@ -20,8 +20,8 @@ public enum ReplicatorAction: Sendable, Equatable {
     case membership(Membership.Change)
     /// This node has copied all that another one knew: so many records, in so many milliseconds.
     case copied(from: UInt8, records: UInt64, milliseconds: Int64)
-    /// This node has copied from all who are there: it may be shown to clients as one that knows everybody.
-    case ready
+    /// This node has copied from all who are there: it may be shown to clients as one that knows everybody. Those that are missing it has waited for in vain.
+    case ready(missing: [UInt8])
     /// A range differed from a peer's in silence, and is mended: so many records were told.
     case mended(from: UInt8, records: Int)
 }

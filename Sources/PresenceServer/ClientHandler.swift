@@ -74,7 +74,7 @@ final class ClientHandler: ChannelInboundHandler {
         let client = Client(
             id: loop.server.nextClientID(), handler: self, isAuthenticated: isAuthenticated,
             now: loop.server.clock.now())
-        if loop.server.drain.isOn { client.traits.insert(.cameLate) }
+        if loop.isUntimely { client.traits.insert(.cameUntimely) }
         self.client = client
         loop.server.clientCount.wrappingAdd(1, ordering: .relaxed)
         loop.add(client)

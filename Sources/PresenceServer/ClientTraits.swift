@@ -17,11 +17,11 @@ struct ClientTraits: OptionSet, Sendable {
     /// `CLIENT NO-TOUCH ON`. Shown by `CLIENT LIST`; no read changes what is evicted here.
     static let noTouch = ClientTraits(rawValue: 1 << 6)
 
-    /// It connected while the server drained.
-    static let cameLate = ClientTraits(rawValue: 1 << 7)
+    /// It connected while the server drained, or before it had copied what other nodes hold.
+    static let cameUntimely = ClientTraits(rawValue: 1 << 7)
 
     /// Those that change the way of a command.
-    static let closerLook: ClientTraits = [.inTransaction, .repliesOff, .skipsReply, .cameLate]
+    static let closerLook: ClientTraits = [.inTransaction, .repliesOff, .skipsReply, .cameUntimely]
 }
 
 /// Why every command of an event loop must be looked at more closely. Empty on nearly all servers, nearly always.

@@ -68,7 +68,9 @@ enum CommandDispatch {
         let isQueued = client.traits.contains(.inTransaction)
         if !admits(number, table, loop, client, request, bytes, &reply) {
             if client.traits.contains(.inTransaction) { client.transaction.isBroken = true }
-        } else if !client.traits.contains(.cameLate) || !loop.refusesLate(client, table.entry(number).flags, &reply) {
+        } else if !client.traits.contains(.cameUntimely)
+            || !loop.refusesUntimely(client, table.entry(number).flags, &reply)
+        {
             client.lastCommand = number
             if isQueued, !table.entry(number).flags.contains(.immediate) {
                 queue(number, table, loop, client, request, bytes, &reply)

@@ -4,6 +4,9 @@ import Presence
 ///
 /// All methods may be called from any thread, event loops among them: none may wait.
 public protocol ReplicationPort: Sendable {
+    /// Whether this node has copied what all others hold that are there, as ``ReplicationSummary/isReady``: no client is served before. O(1).
+    var isReady: Bool { get }
+
     /// How links and nodes are, as it was at most some ticks ago. O(nodes).
     func report() -> ReplicationSummary
 

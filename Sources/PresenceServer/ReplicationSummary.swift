@@ -10,6 +10,8 @@ public struct ReplicationSummary: Sendable, Equatable {
     public var position: UInt64 = 0
     /// Every other node of the cluster, by rising numbers.
     public var links: [LinkSummary] = []
+    /// Records that are too long for a frame: other nodes do not get them.
+    public var imagesOversized = 0
     /// Connections to the peer port that were not let in, by reason.
     public var refusals: [Refusal] = []
 
@@ -126,7 +128,7 @@ public struct LinkSummary: Sendable, Equatable {
     public var rangesMended = 0
     /// Frames that were none: the link was closed.
     public var frameErrors = 0
-    /// Why the last link ended or could not be made; empty if it is up or was never tried.
+    /// Why the last link ended or could not be made; while it is up, why an image was not taken last. Empty if there is nothing to be said.
     public var lastFailure = ""
 
     /// How long changes took, in milliseconds.

@@ -1,4 +1,3 @@
-import PresenceRESP
 import PresenceStore
 
 /// An event loop's part in a drain: see ``Drain``.
@@ -32,22 +31,6 @@ extension ServerLoop {
     /// Tells this loop's clients that wait for the end of the server that it stays.
     func endDrainWaits() {
         for client in Array(clients.values) { (client.wait as? DrainWait)?.end() }
-    }
-
-    /// Refuses what a client sends who came while the server drains, but for what operators need: the commands that Redis takes while it loads.
-    ///
-    /// - Returns: whether it was refused; then its connection ends.
-    func refusesLate(_ client: Client, _ flags: CommandFlags, _ reply: inout ReplyBuffer) -> Bool {
-        guard server.drain.isOn else {
-            client.traits.remove(.cameLate)
-            return false
-        }
-        guard !flags.contains(.loading) || flags.contains(.pubsub) else { return false }
-        // A connection that ends is what all client libraries take for a node that is gone, and turn to another one; of error replies each makes
-        // something else. Where there is no other node a word is more use.
-        if server.replication == nil { reply.error("LOADING this server drains: it ends soon") }
-        client.closesAfterReply = true
-        return true
     }
 }
 

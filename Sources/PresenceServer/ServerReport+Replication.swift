@@ -49,6 +49,7 @@ extension ServerReport {
             ("cluster_images_sent", "\(summary.sum(\.imagesSent))"),
             ("cluster_images_merged", "\(summary.sum(\.imagesMerged))"),
             ("cluster_images_refused", "\(summary.sum(\.imagesRefused))"),
+            ("cluster_images_oversized", "\(summary.imagesOversized)"),
             ("cluster_beats_sent", "\(summary.sum(\.beatsSent))"),
             ("cluster_beats_received", "\(summary.sum(\.beatsReceived))"),
             ("cluster_ranges_mended", "\(summary.sum(\.rangesMended))"),

@@ -8,6 +8,8 @@ import PresenceServer
 struct PeerPort: ReplicationPort {
     let peers: PeerService
 
+    var isReady: Bool { peers.snapshot?.report.isReady ?? false }
+
     func whenHeld(
         byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void
     ) -> @Sendable () -> Void {
@@ -37,9 +39,11 @@ extension ReplicationSummary {
             var link = LinkSummary(peer, at: snapshot.at)
             link.bytesWaiting = snapshot.bytesWaiting[peer.node.number] ?? 0
             link.bytesAllocated = link.bytesWaiting
+            link.lastFailure = snapshot.failures[peer.node.number] ?? peer.lastRefusal ?? ""
             if link.isUp { link.position = report.position - min(report.position, link.changesBehind) }
             return link
         }
+        imagesOversized = Int(clamping: report.oversizedImages)
         let counters = snapshot.counters
         refusals = [
             ("stranger", counters.refusedStrangers), ("handshake", counters.refusedHandshakes),
@@ -74,7 +78,6 @@ extension LinkSummary {
         changesBehind = peer.behind
         copyIn = peer.copyIn.map { Progress(done: Int(clamping: $0.done), total: Int(clamping: $0.total)) }
         copyOut = peer.copyOut.map { Progress(done: Int(clamping: $0.done), total: Int(clamping: $0.total)) }
-        lastFailure = peer.lastRefusal ?? ""
         take(peer.counters)
     }
 

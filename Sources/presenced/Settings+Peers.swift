@@ -74,7 +74,7 @@ extension Setting {
     static let sharedNames = [
         "allow-invisible", "away-after", "block-hides", "disconnect-grace", "heartbeat-hard-limit", "idle-after",
         "key-prefix", "lost-grace", "max-activity-length", "max-clock-offset", "max-relations", "max-sessions-per-user",
-        "peer-margin", "peer-timeout", "session-ttl", "storm-hold", "storm-minimum", "storm-pace", "storm-share",
-        "storm-window", "tombstone-ttl",
+        "max-words", "peer-margin", "peer-timeout", "session-ttl", "status-changes-per-minute", "storm-hold",
+        "storm-minimum", "storm-pace", "storm-share", "storm-window", "tombstone-ttl",
     ]
 }

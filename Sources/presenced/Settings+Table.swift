@@ -185,7 +185,7 @@ extension Settings {
             "max-activity-length", .memory, \.maxActivityLength, .integer(0...255), isLive: true,
             "Longest activity text, in bytes; a longer one is refused with an error."),
         Setting(
-            "max-relations", .memory, \.maxRelations, .integer(0...1_000_000), isLive: true,
+            "max-relations", .memory, \.maxRelations, .integer(0...200_000), isLive: true,
             """
             Friends and blocked users that a user may have together; one more is refused. As many that ended are kept,
             the oldest go first.

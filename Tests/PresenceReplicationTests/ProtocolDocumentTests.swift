@@ -47,10 +47,12 @@ struct ProtocolDocumentTests {
             #expect(document.contains("\n### \(type.rawValue) `\(type)`"), "\(type)")
         }
         for kind in FrameError.Kind.allCases { #expect(document.contains("| `\(kind.rawValue)` |"), "\(kind)") }
+        // As presenced has them.
+        let limits = ReplicatorSettings().limits
         let bounds = [
             ("payload of a greeting", FrameLimits.greetingPayload),
-            ("payload of an open link", FrameLimits().maximumPayload),
-            ("image", FrameLimits().maximumImage), ("name of a cluster or node", FrameLimits.name),
+            ("payload of an open link", limits.maximumPayload),
+            ("image", limits.maximumImage), ("name of a cluster or node", FrameLimits.name),
             ("settings", FrameLimits.settings), ("name of a setting", FrameLimits.settingName),
             ("value of a setting", FrameLimits.settingValue), ("text of a reason", FrameLimits.reasonText),
             ("shards", FrameLimits.shards), ("beats", FrameLimits.beats), ("ranges", FrameLimits.ranges),

@@ -287,6 +287,35 @@ struct ReplicatorTests {
         #expect(mesh.counters(2, of: 0).lag.count > 0)
     }
 
+    @Test("Who is silent has not got a write until his silence is his end")
+    func suspectHolders() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        mesh.isCut = true
+        mesh.run(milliseconds: 900)
+        try #require(mesh.nodes[0].membership.node(2)?.state == .suspect)
+        try mesh.stores[0].connect("alice", session: "phone")
+        let positions = mesh.nodes[0].positions()
+        #expect(mesh.nodes[0].holders(of: positions) == (0, 1))
+        mesh.run(milliseconds: 1_000)
+        #expect(mesh.nodes[0].holders(of: positions) == (0, 0))
+    }
+
+    @Test("Who has fallen out of a log and shows people has not got a write until his copy is there")
+    func copiedHolders() throws {
+        let mesh = try Mesh(2)
+        mesh.run(milliseconds: 50)
+        let wire = try #require(mesh.wires.first)
+        for index in 0..<500 { try mesh.stores[0].connect("user-\(index)", session: "phone") }
+        let positions = mesh.nodes[0].positions()
+        for shard in 0..<2 { mesh.nodes[0].woke(shard: shard) }
+        var first: [UInt8] = []
+        mesh.nodes[0].pull(
+            wire.from == 0 ? wire.dialed : wire.answered, room: 500, into: &first, at: mesh.now)
+        try #require(mesh.peer(2, of: 0)?.hasCopy == false)
+        #expect(mesh.nodes[0].holders(of: positions) == (0, 1))
+    }
+
     @Test("What differs in silence is found and mended, both ways")
     func mending() throws {
         let mesh = try Mesh(2)

@@ -76,6 +76,29 @@ import Testing
         #expect((8_000...10_000).contains(left ?? 0))
     }
 
+    @Test func whoComesBeforeTheNodeKnowsWhatOthersKnowIsNotServed() throws {
+        let port = FakeReplicationPort()
+        port.summary.isReady = false
+        let server = EmbeddedServer(replication: port)
+        let alone = try server.connectClient()
+        let text = "-LOADING this node waits for the other nodes, to copy what they hold\r\n"
+        #expect(try alone.ask("PRESENCE.MGET presence:user:ann\r\n") == text)
+        #expect(try alone.ask("SUBSCRIBE user.status.changed\r\n") == text)
+        #expect(try alone.ask("INFO replication\r\n").contains("\r\ncluster_ready:0\r\n"))
+
+        var link = LinkSummary(name: "b", number: 2)
+        link.isUp = true
+        port.summary.links = [link]
+        let lost = try server.connectClient()
+        #expect(try lost.ask("PRESENCE.MGET presence:user:ann\r\n") == "")
+        server.eventLoop.advanceTime(by: .milliseconds(100))
+        #expect(!lost.channel.isActive)
+
+        port.summary.isReady = true
+        #expect(try alone.ask("PING\r\n") == "+PONG\r\n", "it is a client like all others now")
+        #expect(try server.connectClient().ask("PING\r\n") == "+PONG\r\n")
+    }
+
     @Test func abortLetsTheServerStay() throws {
         let port = FakeReplicationPort()
         let server = EmbeddedServer(replication: port)

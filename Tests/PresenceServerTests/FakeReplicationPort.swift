@@ -37,6 +37,8 @@ final class FakeReplicationPort: ReplicationPort {
         }
     }
 
+    var isReady: Bool { summary.isReady }
+
     func report() -> ReplicationSummary { summary }
 
     func whenHeld(
