@@ -108,15 +108,17 @@ extension ShardState {
         let verdict = evidence(of: record, at: instant, near: now).verdict(at: instant)
         guard verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent else { return }
         let change = instantOfChange(to: verdict, seenAt: instant, record, near: now)
-        let (reason, session) = reasonOfTime(record, at: change, near: now)
+        let (reason, session) = reasonOfTime(record, at: change, isGone: verdict.status == .offline, near: now)
         if isTimer { counters.lateness.record(now.milliseconds(since: instant)) }
         let cause = Cause(reason: reason, stamp: Stamp(change), at: change, isTime: true)
         announce(number, verdict, cause, session, near: now)
     }
 
     /// What ended or passed at `instant`.
+    ///
+    /// - Parameter isGone: whether nobody is left: where no end lies at that instant, a limit was changed, and it is the last one before.
     private func reasonOfTime(
-        _ record: UserRecord, at instant: Timestamp, near now: Timestamp
+        _ record: UserRecord, at instant: Timestamp, isGone: Bool, near now: Timestamp
     ) -> (Reason, SessionRecord?) {
         let policy = settings.policy
         var found: (Reason, SessionRecord?)?
@@ -135,7 +137,26 @@ extension ShardState {
         }
         if let found { return found }
         let manual = record.manual(near: now)
-        return (manual.value != nil && manual.until == instant ? .manualEnded : .inactivity, nil)
+        if manual.value != nil, manual.until == instant { return (.manualEnded, nil) }
+        return isGone ? reasonOfLastEnd(record, by: instant, near: now) : (.inactivity, nil)
+    }
+
+    @inline(never)
+    private func reasonOfLastEnd(
+        _ record: UserRecord, by instant: Timestamp, near now: Timestamp
+    ) -> (Reason, SessionRecord?) {
+        let policy = settings.policy
+        var last: (at: Timestamp, reason: Reason, session: SessionRecord)?
+        record.forEachSession { session in
+            let facts = plainFacts(of: session, near: now)
+            let isHard = facts.ttlMilliseconds > policy.heartbeatHardLimit
+            let (end, reason): (Timestamp, Reason) =
+                facts.closed == nil
+                ? (facts.deadline(policy), isHard ? .hardLimit : .heartbeatTimeout)
+                : (facts.graceEnd(policy), .graceEnded)
+            if end <= instant, end > last?.at ?? .distantPast { last = (end, reason, session) }
+        }
+        return last.map { ($0.reason, $0.session) } ?? (.inactivity, nil)
     }
 
     /// Announces `verdict` if it differs from what was announced last, of the status or of the key's existence.

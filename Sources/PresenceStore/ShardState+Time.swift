@@ -36,6 +36,14 @@ extension ShardState {
                 break
             }
         }
+        while policySweepHand != nil {
+            if start == nil { start = holds.start() }
+            result.lookedAt += max(sweepForPolicy(at: now), 1)
+            if result.lookedAt >= budget {
+                result.isBehind = result.isBehind || policySweepHand != nil
+                break
+            }
+        }
         while hasOldTombstone(at: now) {
             if start == nil { start = holds.start() }
             if result.lookedAt >= budget {
@@ -45,7 +53,7 @@ extension ShardState {
             dropTombstone(tombstones.oldest)
             result.lookedAt += 1
         }
-        result.hasTimers = wheel.entryCount > 0 || hasLeases
+        result.hasTimers = wheel.entryCount > 0 || hasLeases || policySweepHand != nil
         guard let start else { return result }
         defer { holds.end(start) }
         counters.timersLookedAt += UInt64(result.lookedAt)

@@ -53,6 +53,8 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var newsCount: UInt64 { ring.nextNumber &+ watchers.markCount &+ replicaLog.end }
     /// Where the log of changes ended when somebody had read all of it.
     var idleLogEnd: UInt64 = 0
+    /// The chunk that was looked at last after a change of the rules; nil if all have been.
+    var policySweepHand: (sizeClass: Int, chunk: Int)?
     /// Where the clock of eviction stands: a size class, a chunk.
     var evictionHand = (sizeClass: 0, chunk: -1)
     /// Pins the state to its place: a type that holds an atomic is passed by its address alone. Without it the compiler passes `self` to what does not

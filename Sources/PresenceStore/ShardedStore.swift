@@ -273,13 +273,12 @@ public final class ShardedStore: Sendable {
         for index in 0..<shardCount { withShard(index) { change(&$0.settings) } }
     }
 
-    /// Other limits for the rules, from now on for all users. A changed limit shows when a record is next looked at.
+    /// Other limits for the rules, from now on for all users. Reads go by them at once; what they bring about by themselves is announced as `advance` comes
+    /// to each user, a slice at a time, at the instant of that look. Who has ended by then stays ended, whatever the next change allows.
+    ///
+    /// Cost: every shard is locked once; later, one look at every user.
     public func update(policy: Policy) {
-        updateSettings {
-            let storm = $0.policy.storm
-            $0.policy = policy
-            $0.policy.storm = storm
-        }
+        for index in 0..<shardCount { withShard(index) { $0.update(policy) } }
     }
 
     /// Another TTL for sessions that choose none, in milliseconds, within the hard limit.

@@ -264,6 +264,58 @@ struct StoreRuleTests {
         #expect(store.timeToLive(.presence, SlowModel.Name("u").bytes.span, at: later) == .milliseconds(1_500))
     }
 
+    @Test("A changed limit is announced without a look by anyone, for what it is, and who has ended does not come back")
+    func policyAnnounced() throws {
+        let store = store()
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        let later = { (milliseconds: Int64) in now.advanced(byMilliseconds: milliseconds) }
+        /// What is announced of one, in ticks of a tenth of a second from one instant to the other.
+        func told(_ user: String, from: Int64, to: Int64) -> [StatusChange] {
+            var events: [StoreEvent] = []
+            for time in stride(from: from, through: to, by: 100) { store.advance(to: later(time)) }
+            for shard in 0..<store.shardCount { while !reader.read(shard: shard, into: &events) {} }
+            return events.compactMap { if case .status(let change) = $0 { change } else { nil } }
+                .filter { $0.userID == Array(user.utf8) }
+        }
+        var policy = Policy()
+        policy.disconnectGrace = 60_000
+        store.update(policy: policy)
+        for user in ["limit", "grace", "idle"] {
+            let options = ConnectOptions(ttlMilliseconds: 300_000)
+            try store.connect(SlowModel.Name(stringLiteral: user), session: "s", options, at: now)
+        }
+        store.beat("idle", session: "s", isActive: true, at: now)
+        store.disconnect("grace", session: "s", at: now)
+        #expect(told("idle", from: 0, to: 100_000).map(\.new) == [.online])
+        policy.idleAfter = 50_000
+        store.update(policy: policy)
+        let idle = told("idle", from: 100_100, to: 100_300)
+        #expect(idle.map(\.new) == [.idle])
+        #expect(idle.map(\.reason) == [.inactivity])
+
+        try store.connect("grace", session: "t", at: later(110_000))
+        store.disconnect("grace", session: "t", at: later(110_000))
+        _ = told("grace", from: 110_000, to: 120_000)
+        policy.disconnectGrace = 5_000
+        store.update(policy: policy)
+        let grace = told("grace", from: 120_100, to: 120_300)
+        #expect(grace.map(\.new) == [.offline])
+        #expect(grace.map(\.reason) == [.graceEnded])
+
+        policy.heartbeatHardLimit = 110_000
+        store.update(policy: policy)
+        let limit = told("limit", from: 121_000, to: 121_300)
+        #expect(limit.map(\.new) == [.offline])
+        #expect(limit.map(\.reason) == [.hardLimit])
+        #expect(limit.allSatisfy { $0.timestamp >= later(120_300) })
+        policy.heartbeatHardLimit = 300_000
+        store.update(policy: policy)
+        #expect(told("limit", from: 122_000, to: 122_300).isEmpty)
+        #expect(store.status(of: "limit", at: later(122_300)) == .offline)
+        #expect(!store.beat("limit", session: "s", at: later(122_300)))
+    }
+
     @Test("A status set and a text cleared at once leave a record's neighbours alone, however full its slot is")
     func fullSlots() throws {
         let users = (0..<100).map { "user-\(1_000 + $0)" }

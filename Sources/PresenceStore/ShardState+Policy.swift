@@ -1,0 +1,35 @@
+import Presence
+
+/// Other limits for the rules, while users are there.
+///
+/// A read judges by the limits that hold. But timers are armed for the old ones, and what a limit ends at once has no timer at all: a sweep looks at
+/// every user, a chunk of records at a time, announces what is so now, and arms anew.
+extension ShardState {
+    /// Other limits from now on; a storm that is known stays known.
+    mutating func update(_ policy: Policy) {
+        var policy = policy
+        policy.storm = settings.policy.storm
+        guard policy != settings.policy else { return }
+        settings.policy = policy
+        policySweepHand = (0, -1)
+    }
+
+    /// Looks at the users of one chunk. Returns how many slots that were.
+    mutating func sweepForPolicy(at now: Timestamp) -> Int {
+        guard let hand = policySweepHand, let next = slabs.chunk(after: hand.sizeClass, hand.chunk),
+            next.sizeClass > hand.sizeClass || next.sizeClass == hand.sizeClass && next.chunk > hand.chunk
+        else {
+            policySweepHand = nil
+            return 0
+        }
+        policySweepHand = next
+        let numbers = slabs.numbers(inClass: next.sizeClass, chunk: next.chunk)
+        for number in numbers {
+            guard let address = slabs.addressIfPresent(number), RecordHeader(address).kind == .user else { continue }
+            let evidence = settle(number, at: now)
+            let isWhole = evidence.liveCount == UserRecord(address).sessionCount
+            arm(isWhole ? number : prune(number, at: now), evidence, at: now)
+        }
+        return numbers.count
+    }
+}
