@@ -32,6 +32,8 @@ public enum Frame: Sendable, Equatable {
     case goodbye(Goodbye)
     /// What changed in shards, 1 to 1024 times.
     case news([Changes])
+    /// How far the sender has the changes of nodes, itself among them, 1 to 255 of them.
+    case positions([NodePositions])
 
     /// The type byte.
     public var type: FrameType {
@@ -51,6 +53,7 @@ public enum Frame: Sendable, Equatable {
         case .drain: .drain
         case .goodbye: .goodbye
         case .news: .news
+        case .positions: .positions
         }
     }
 
@@ -80,6 +83,7 @@ public enum Frame: Sendable, Equatable {
             self = .drain(seconds: seconds)
         case .goodbye: self = .goodbye(try Goodbye(&reader, in: bytes))
         case .news: self = .news(try Changes.readNews(&reader, in: bytes))
+        case .positions: self = .positions(try NodePositions.read(&reader, in: bytes))
         }
         try reader.finish()
     }
@@ -104,6 +108,7 @@ public enum Frame: Sendable, Equatable {
             output.append(number: seconds)
         case .goodbye(let goodbye): try goodbye.write(writer, to: &output)
         case .news(let news): try Changes.writeNews(news, writer, to: &output)
+        case .positions(let all): try NodePositions.write(all, writer, to: &output)
         }
     }
 }

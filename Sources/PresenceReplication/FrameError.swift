@@ -115,8 +115,10 @@ public enum FrameField: String, Sendable {
     case sent = "the instant of sending", received = "the instant of receipt", answered = "the instant of the answer"
     /// Of `changes` and `acknowledge`.
     case shard = "a shard's number", before = "the position before", after = "the position after"
-    /// Of `acknowledge`.
+    /// Of `acknowledge` and `positions`.
     case position = "a position"
+    /// Of `positions`.
+    case shards = "the number of shards"
     /// Of lists.
     case count = "the number of elements", images = "the images", imageLength = "an image's length"
     /// Of `beats`.

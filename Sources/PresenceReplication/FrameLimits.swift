@@ -18,6 +18,8 @@ public struct FrameLimits: Sendable, Equatable {
     public static let reasonText = 512
     /// Shards of a store; a shard's number is below it.
     public static let shards = 1024
+    /// The most nodes in a `positions`.
+    public static let nodes = 255
     /// The most heartbeats in a frame.
     public static let beats = 4096
     /// The most ranges in a `digest` or a `request`.

@@ -33,6 +33,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case goodbye = 14
     /// Records that changed in several shards: from version 3 on.
     case news = 15
+    /// How far the sender has everybody's changes: from version 4 on.
+    case positions = 16
 
     /// The first type byte that a node may skip without knowing it.
     public static let firstSkippable: UInt8 = 64
@@ -41,7 +43,13 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     public var isGreeting: Bool { self == .hello || self == .welcome || self == .refuse }
 
     /// Whether a link of a version has frames of the type.
-    func isKnown(in version: UInt16) -> Bool { self != .news || version >= ProtocolVersions.hasNews }
+    func isKnown(in version: UInt16) -> Bool {
+        switch self {
+        case .news: version >= ProtocolVersions.hasNews
+        case .positions: version >= ProtocolVersions.hasPositions
+        default: true
+        }
+    }
 
     /// The flags that the type has; all other bits are zero.
     var flags: FrameFlags { self == .records ? .last : [] }
@@ -60,6 +68,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .pong: 24...24
         case .drain: 4...4
         case .news: 2 + Changes.fewestBytes...limits.maximumPayload
+        case .positions: 2 + NodePositions.headBytes...limits.maximumPayload
         case .changes: Changes.headBytes...limits.maximumPayload
         case .records: RecordSlice.headBytes...limits.maximumPayload
         case .acknowledge: FrameType.list(of: ShardPosition.bytes, upTo: FrameLimits.shards)

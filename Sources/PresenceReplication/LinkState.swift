@@ -29,6 +29,8 @@ final class LinkState {
     var greeting: Frame?
     var pong: (sent: Int64, received: Int64)?
     var drain: UInt32?
+    /// Whether the peer is to be told how far everybody's changes are here.
+    var tellsPositions = false
     var goodbye: Goodbye?
     /// The goodbye is the peer's own, or was sent to it.
     var isGoodbyeSaid = false

@@ -31,6 +31,7 @@ final class PeerState {
         var range: HashRange
         var from: UInt64
         var done: UInt64 = 0
+        var isBegun = false
     }
 
     /// All records that the peer was asked for.
@@ -57,6 +58,9 @@ final class PeerState {
     var dirty = ShardSet()
     /// Copies that the peer asked for: the token of that under way, and what was sent of it.
     var copyOut: RangeOut?
+    /// Parts that the peer asked for, on links that have `positions`; and the token of that copy, and what was sent of it.
+    var partsOut: [RangeOut] = []
+    var handedOut: (token: UInt32, done: UInt64)?
     var ranges: [RangeOut] = []
     /// A flush that the peer is to be told of.
     var flush = Stamp.zero
@@ -74,6 +78,19 @@ final class PeerState {
     var copyIn: CopyIn?
     /// Whether the peer is still to be asked for it.
     var wantsCopy = false
+    /// Whether `merged` is of all shards, and everything before is here; only of peers whose links have `positions`.
+    var isWhole = false
+    /// Whether the peer said, in that incarnation, that it has copied what there was.
+    var wasReady = false
+    /// What was heard of the incarnation before that.
+    var lost: NodePositions?
+    /// How far the peer said it has everybody's changes, when its link opened and last.
+    var toldFirst: [NodePositions] = []
+    var told: [NodePositions] = []
+    /// Parts of a copy, one a bit, of which all is here that the peer had when its link opened.
+    var covered: UInt64 = 0
+    /// Parts of which the peer is still to be asked.
+    var partsWanted: [HashRange] = []
     /// Why an image was not merged, last.
     var lastRefusal: MergeError?
     /// Users of whom a beat came and who are not known here; their records are asked for.
@@ -106,6 +123,28 @@ final class PeerState {
         shards = Array(repeating: Shard(), count: shardCount)
         nextDial = now
         nextDigest = now
+    }
+
+    func covers(_ part: Int) -> Bool { covered & 1 << UInt64(part) != 0 }
+
+    /// How far the peer's changes are here, as others are told; without positions where they do not say it.
+    var heard: NodePositions {
+        guard isWhole else { return untold }
+        let positions = (0..<merged.count).map { merged[UInt16($0)] }
+        guard !positions.contains(nil) else { return untold }
+        return NodePositions(node: number, incarnation: mergedIncarnation, positions: positions.compactMap { $0 })
+    }
+
+    /// That something of the peer is here, and nobody can say how much.
+    var untold: NodePositions { NodePositions(node: number, incarnation: mergedIncarnation, positions: []) }
+
+    /// The peer has begun anew: it knows nothing, and nothing is known of it.
+    func beginAnew() {
+        if mergedIncarnation != 0 { lost = wasReady ? heard : untold }
+        mergedIncarnation = incarnation
+        merged = [:]
+        isWhole = false
+        wasReady = false
     }
 
     /// Whether all of our records were sent and acknowledged once, in the peer's present incarnation.

@@ -28,9 +28,9 @@ public struct ReplicationReport: Sendable {
         public var behind: UInt64 = 0
         /// Whether it was sent all records that were here when it came, the last of which may be on their way, and is told the rest as it happens.
         public var hasCopy = false
-        /// Records sent to it of the copy under way, and how many there are.
+        /// Records sent to it of the copy under way, and how many there are; it may ask others for some of them.
         public var copyOut: (done: UInt64, total: UInt64)?
-        /// Records that came of the copy from it, and how many there are; nil once it is done.
+        /// Records that came of the copy from it, and how many it has, some of which others may send; nil once the copy is done.
         public var copyIn: (done: UInt64, total: UInt64)?
         /// What was counted.
         public var counters: PeerCounters
@@ -88,6 +88,9 @@ extension Replicator {
         report.pongReceived = link.pongReceived
         report.clock = link.clock.estimate(at: now.microseconds)
         if let copy = peer.copyOut { report.copyOut = (copy.done, max(copy.done, UInt64(store.recordCount()))) }
+        if let copy = peer.handedOut, !peer.hasCopy {
+            report.copyOut = (copy.done, max(copy.done, UInt64(store.recordCount())))
+        }
         if let copy = peer.copyIn, !copy.isDone { report.copyIn = (copy.done, copy.total) }
         return report
     }

@@ -125,7 +125,8 @@ extension Replicator {
         peer.dirty = ShardSet(first: store.shardCount)
         peer.flush = store.flushStamp
         peer.nextDigest = now
-        resume(peer)
+        resume(peer, version)
+        link.tellsPositions = version >= ProtocolVersions.hasPositions
         link.drain = drainSeconds
         note(membership.heard(from: peer.number, at: now.milliseconds))
         if !peer.node.isFollower { compareSoon() }
@@ -144,8 +145,8 @@ extension Replicator {
         return all.filter { $0.ours != nil && $0.theirs != nil }
     }
 
-    /// Says how far we have the peer's shards, or asks for everything.
-    private func resume(_ peer: PeerState) {
+    /// Says how far we have the peer's shards, or asks for everything: at once, or in parts when it has told what it has.
+    private func resume(_ peer: PeerState, _ version: UInt16) {
         guard !peer.node.isFollower else {
             // It has nothing of its own. What it knows and others do not is found by comparing.
             peer.copyIn = PeerState.CopyIn(token: 0, began: now, isDone: true)
@@ -155,12 +156,14 @@ extension Replicator {
             peer.unacknowledged = Set(peer.merged.keys)
             return
         }
-        peer.mergedIncarnation = peer.incarnation
-        peer.merged = [:]
-        peer.unacknowledged = []
+        let isInParts = version >= ProtocolVersions.hasPositions
+        if peer.mergedIncarnation != peer.incarnation { peer.beginAnew() }
+        if !isInParts { peer.merged = [:] }
+        peer.unacknowledged = Set(peer.merged.keys)
         lastToken = (lastToken + 1) & ~PeerState.mendingToken
         peer.copyIn = PeerState.CopyIn(token: lastToken, began: now)
-        peer.wantsCopy = true
+        peer.wantsCopy = !isInParts
+        if isInParts, copyPlan == nil { copyPlan = CopyPlan() }
     }
 
     // MARK: - Frames
@@ -178,13 +181,15 @@ extension Replicator {
             }
         case .changes(let changes): merge(changes, peer)
         case .news(let news): for changes in news { merge(changes, peer) }
-        case .acknowledge(let positions): acknowledged(positions, peer)
+        case .acknowledge(let positions): acknowledged(positions, peer, link)
         case .beats(let beats): merge(beats, peer)
         case .digest(let digests): compare(digests, peer)
-        case .request(let request): requested(request, peer)
+        case .request(let request): requested(request, peer, link)
         case .records(let slice): merge(slice, peer)
         case .flush(let stamp): flush(stamp, peer)
+        case .positions(let all): told(all, peer, link)
         case .drain(let seconds):
+            if seconds == 0 { peer.wasReady = true }
             note(membership.setDraining(peer.number, seconds > 0, at: now.milliseconds))
         case .goodbye(let goodbye):
             if goodbye.reason == .shutdown { note(membership.left(peer.number, at: now.milliseconds)) }
@@ -238,7 +243,7 @@ extension Replicator {
         }
     }
 
-    private func acknowledged(_ positions: [ShardPosition], _ peer: PeerState) {
+    private func acknowledged(_ positions: [ShardPosition], _ peer: PeerState, _ link: LinkState) {
         guard !isFollower else { return }
         for position in positions where Int(position.shard) < peer.shards.count {
             let index = Int(position.shard)
@@ -254,8 +259,9 @@ extension Replicator {
             }
             peer.shards[index] = shard
         }
-        // Whoever says how far he is says it of all shards that he has.
-        for index in peer.shards.indices where peer.shards[index].sending == .unknown {
+        // Whoever copies in parts says of one shard after the other how far he is; others of all that they have.
+        let isInParts = link.version >= ProtocolVersions.hasPositions
+        for index in peer.shards.indices where !isInParts && peer.shards[index].sending == .unknown {
             peer.shards[index].sending = .waiting
         }
         timeLag(peer)
@@ -270,9 +276,13 @@ extension Replicator {
         peer.counters.lag.record(peer.counters.lastLagMicroseconds / 100)
     }
 
-    private func requested(_ request: RecordRequest, _ peer: PeerState) {
+    private func requested(_ request: RecordRequest, _ peer: PeerState, _ link: LinkState) {
+        let isOfCopy = request.token != 0 && request.token & PeerState.mendingToken == 0
+        let isInParts = isOfCopy && link.version >= ProtocolVersions.hasPositions
         for range in request.ranges {
-            if range == .everything, !isFollower {
+            if isInParts {
+                requestedPart(range, token: request.token, peer)
+            } else if range == .everything, !isFollower {
                 for index in peer.shards.indices { peer.shards[index].sending = .waiting }
                 peer.copyOut = PeerState.RangeOut(token: request.token, range: range, from: 0)
             } else {
@@ -293,12 +303,10 @@ extension Replicator {
         guard var copy = peer.copyIn, copy.token == slice.token, !copy.isDone else { return }
         copy.done = slice.done
         copy.total = slice.total
-        copy.isDone = slice.isLast
+        copy.isDone = slice.isLast && !copiesInParts(from: peer)
         peer.copyIn = copy
-        if copy.isDone {
-            actions.append(
-                .copied(from: peer.number, records: copy.done, milliseconds: now.milliseconds(since: copy.began)))
-        }
+        if copy.isDone { tellCopied(peer, copy) }
+        took(slice, peer)
     }
 
     private func flush(_ stamp: Stamp, _ peer: PeerState) {

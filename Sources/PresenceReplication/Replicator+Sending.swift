@@ -37,6 +37,7 @@ extension Replicator {
         let limit = start + room
         sendChanges(link, peer, limit: limit, &output)
         sendCopies(link, peer, limit: limit, &output)
+        sendParts(link, peer, limit: limit, &output)
         sendRanges(link, peer, limit: limit, &output)
     }
 
@@ -66,6 +67,10 @@ extension Replicator {
             link.pingSent = now
             write(.ping(Ping(sent: now.microseconds)), link, &output)
         }
+        if link.tellsPositions {
+            link.tellsPositions = false
+            write(.positions(positions(toldTo: peer)), link, &output)
+        }
         if let seconds = link.drain {
             link.drain = nil
             write(.drain(seconds: seconds), link, &output)
@@ -87,6 +92,7 @@ extension Replicator {
             peer.wantsCopy = false
             write(.request(RecordRequest(token: copy.token, ranges: [.everything])), link, &output)
         }
+        ask(for: &peer.partsWanted, token: peer.copyIn?.token ?? 0, link, &output)
         ask(for: &peer.wanted, token: 0, link, &output)
         ask(for: &peer.mending, token: PeerState.mendingToken, link, &output)
         if !link.digests.isEmpty {
@@ -292,28 +298,48 @@ extension Replicator {
         return HashRange(containing: bits == 0 ? 0 : UInt64(shard) << UInt64(64 - bits), bits: bits)
     }
 
+    /// Sends parts of a copy that the peer makes; before each, how far everybody's changes are here.
+    private func sendParts(_ link: LinkState, _ peer: PeerState, limit: Int, _ output: inout [UInt8]) {
+        while output.count < limit, link.isOpen, var out = peer.partsOut.first {
+            if !out.isBegun {
+                out.isBegun = true
+                write(.positions(positions(toldTo: peer)), link, &output)
+            }
+            out.done = peer.handedOut?.done ?? 0
+            let isDone = sendRecords(&out, total: UInt64(store.recordCount()), link, peer, limit: limit, &output)
+            peer.handedOut?.done = out.done
+            if isDone { peer.partsOut.removeFirst() } else { peer.partsOut[0] = out }
+            if !isDone, settings.fails(.cutWithinCopy) { close(link, Goodbye(.silence, "cut on purpose")) }
+        }
+    }
+
     private func sendRanges(_ link: LinkState, _ peer: PeerState, limit: Int, _ output: inout [UInt8]) {
         while output.count < limit, link.isOpen, var out = peer.ranges.first {
-            var images = Images()
-            let room = min(max(limit - output.count, 4096), settings.frameBytes)
-            let next = store.readImages(
-                from: out.from, through: out.range.end, room: room, form: form(of: link), at: now.timestamp
-            ) {
-                _ = add($0, to: &images, room: .max)
-            }
-            out.done += UInt64(images.count)
-            write(
-                .records(
-                    RecordSlice(
-                        token: out.token, range: out.range, isLast: next == nil, done: out.done,
-                        total: out.done, images: images)), link, &output)
-            peer.counters.copiedOut += UInt64(images.count)
-            if let next {
-                out.from = next
-                peer.ranges[0] = out
-            } else {
-                peer.ranges.removeFirst()
-            }
+            let isDone = sendRecords(&out, total: 0, link, peer, limit: limit, &output)
+            if isDone { peer.ranges.removeFirst() } else { peer.ranges[0] = out }
         }
+    }
+
+    /// Sends some records of a range; true if none is left.
+    private func sendRecords(
+        _ out: inout PeerState.RangeOut, total: UInt64, _ link: LinkState, _ peer: PeerState, limit: Int,
+        _ output: inout [UInt8]
+    ) -> Bool {
+        var images = Images()
+        let room = min(max(limit - output.count, 4096), settings.frameBytes)
+        let next = store.readImages(
+            from: out.from, through: out.range.end, room: room, form: form(of: link), at: now.timestamp
+        ) {
+            _ = add($0, to: &images, room: .max)
+        }
+        out.done += UInt64(images.count)
+        write(
+            .records(
+                RecordSlice(
+                    token: out.token, range: out.range, isLast: next == nil, done: out.done,
+                    total: max(out.done, total), images: images)), link, &output)
+        peer.counters.copiedOut += UInt64(images.count)
+        if let next { out.from = next }
+        return next == nil
     }
 }

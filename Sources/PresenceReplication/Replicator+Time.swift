@@ -26,6 +26,7 @@ extension Replicator {
             if let link = openLink(to: peer) { compareOnward(peer, link) }
         }
         goOnFlushing()
+        goOnCopying()
         lookWhetherReady()
         lookWhetherAllAreHeard()
     }

@@ -49,6 +49,10 @@ public final class Replicator {
     var hasUnheardPeer = false
     /// Until when this node says that it leaves; nil if it stays.
     var drainsUntil: PeerTime?
+    /// What is here of a copy that is made in parts; nil if there is none.
+    var copyPlan: CopyPlan?
+    /// How far the changes of this node's last start are here, as peers had heard them; nil if nobody had.
+    var ownLast: NodePositions?
     /// A flush under way.
     var flushing: (stamp: Stamp, cursor: UInt64)?
     /// What was read last of each shard's log: for the next peer that is equally far. Forgotten when the log goes on, and with every tick.
@@ -199,6 +203,12 @@ public final class Replicator {
     func forgetSent(_ peer: PeerState) {
         for index in peer.shards.indices { peer.shards[index].sending = .unknown }
         peer.copyOut = nil
+        peer.partsOut = []
+        peer.handedOut = nil
+        peer.partsWanted = []
+        peer.toldFirst = []
+        peer.told = []
+        copyPlan?.forget(peer.number)
         peer.ranges = []
         peer.suspects = []
         peer.mending = []

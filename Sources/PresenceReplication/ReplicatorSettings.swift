@@ -61,6 +61,8 @@ public enum FaultPoint: String, Sendable, CaseIterable {
     case falseDifference
     /// A range that differs is not looked at again: the next comparison must find it.
     case lostDifference
+    /// A node cannot say how far it has another one's changes.
+    case untoldPositions
     /// A flush is told twice.
     case repeatedFlush
 }

@@ -33,7 +33,7 @@ struct OutOfBounds: Sendable, CustomTestStringConvertible {
 struct BoundTests {
     @Test("fields", arguments: fieldsOutOfBounds)
     func fields(_ field: OutOfBounds) throws {
-        let version: UInt16? = field.type.isGreeting ? nil : 3
+        let version: UInt16? = field.type.isGreeting ? nil : 4
         let bytes = sealed(field.type, field.payload)
         #expect(reading(bytes, version: version) == Reading(failure: field.error))
         #expect(reading(bytes, cuts: Array(0..<bytes.count), version: version) == Reading(failure: field.error))
@@ -47,8 +47,8 @@ struct BoundTests {
 
     @Test("lengths that no payload of the type has", arguments: FrameType.allCases)
     func lengths(_ type: FrameType) {
-        let version: UInt16? = type.isGreeting ? nil : 3
-        let payloads = type.payloads(version: 3, limits: FrameLimits())
+        let version: UInt16? = type.isGreeting ? nil : 4
+        let payloads = type.payloads(version: 4, limits: FrameLimits())
         for length in [payloads.lowerBound - 1, payloads.upperBound + 1, 0x7FFF_FFFF, 0xFFFF_FFFF] {
             var header = sealed(type, [])
             header.overwrite(UInt32(length), at: 0)

@@ -225,6 +225,28 @@ private var numbers: [OutOfBounds] {
             4, 5...UInt64.max,
             .records(RecordSlice(token: 1, range: .everything, isLast: true, done: 5, total: 4))),
         OutOfBounds(
+            "positions of nobody", .positions, number(UInt16(0)) + [UInt8](repeating: 0, count: 11), .count, 0,
+            1...255, .positions([])),
+        OutOfBounds(
+            "positions of 256 nodes", .positions, number(UInt16(256)) + [UInt8](repeating: 0, count: 11), .count, 256,
+            1...255,
+            .positions([NodePositions](repeating: .init(node: 1, incarnation: 0, positions: []), count: 256))),
+        OutOfBounds(
+            "positions of node 0", .positions, number(UInt16(1)) + [0] + number(UInt64(1)) + number(UInt16(0)), .node,
+            0,
+            1...255, .positions([.init(node: 0, incarnation: 1, positions: [])])),
+        OutOfBounds(
+            "positions of 1025 shards", .positions, number(UInt16(1)) + [1] + number(UInt64(1)) + number(UInt16(1025)),
+            .shards, 1025, 0...1024,
+            .positions([.init(node: 1, incarnation: 1, positions: [UInt64](repeating: 0, count: 1025))])),
+        OutOfBounds(
+            "fewer positions than shards", .positions,
+            number(UInt16(1)) + [1] + number(UInt64(1)) + number(UInt16(2)) + number(UInt64(7)),
+            .endsWithin(type: .positions, field: .position)),
+        OutOfBounds(
+            "fewer nodes than claimed", .positions, number(UInt16(2)) + [1] + number(UInt64(1)) + number(UInt16(0)),
+            .endsWithin(type: .positions, field: .count)),
+        OutOfBounds(
             "a farewell of more than a day", .drain, number(UInt32(86_401)), .seconds, 86_401, 0...86_400,
             .drain(seconds: 86_401)),
     ]

@@ -21,7 +21,7 @@ struct GreetingTests {
 
     @Test("with the version of the link")
     func accepted() {
-        #expect(answer(hello()) == .success(3))
+        #expect(answer(hello()) == .success(4))
         #expect(answer(Hello(versions: 1...1, identity: SampleFrames.alpha)) == .success(1))
     }
 
@@ -48,8 +48,8 @@ struct GreetingTests {
         func at(_ offset: Int64) -> Result<UInt16, Refusal> {
             answer(hello { $0.clock = SampleFrames.clock.advanced(byMilliseconds: offset) })
         }
-        #expect(at(500) == .success(3))
-        #expect(at(-1500) == .success(3))
+        #expect(at(500) == .success(4))
+        #expect(at(-1500) == .success(4))
         let ahead = Refusal(
             .clock,
             "the answering node's clock shows 1764108000123 ms since 1970, the dialing node's 1764108000624: 501 ms "
@@ -92,7 +92,7 @@ struct GreetingTests {
         #expect(taken(1) == .success(1))
         #expect(taken(2) == .success(2))
         #expect(taken(2, late: 1500) == .success(2))
-        #expect(taken(4) == .failure(.versions(answering: 4...4, dialing: 1...3)))
+        #expect(taken(5) == .failure(.versions(answering: 5...5, dialing: 1...4)))
         #expect(taken(2) { $0.cluster = "test" } == .failure(.cluster(answering: "test", dialing: "demo")))
         #expect(reason(taken(2) { $0.node = 1 }) == .sameNode)
         #expect(reason(taken(2, late: 1501)) == .clock)

@@ -22,6 +22,11 @@ final class Mesh {
     /// Wires that carry nothing: a cut, or a peer that does not read.
     var isCut = false
     var actions: [[ReplicatorAction]] = []
+    /// Pairs of nodes between which nothing is carried, and nodes that are gone.
+    var stuck: Set<Set<Int>> = []
+    var gone: Set<Int> = []
+    /// How often something is carried before all waits; nil for as often as there is something.
+    var movesLeft: Int?
     /// Bytes that a pull may take.
     var room = 65_536
     /// The most bytes that a pull gave.
@@ -30,6 +35,7 @@ final class Mesh {
     var proofs: [PeerProof]?
     /// Numbers of the nodes that are followers.
     let followers: Set<Int>
+    private var settings = ReplicatorSettings()
 
     /// Nodes n1, n2, ... of one cluster.
     init(
@@ -38,7 +44,6 @@ final class Mesh {
         store configureStore: (inout ShardedStore.Configuration) -> Void = { _ in }
     ) throws {
         self.followers = followers
-        var settings = ReplicatorSettings()
         settings.digestInterval = 2_000
         settings.digestRecheck = 200
         settings.joinTimeout = 500
@@ -83,15 +88,24 @@ final class Mesh {
     var now: PeerTime { PeerTime(clock.now()) }
 
     /// A node that died comes back with nothing.
-    func restart(_ index: Int, incarnation: UInt64) throws {
+    func restart(
+        _ index: Int, incarnation: UInt64, versions: ClosedRange<UInt16> = ProtocolVersions.spoken,
+        store configure: (inout ShardedStore.Configuration) -> Void = { _ in }
+    ) throws {
         cutWires(of: index)
-        stores[index] = makeStore(UInt8(index + 1))
-        var settings = ReplicatorSettings()
-        settings.joinTimeout = 500
+        gone.remove(index)
+        stores[index] = makeStore(UInt8(index + 1), configure)
+        settings.versions = versions
         nodes[index] = Replicator(
             store: stores[index], cluster: try Mesh.cluster(nodes.count, own: index, followers: followers),
             incarnation: incarnation,
             settings: settings, at: now)
+    }
+
+    /// A node is gone, and the others see it.
+    func lose(_ index: Int) {
+        cutWires(of: index)
+        gone.insert(index)
     }
 
     /// Both ends of a node's connections see them end.
@@ -108,7 +122,7 @@ final class Mesh {
         for _ in stride(from: 0, to: milliseconds, by: 10) {
             clock.advance(byMilliseconds: 10)
             for store in stores { store.advance(to: clock.now()) }
-            for index in nodes.indices { tick(index) }
+            for index in nodes.indices where !gone.contains(index) { tick(index) }
             carry()
         }
     }
@@ -118,7 +132,7 @@ final class Mesh {
         nodes[index].tick(at: now)
         for peer in nodes[index].peersToDial(at: now) {
             let other = Int(peer.number) - 1
-            guard !isCut else {
+            guard !isCut, !gone.contains(other) else {
                 nodes[index].dialFailed(peer.number, at: now)
                 continue
             }
@@ -136,7 +150,7 @@ final class Mesh {
         var hasMoved = true
         while hasMoved {
             hasMoved = false
-            for wire in wires where !isCut {
+            for wire in wires where !isCut && !stuck.contains([wire.from, wire.to]) {
                 if move(wire.from, wire.dialed, wire.to, wire.answered) { hasMoved = true }
                 if move(wire.to, wire.answered, wire.from, wire.dialed) { hasMoved = true }
             }
@@ -145,6 +159,10 @@ final class Mesh {
     }
 
     private func move(_ from: Int, _ link: LinkID, _ to: Int, _ other: LinkID) -> Bool {
+        if let movesLeft {
+            guard movesLeft > 0 else { return false }
+            self.movesLeft = movesLeft - 1
+        }
         var bytes: [UInt8] = []
         nodes[from].pull(link, room: room, into: &bytes, at: now)
         mostPulled = max(mostPulled, bytes.count)

@@ -55,7 +55,8 @@ struct ProtocolDocumentTests {
             ("image", limits.maximumImage), ("name of a cluster or node", FrameLimits.name),
             ("settings", FrameLimits.settings), ("name of a setting", FrameLimits.settingName),
             ("value of a setting", FrameLimits.settingValue), ("text of a reason", FrameLimits.reasonText),
-            ("shards", FrameLimits.shards), ("beats", FrameLimits.beats), ("ranges", FrameLimits.ranges),
+            ("shards", FrameLimits.shards), ("nodes in a `positions`", FrameLimits.nodes), ("beats", FrameLimits.beats),
+            ("ranges", FrameLimits.ranges),
             ("seconds of a `drain`", Int(FrameLimits.drainSeconds)),
         ]
         for (name, bound) in bounds { #expect(document.contains("| \(name) | \(bound) |"), "\(name)") }

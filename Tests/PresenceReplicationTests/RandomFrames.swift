@@ -12,7 +12,7 @@ struct RandomFrames {
 
     /// One that an open link carries.
     func frame(_ random: inout SeededRandom) -> Frame {
-        switch Int.random(in: 0..<12, using: &random) {
+        switch Int.random(in: 0..<13, using: &random) {
         case 0: return .ping(Ping(sent: instant(&random)))
         case 1:
             return .pong(
@@ -53,6 +53,13 @@ struct RandomFrames {
         case 8: return .flush(Stamp(rawValue: word(&random)))
         case 9 where version >= ProtocolVersions.hasNews:
             return .news((0..<random.pick([1, 2, 3])).map { _ in changes(&random) })
+        case 11 where version >= ProtocolVersions.hasPositions:
+            return .positions(
+                (0..<random.pick([1, 2, 255])).map { _ in
+                    NodePositions(
+                        node: UInt8.random(in: 1...255, using: &random), incarnation: word(&random),
+                        positions: Bool.random(using: &random) ? [] : list(&random) { random in word(&random) })
+                })
         case 10: return .drain(seconds: random.pick([0, 1, 30, 86_400]))
         default:
             let reason = Goodbye.Reason(rawValue: UInt16.random(in: 0 ... .max, using: &random))

@@ -142,7 +142,9 @@ struct ReplicatorTests {
 
     @Test(
         "A node of the release before works with one of this, whoever dials",
-        arguments: [[1...2, 1...3], [1...3, 1...2], [1...1, 1...3], [1...3, 1...1]])
+        arguments: [
+            [1...3, 1...4], [1...4, 1...3], [1...2, 1...4], [1...4, 1...2], [1...1, 1...4], [1...4, 1...1],
+        ])
     func previousVersion(versions: [ClosedRange<UInt16>]) throws {
         let mesh = try Mesh(2, versions: versions)
         mesh.run(milliseconds: 50)
@@ -381,9 +383,9 @@ struct ReplicatorTests {
     func room() throws {
         let mesh = try Mesh(2) { $0.frameBytes = 4_096 }
         mesh.room = 8_192
-        for index in 0..<2_000 { try mesh.stores[0].connect("user-\(index)", session: "phone") }
+        for index in 0..<8_000 { try mesh.stores[0].connect("user-\(index)", session: "phone") }
         mesh.run(milliseconds: 100)
-        #expect(mesh.stores[1].status(of: "user-1999") == .online)
+        #expect(mesh.stores[1].status(of: "user-7999") == .online)
         #expect(mesh.mostPulled < 8_192 + 4_096 + 40_000, "a segment of the index may be beyond")
         #expect(mesh.mostPulled > 4_096)
     }

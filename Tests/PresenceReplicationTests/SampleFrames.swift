@@ -69,6 +69,13 @@ enum SampleFrames {
                     Changes(shard: 6, before: 76, after: 77, images: images([4])),
                 ])
             ),
+            (
+                "positions", 4,
+                .positions([
+                    NodePositions(node: 1, incarnation: 1_764_107_000_000, positions: [1003, 77]),
+                    NodePositions(node: 3, incarnation: 1_764_100_000_000, positions: []),
+                ])
+            ),
             ("goodbye", 2, .goodbye(Goodbye(.shutdown, "node 1 (alpha) stops"))),
         ]
     }

@@ -94,7 +94,7 @@ struct TurnTests {
         let found = reading(all)
         #expect(found == Reading(frames: [.drain(seconds: 1), .drain(seconds: 2)], skipped: 2))
         #expect(reading(all, cuts: Array(0..<all.count)) == found)
-        for type in [0, 16, 63] as [UInt8] {
+        for type in [0, 17, 63] as [UInt8] {
             #expect(reading(sealed(type, [])).failure == .unknownType(type))
             #expect(reading(sealed(type, []), version: nil).failure == .unknownType(type))
         }

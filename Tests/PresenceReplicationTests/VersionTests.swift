@@ -103,11 +103,20 @@ struct VersionTests {
         #expect(reading(try written([news]), version: version).failure == .unknownType(15))
     }
 
+    @Test("there are positions from version 4 on, and not before", arguments: [1, 2, 3] as [UInt16])
+    func positions(_ version: UInt16) throws {
+        let positions = Frame.positions([NodePositions(node: 1, incarnation: 2, positions: [3])])
+        #expect(reading(try written([positions])).frames == [positions])
+        #expect(throws: FrameError.unknownType(16)) { try written([positions], version: version) }
+        #expect(reading(try written([positions]), version: version).failure == .unknownType(16))
+    }
+
     @Test("all other frames are the same in all versions", arguments: SampleFrames.all.indices)
     func same(_ index: Int) throws {
         let frame = SampleFrames.all[index].frame
-        guard frame.type != .digest, frame.type != .news, !frame.type.isGreeting else { return }
+        guard ![.digest, .news, .positions].contains(frame.type), !frame.type.isGreeting else { return }
         #expect(try written([frame], version: 1) == written([frame], version: 2))
         #expect(try written([frame], version: 2) == written([frame], version: 3))
+        #expect(try written([frame], version: 3) == written([frame], version: 4))
     }
 }

@@ -97,7 +97,7 @@ final class Simulation {
         /// Once in how many times.
         private static func rarity(_ point: FaultPoint) -> Int {
             switch point {
-            case .cutAfterGreeting: 6
+            case .cutAfterGreeting, .untoldPositions: 6
             case .cutWithinCopy: 2
             case .repeatedFlush: 2
             case .lostBeat, .unknownBeat, .lostDifference: 12

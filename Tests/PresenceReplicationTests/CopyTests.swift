@@ -1,0 +1,273 @@
+import Presence
+import PresenceCluster
+import Testing
+
+@testable import PresenceReplication
+@testable import PresenceStore
+
+/// A node that comes back with nothing has each part of everything from one of the others, and lacks nothing.
+@Suite("A copy in parts")
+struct CopyTests {
+    /// Nodes that do not compare: what is missing stays so.
+    private func mesh(_ count: Int, versions: [ClosedRange<UInt16>]? = nil, followers: Set<Int> = []) throws -> Mesh {
+        let mesh = try Mesh(count, versions: versions, followers: followers) { $0.digestInterval = 1_000_000_000 }
+        mesh.run(milliseconds: 50)
+        return mesh
+    }
+
+    private func connect(_ users: Range<Int>, _ name: String = "user", at index: Int, _ mesh: Mesh) throws {
+        for user in users { try mesh.stores[index].connect("\(name)-\(user)", session: "phone") }
+        mesh.run(milliseconds: 20)
+    }
+
+    private func lacks(_ index: Int, _ users: Range<Int>, _ mesh: Mesh, _ name: String = "user") -> Int {
+        users.count { mesh.stores[index].status(of: "\(name)-\($0)") != .online }
+    }
+
+    /// Records that came to a node from each of the others.
+    private func copied(to index: Int, _ mesh: Mesh) -> [Int] {
+        mesh.nodes.indices.filter { $0 != index }.map { Int(mesh.counters(UInt8($0 + 1), of: index).copiedIn) }
+    }
+
+    @Test("Each record comes once, about half of them from each of two peers")
+    func halves() throws {
+        let mesh = try mesh(3)
+        try connect(0..<2_000, at: 0, mesh)
+        try mesh.restart(2, incarnation: 9)
+        mesh.run(milliseconds: 500)
+        #expect(mesh.nodes[2].isReady)
+        #expect(lacks(2, 0..<2_000, mesh) == 0)
+        let copied = copied(to: 2, mesh)
+        #expect(copied.reduce(0, +) == 2_000 && copied.allSatisfy { $0 > 600 }, "\(copied)")
+        #expect((1...2).allSatisfy { mesh.peer(3, of: $0 - 1)?.hasCopy == true })
+        // And what comes then is told as ever.
+        try connect(0..<10, "late", at: 1, mesh)
+        #expect(lacks(2, 0..<10, mesh, "late") == 0)
+        #expect(mesh.peer(3, of: 1)?.behind == 0)
+    }
+
+    @Test("What one peer wrote and the other had not heard is told by who wrote it, from where the other had heard it")
+    func behind() throws {
+        let mesh = try mesh(3)
+        try connect(0..<400, at: 0, mesh)
+        mesh.stuck = [[0, 1]]
+        try connect(0..<50, "late", at: 1, mesh)
+        for user in 0..<5 { mesh.stores[1].disconnect("user-\(user)", session: "phone") }
+        #expect(lacks(0, 0..<50, mesh, "late") == 50)
+        try mesh.restart(2, incarnation: 9)
+        mesh.run(milliseconds: 500)
+        #expect(mesh.nodes[2].isReady)
+        #expect(lacks(2, 0..<50, mesh, "late") == 0)
+        #expect(lacks(2, 0..<400, mesh) == 5)
+        #expect(copied(to: 2, mesh).reduce(0, +) < 500)
+    }
+
+    @Test("What only one peer heard of a node that is gone comes from that one; without it all comes from both")
+    func lost() throws {
+        let mesh = try mesh(4)
+        try connect(0..<300, at: 0, mesh)
+        mesh.stuck = [[1, 3]]
+        try connect(0..<40, "last", at: 3, mesh)
+        mesh.lose(3)
+        #expect(lacks(1, 0..<40, mesh, "last") == 40)
+        try mesh.restart(2, incarnation: 9)
+        mesh.run(milliseconds: 1_000)
+        #expect(mesh.nodes[2].isReady)
+        #expect(lacks(2, 0..<40, mesh, "last") == 0)
+        // It has all that was known of the lost one, and says so.
+        let heard = mesh.nodes[2].peer(4)?.heard
+        #expect(heard?.incarnation == 4 && heard == mesh.nodes[0].peer(4)?.heard)
+    }
+
+    @Test("What only one peer heard of the last start of who copies comes back to it")
+    func lastStart() throws {
+        let mesh = try mesh(3)
+        try connect(0..<300, at: 0, mesh)
+        mesh.stuck = [[1, 2]]
+        try connect(0..<40, "mine", at: 2, mesh)
+        mesh.stuck = []
+        mesh.lose(2)
+        mesh.run(milliseconds: 100)
+        #expect(lacks(1, 0..<40, mesh, "mine") == 40)
+        try mesh.restart(2, incarnation: 9)
+        mesh.run(milliseconds: 500)
+        #expect(mesh.nodes[2].isReady)
+        #expect(lacks(2, 0..<40, mesh, "mine") == 0)
+    }
+
+    @Test("What was heard of a start that never was ready hides nothing of the one before")
+    func neverReady() throws {
+        let mesh = try mesh(3)
+        try connect(0..<300, at: 0, mesh)
+        mesh.stuck = [[1, 2]]
+        try connect(0..<40, "mine", at: 2, mesh)
+        mesh.stuck = []
+        mesh.lose(2)
+        mesh.run(milliseconds: 100)
+        try mesh.restart(2, incarnation: 9)
+        mesh.movesLeft = 24
+        mesh.run(milliseconds: 1_100)
+        #expect(!mesh.nodes[2].isReady && mesh.peer(3, of: 0)?.incarnation == 9)
+        mesh.movesLeft = nil
+        mesh.lose(2)
+        try mesh.restart(2, incarnation: 10)
+        mesh.run(milliseconds: 1_500)
+        #expect(mesh.nodes[2].isReady)
+        #expect(lacks(2, 0..<40, mesh, "mine") == 0)
+    }
+
+    @Test("A peer that is lost within its part leaves it to the other", arguments: [20, 40, 60, 80])
+    func lostWithin(moves: Int) throws {
+        let mesh = try mesh(3)
+        try connect(0..<1_000, at: 0, mesh)
+        try connect(0..<30, "other", at: 1, mesh)
+        try mesh.restart(2, incarnation: 9)
+        mesh.room = 1_000
+        mesh.run(milliseconds: 10)
+        mesh.movesLeft = moves
+        mesh.run(milliseconds: 40)
+        #expect(!mesh.nodes[2].isReady)
+        #expect(mesh.nodes[1].holders(of: mesh.nodes[1].positions()).lacking <= 1)
+        mesh.movesLeft = nil
+        mesh.lose(0)
+        mesh.run(milliseconds: 1_500)
+        #expect(mesh.nodes[2].isReady)
+        #expect(lacks(2, 0..<1_000, mesh) == 0 && lacks(2, 0..<30, mesh, "other") == 0)
+    }
+
+    @Test("A second peer that comes when the first has told all need not tell it again")
+    func later() throws {
+        let mesh = try mesh(3)
+        try connect(0..<500, at: 0, mesh)
+        mesh.stuck = [[1, 2]]
+        try mesh.restart(2, incarnation: 9)
+        mesh.run(milliseconds: 100)
+        #expect(lacks(2, 0..<500, mesh) == 0 && !mesh.nodes[2].isReady)
+        try connect(0..<20, "late", at: 1, mesh)
+        #expect(lacks(2, 0..<20, mesh, "late") == 20)
+        mesh.stuck = []
+        mesh.run(milliseconds: 100)
+        #expect(mesh.nodes[2].isReady)
+        #expect(lacks(2, 0..<20, mesh, "late") == 0)
+        #expect(copied(to: 2, mesh) == [500, 0])
+    }
+
+    @Test("Nor does it where it overwrote its log meanwhile: then its shards come whole")
+    func laterOverwritten() throws {
+        let mesh = try mesh(3)
+        try connect(0..<100, at: 0, mesh)
+        mesh.stuck = [[1, 2]]
+        try mesh.restart(2, incarnation: 9)
+        mesh.run(milliseconds: 100)
+        try connect(0..<400, "late", at: 1, mesh)
+        mesh.stuck = []
+        mesh.run(milliseconds: 200)
+        #expect(mesh.nodes[2].isReady)
+        #expect(lacks(2, 0..<400, mesh, "late") == 0)
+        #expect(copied(to: 2, mesh)[1] == 500)
+    }
+
+    @Test("Two empty nodes of three copy from the one that knows, and one from the other only what it has")
+    func twoEmpty() throws {
+        let mesh = try mesh(3)
+        try connect(0..<500, at: 0, mesh)
+        mesh.lose(1)
+        mesh.lose(2)
+        try mesh.restart(1, incarnation: 8)
+        try mesh.restart(2, incarnation: 9)
+        mesh.run(milliseconds: 1_500)
+        #expect(mesh.nodes[1].isReady && mesh.nodes[2].isReady)
+        #expect(lacks(1, 0..<500, mesh) == 0 && lacks(2, 0..<500, mesh) == 0)
+    }
+
+    @Test("Nodes that each know others meet, and all know all")
+    func strangers() throws {
+        let mesh = try Mesh(3) { $0.digestInterval = 1_000_000_000 }
+        for index in 0..<3 {
+            for user in 0..<100 { try mesh.stores[index].connect("u\(index)-\(user)", session: "phone") }
+        }
+        mesh.run(milliseconds: 300)
+        for index in 0..<3 {
+            #expect(mesh.nodes[index].isReady)
+            for name in ["u0", "u1", "u2"] { #expect(lacks(index, 0..<100, mesh, name) == 0) }
+        }
+    }
+
+    @Test(
+        "Beside a node of the release before, and as one, all comes",
+        arguments: [[1...4, 1...3, 1...4], [1...3, 1...3, 1...4], [1...4, 1...4, 1...3]] as [[ClosedRange<UInt16>]])
+    func previousVersion(versions: [ClosedRange<UInt16>]) throws {
+        let mesh = try mesh(3, versions: versions)
+        try connect(0..<300, at: 0, mesh)
+        try mesh.restart(2, incarnation: 9, versions: versions[2])
+        mesh.run(milliseconds: 500)
+        #expect(mesh.nodes[2].isReady)
+        try connect(0..<20, "late", at: 1, mesh)
+        #expect(lacks(2, 0..<300, mesh) == 0 && lacks(2, 0..<20, mesh, "late") == 0)
+    }
+
+    @Test("Stores of other numbers of shards copy each other", arguments: [1, 16, 128])
+    func shards(_ count: Int) throws {
+        let mesh = try mesh(3)
+        try connect(0..<500, at: 0, mesh)
+        try mesh.restart(2, incarnation: 9) { $0.shards = count }
+        mesh.run(milliseconds: 500)
+        try connect(0..<30, "mine", at: 2, mesh)
+        #expect(lacks(2, 0..<500, mesh) == 0 && lacks(1, 0..<30, mesh, "mine") == 0)
+        #expect(copied(to: 2, mesh).reduce(0, +) == 500)
+        try mesh.restart(1, incarnation: 10)
+        mesh.run(milliseconds: 1_000)
+        #expect(mesh.nodes[1].isReady)
+        #expect(lacks(1, 0..<500, mesh) == 0 && lacks(1, 0..<30, mesh, "mine") == 0)
+        #expect(copied(to: 1, mesh).reduce(0, +) == 530)
+    }
+
+    @Test("A follower copies half from each")
+    func follower() throws {
+        let mesh = try mesh(3, followers: [3])
+        try connect(0..<1_000, at: 0, mesh)
+        try mesh.restart(2, incarnation: 9)
+        mesh.run(milliseconds: 500)
+        #expect(mesh.nodes[2].isReady && lacks(2, 0..<1_000, mesh) == 0)
+        let copied = copied(to: 2, mesh)
+        #expect(copied.reduce(0, +) == 1_000 && copied.allSatisfy { $0 > 300 }, "\(copied)")
+    }
+
+    @Test("A peer that tells nothing of itself, or of another start, is no peer")
+    func nonsense() throws {
+        let mesh = try mesh(2)
+        let replicator = mesh.nodes[0]
+        let peer = try #require(replicator.peer(2))
+        let link = try #require(replicator.openLink(to: peer))
+        for entry in [
+            NodePositions(node: 1, incarnation: 2, positions: [0, 0]),
+            NodePositions(node: 2, incarnation: 7, positions: [0, 0]),
+            NodePositions(node: 2, incarnation: 2, positions: [0, 0, 0]),
+            NodePositions(node: 2, incarnation: 2, positions: []),
+        ] {
+            link.isClosing = false
+            replicator.told([entry], peer, link)
+            #expect(link.isClosing && link.goodbye?.reason == .frameError)
+        }
+    }
+
+    @Test("Positions of one start reach those that are no further; of another start, or unsaid, they say nothing")
+    func reaching() {
+        func told(_ positions: [UInt64], _ incarnation: UInt64 = 1) -> NodePositions {
+            NodePositions(node: 1, incarnation: incarnation, positions: positions)
+        }
+        #expect(told([5, 5]).reaches(told([5, 4])))
+        #expect(!told([5, 5]).reaches(told([4, 6])))
+        #expect(!told([5, 5], 2).reaches(told([1, 1])))
+        #expect(!told([5]).reaches(told([1, 1])))
+        #expect(!told([]).reaches(told([])))
+        #expect(told([5, 1]).joined(told([4, 6])) == told([5, 6]))
+        #expect(told([5, 1]).joined(told([0, 0], 2)) == told([0, 0], 2))
+        #expect(told([5, 1], 2).joined(told([9, 9])) == told([5, 1], 2))
+        #expect(told([]).joined(told([9, 9])) == told([9, 9]))
+        for shards in [1, 2, 32, 64, 128, 1_024] {
+            let parts = (0..<shards).map { CopyPlan.parts(ofShard: $0, of: shards) }
+            #expect(Set(parts.joined()) == Set(0..<64))
+        }
+    }
+}
