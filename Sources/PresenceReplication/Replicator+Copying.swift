@@ -150,7 +150,8 @@ extension Replicator {
 
     private func ask(_ peer: PeerState, _ plan: inout CopyPlan) {
         guard !peer.toldFirst.isEmpty else { return }
-        var room = CopyPlan.partsAtOnce - plan.asked(of: peer.number)
+        // Who is ready lacks what a peer brings that has begun anew. That one is asked for all while it has little: soon it has what it copies from here.
+        var room = (isReady ? CopyPlan.count : CopyPlan.partsAtOnce) - plan.asked(of: peer.number)
         for part in 0..<CopyPlan.count where room > 0 && plan.parts[part].asked == nil && !peer.covers(part) {
             plan.parts[part].asked = (peer.number, nil)
             peer.partsWanted.append(CopyPlan.range(of: part))

@@ -40,6 +40,8 @@ struct CopyTests {
         let copied = copied(to: 2, mesh)
         #expect(copied.reduce(0, +) == 2_000 && copied.allSatisfy { $0 > 600 }, "\(copied)")
         #expect((1...2).allSatisfy { mesh.peer(3, of: $0 - 1)?.hasCopy == true })
+        // It is not asked to hand back what it was just told.
+        #expect(mesh.counters(3, of: 0).copiedIn + mesh.counters(3, of: 1).copiedIn < 100)
         // And what comes then is told as ever.
         try connect(0..<10, "late", at: 1, mesh)
         #expect(lacks(2, 0..<10, mesh, "late") == 0)
