@@ -125,6 +125,24 @@ struct UserRecord {
         }
     }
 
+    /// Whether other nodes, by the activity that they know, take him for idle only well after the deadline that they know.
+    var isActivityToldForLong: Bool {
+        get { address.load(fromByteOffset: 12, as: UInt8.self) & 64 != 0 }
+        nonmutating set {
+            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~64
+            address.storeBytes(of: rest | (newValue ? 64 : 0), toByteOffset: 12, as: UInt8.self)
+        }
+    }
+
+    /// Whether other nodes are told of heartbeats when the timer fires next, past the deadline that they know.
+    var isTellingPutOff: Bool {
+        get { address.load(fromByteOffset: 12, as: UInt8.self) & 128 != 0 }
+        nonmutating set {
+            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~128
+            address.storeBytes(of: rest | (newValue ? 128 : 0), toByteOffset: 12, as: UInt8.self)
+        }
+    }
+
     func lastSeen(near now: Timestamp) -> Timestamp? {
         flags & Flag.hasLastSeen == 0 ? nil : RecordInstant.load(address + 13, near: now)
     }

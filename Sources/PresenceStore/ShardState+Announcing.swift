@@ -12,19 +12,31 @@ extension ShardState {
         var isTime = false
     }
 
+    /// Of what the word of other nodes is waited for where it may be on its way.
+    enum Waits {
+        /// Of everything.
+        case forAll
+        /// Of heartbeats, and not of activity.
+        case forBeats
+        /// Of nothing: as it is at the homes of the sessions.
+        case forNothing
+    }
+
     /// What a record says at an instant.
-    ///
-    /// - Parameter waits: whether the word of other nodes is waited for where it may be on its way.
     @inline(__always)
     func evidence(
-        of record: UserRecord, at instant: Timestamp, near now: Timestamp, waits: Bool = true
+        of record: UserRecord, at instant: Timestamp, near now: Timestamp, waits: Waits = .forAll
     ) -> Evidence {
         let manual = record.hasManual ? record.manual(near: now) : Register<ManualStatus>()
         var evidence = Evidence(
             at: instant, policy: settings.policy, announced: record.announced, manual: manual.value,
             manualUntil: manual.until, pacing: settings.policy.storm == nil ? 0 : pacing(of: record))
         record.forEachSession {
-            evidence.add(waits ? facts(of: $0, near: now) : plainFacts(of: $0, near: now), settings.policy)
+            switch waits {
+            case .forAll: evidence.add(facts(of: $0, near: now), settings.policy)
+            case .forBeats: evidence.add(factsWaitingForBeats(of: $0, near: now), settings.policy)
+            case .forNothing: evidence.add(plainFacts(of: $0, near: now), settings.policy)
+            }
         }
         return evidence
     }

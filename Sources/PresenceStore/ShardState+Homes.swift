@@ -2,8 +2,9 @@ import Presence
 
 /// Homes: the node that a session was last beaten at knows first of its heartbeats, and the others wait a margin for its word.
 ///
-/// **Kept true.** At a session's home the record's timer is armed no later than the deadline that the others know. So the look of the timer comes
-/// before they would end it, and tells them of the heartbeats since: one message a TTL, and not one a beat.
+/// **Kept true.** At a session's home the record's timer is armed no later than the deadline that the others know. So a look of the timer comes
+/// before they would end it, and tells them of the heartbeats since: one message a TTL, and not one a beat. If only a deadline comes then, it is told
+/// behind it, with the window that begins next: a beat that came just at the deadline is told too, and the others wait their margin meanwhile.
 extension ShardState {
     // MARK: At home
 
@@ -44,7 +45,61 @@ extension ShardState {
         if replicaLog.isKept { replicaLog.note(hash(of: number), .record) }
     }
 
-    /// The timer fired: the others are told of the heartbeats since they were told last.
+    /// The timer fired, and is armed anew: the others are told of the heartbeats since they were told last, or will be when the next window begins.
+    @inline(never)
+    mutating func tellBeats(_ number: UInt32, _ evidence: Evidence, firedTick: UInt32, at now: Timestamp) {
+        let record = record(number)
+        if let later = laterToTell(record, evidence, firedTick: firedTick, at: now) {
+            record.isTellingPutOff = true
+            arm(number, record.header, by: later)
+            arm(number, evidence, at: now)
+            return
+        }
+        record.isTellingPutOff = false
+        noteBeats(number, at: now)
+        arm(number, evidence, at: now)
+        let known = deadlineAndLimitTold(record, at: now)
+        record.isActivityToldForLong =
+            known.limit.milliseconds(since: known.deadline) > 2 * TimerWheel.windowMilliseconds
+    }
+
+    /// The others wait a margin that is so long, in milliseconds, or are told before the deadline that they know.
+    private static let marginForLater = TimerWheel.windowMilliseconds + 860
+
+    /// When heartbeats are told if that may wait past the deadline that the others know: the next window's begin. Nil if they are to be told now.
+    ///
+    /// Past a deadline the others wait, and call the user what he is called here. Past a limit of activity they wait too, but what he is called then nobody
+    /// can know: so nothing waits if they may know of one that is near.
+    private func laterToTell(
+        _ record: UserRecord, _ evidence: Evidence, firedTick: UInt32, at now: Timestamp
+    ) -> Timestamp? {
+        guard !record.isTellingPutOff, settings.peerMargin >= ShardState.marginForLater, !hasLeases,
+            !stall.isRemembered, let later = wheel.windowBehind(firedTick, at: now),
+            evidence.nextTransition(after: now) > later
+        else { return nil }
+        var isAtHome = false
+        var hasActivity = false
+        record.forEachSession { session in
+            guard !session.isClosed, session.home == stamps.node else { return }
+            isAtHome = true
+            if session.hasActivity { hasActivity = true }
+        }
+        return isAtHome && (!hasActivity || record.isActivityToldForLong) ? later : nil
+    }
+
+    /// Of the sessions at home here, all of which was just told, the first deadline, and the first limit of activity to come.
+    private func deadlineAndLimitTold(_ record: UserRecord, at now: Timestamp) -> (
+        deadline: Timestamp, limit: Timestamp
+    ) {
+        var deadline = Timestamp.distantFuture
+        record.forEachSession { session in
+            guard !session.isClosed, session.home == stamps.node else { return }
+            deadline = min(deadline, session.deadline(near: now, settings.policy))
+        }
+        return (deadline, activityLimitTold(record, at: now))
+    }
+
+    /// The others are told of the heartbeats since they were told last.
     @inline(__always)
     mutating func noteBeats(_ number: UInt32, at now: Timestamp) {
         if replicaLog.isKept { noteBeatsOfKept(number, at: now) }
@@ -147,10 +202,10 @@ extension ShardState {
         var found = instant
         var isSo = false
         for _ in 0..<(4 * record.sessionCount + 4) {
-            let next = evidence(of: record, at: place, near: now, waits: false).nextTransition(after: place)
+            let next = evidence(of: record, at: place, near: now, waits: .forNothing).nextTransition(after: place)
             guard next <= instant else { break }
             place = next
-            let plain = evidence(of: record, at: place, near: now, waits: false).verdict(at: place)
+            let plain = evidence(of: record, at: place, near: now, waits: .forNothing).verdict(at: place)
             let wasSo = isSo
             isSo = plain.publicStatus == verdict.publicStatus && plain.isPresent == verdict.isPresent
             if isSo && !wasSo { found = place }

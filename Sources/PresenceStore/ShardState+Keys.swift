@@ -26,7 +26,7 @@ extension ShardState {
             end = evidence.latestDeadline
             if hasSessionsFromElsewhere(record(number)) {
                 // For how long their homes are waited for is none of their time to live.
-                let plain = self.evidence(of: record(number), at: now, near: now, waits: false)
+                let plain = self.evidence(of: record(number), at: now, near: now, waits: .forNothing)
                 return .milliseconds(max(plain.latestDeadline.milliseconds(since: now), 1))
             }
         }

@@ -159,6 +159,14 @@ extension ShardState {
         return facts
     }
 
+    /// The same with a margin for heartbeats alone: idle is who would be so at the session's home.
+    func factsWaitingForBeats(of session: SessionRecord, near now: Timestamp) -> Session {
+        var facts = facts(of: session, near: now)
+        facts.stalledMilliseconds = facts.marginMilliseconds
+        facts.marginMilliseconds = 0
+        return facts
+    }
+
     @inline(never)
     private func applyLease(to facts: inout Session, ofServer server: UInt16) {
         guard facts.closed == nil, let lease = leases[server] else { return }

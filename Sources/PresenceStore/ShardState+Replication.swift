@@ -80,10 +80,14 @@ extension ShardState {
     }
 
     /// Whether all nodes call a user's status the same by now, if they know the same: none waits a margin for what time did.
+    ///
+    /// Past the deadline of a session that goes on beating its home calls him the same, and tells of the beat within the margin. That he is idle it calls
+    /// him at once.
     private func isSettled(_ record: UserRecord, at now: Timestamp) -> Bool {
         let isOfTime = record.version.node == 0
         if isOfTime, now.milliseconds(since: record.version.timestamp) < 2 * settings.peerMargin { return false }
-        return evidence(of: record, at: now, near: now, waits: false).verdict(at: now).publicStatus == record.announced
+        return evidence(of: record, at: now, near: now, waits: .forBeats).verdict(at: now).publicStatus
+            == record.announced
     }
 
     /// Of edges only those that hold: which of the others are kept is each store's own.

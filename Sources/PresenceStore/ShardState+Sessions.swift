@@ -48,6 +48,7 @@ extension ShardState {
         facts.home = stamps.node
         guard let session = record.session(key) else { preconditionFailure("the session was just placed") }
         session.store(facts)
+        record.isActivityToldForLong = false
         counters.connects += 1
         if let activity = facts.activity { noteActivity(record, session, activity, at: now) }
         let evidence = evidence(of: record, at: now, near: now)
@@ -186,6 +187,7 @@ extension ShardState {
         counters.beats += 1
         bringHome(&facts, at: now)
         session.store(facts)
+        record(number).isActivityToldForLong = false
         if isActive { act(number, session, at: now, reason: .activity) }
         // The margin is gone.
         arm(number, evidence(of: record(number), at: now, near: now), at: now)

@@ -94,8 +94,11 @@ extension ShardState {
             let evidence = settle(number, at: now, firedTick: firedTick)
             let isWhole = evidence.liveCount == UserRecord(address).sessionCount
             let kept = isWhole ? number : prune(number, at: now)
-            noteBeats(kept, at: now)
-            arm(kept, evidence, at: now)
+            if replicaLog.isKept {
+                tellBeats(kept, evidence, firedTick: firedTick, at: now)
+            } else {
+                arm(kept, evidence, at: now)
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ import Presence
 /// cache miss. Nodes are never given back, only reused.
 struct TimerWheel: ~Copyable {
     static let tickMilliseconds: Int64 = 10
+    static let windowMilliseconds: Int64 = 640
     private static let fineBits: UInt64 = 6
     private static let fineCount: UInt64 = 64
     private static let coarseCount: UInt64 = 512
@@ -205,6 +206,16 @@ struct TimerWheel: ~Copyable {
         let tick = TimerWheel.tickUp(now, phase)
         if tick > currentTick + TimerWheel.coarseCount << TimerWheel.fineBits { return true }
         return Int32(bitPattern: TimerWheel.short(tick) &- armed) >= 0
+    }
+
+    /// When the window behind that of a tick begins, at which a record was armed; nil if the tick is over by `now`, or that cannot be told.
+    func windowBehind(_ armed: UInt32, at now: Timestamp) -> Timestamp? {
+        guard armed != 0, currentTick >= leapTarget, isNear(armed, currentTick) else { return nil }
+        let distance = Int32(bitPattern: armed &- TimerWheel.short(currentTick))
+        let tick = currentTick &+ UInt64(bitPattern: Int64(distance))
+        guard tick >= TimerWheel.tick(now, phase) else { return nil }
+        let next = (tick >> TimerWheel.fineBits + 1) << TimerWheel.fineBits
+        return Timestamp(milliseconds: Int64(next - phase) * TimerWheel.tickMilliseconds)
     }
 
     /// With no entries there is nothing to do in between.

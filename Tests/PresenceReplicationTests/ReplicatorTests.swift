@@ -339,6 +339,35 @@ struct ReplicatorTests {
         #expect(mesh.counters(2, of: 0).rangesMended == 1)
     }
 
+    @Test(
+        "Of users who beat all the time comparing finds none that differs, and mends nothing", arguments: [false, true])
+    func beating(isActive: Bool) throws {
+        let mesh = try Mesh(3) {
+            $0.digestInterval = 500
+        } store: {
+            $0.replicaLogEntries = 4_096
+        }
+        mesh.run(milliseconds: 2_500)
+        let names = (0..<300).map { "user-\($0)" }
+        for (number, user) in names.enumerated() {
+            try mesh.stores[number % 3].connect(user, session: "phone", ConnectOptions(ttlMilliseconds: 6_000))
+        }
+        for turn in 0..<150 {
+            // Each every 2 s, so that every third beat comes just at a deadline.
+            for (number, user) in names.enumerated() where turn % 10 == number % 10 {
+                try #require(mesh.stores[number % 3].beat(user, session: "phone", isActive: isActive))
+            }
+            mesh.run(milliseconds: 200)
+        }
+        for node in 0..<3 {
+            for peer in 1...3 where peer != node + 1 {
+                let counters = mesh.counters(UInt8(peer), of: node)
+                #expect(counters.rangesMended == 0 && counters.rangesCompared > 500, "\(counters)")
+            }
+            #expect(names.allSatisfy { mesh.stores[node].status(of: $0) == .online })
+        }
+    }
+
     @Test("While changes are long on their way nothing is compared: what differs is on its way, too")
     func behind() throws {
         let mesh = try Mesh(2)
