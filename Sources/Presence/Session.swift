@@ -65,6 +65,10 @@ public struct Session: Sendable, Hashable {
     /// Whoever takes the facts fills it in; it is not merged.
     public var stalledMilliseconds: Int64 = 0
 
+    /// For how long past the instant at which its activity makes it idle it is held active, likewise, in milliseconds; 0 as a rule. Whoever takes the facts
+    /// fills it in; it is not merged.
+    public var stalledActivityMilliseconds: Int64 = 0
+
     /// How it was ended, or nil while it is open. An open session may still have run out of time.
     public var closed: Closure?
 
@@ -100,9 +104,15 @@ public struct Session: Sendable, Hashable {
     /// Who is idle is told to be so no more at once; and at its last heartbeat its home knew of no later activity.
     @inlinable
     func activityAsSeen(_ policy: Policy) -> Timestamp? {
-        guard marginMilliseconds > 0, let activity else { return activity }
+        guard marginMilliseconds | stalledActivityMilliseconds != 0, let activity else { return activity }
         let idle = activity.advanced(byMilliseconds: min(policy.idleAfter, policy.awayAfter))
-        return idle <= heartbeat ? activity : activity.advanced(byMilliseconds: marginMilliseconds)
+        let margin = idle <= heartbeat ? 0 : marginMilliseconds
+        return activity.advanced(byMilliseconds: margin + stalledActivityMilliseconds)
+    }
+
+    /// When its activity makes it idle or away first, as seen; nil if none was ever reported.
+    package func idleAsSeen(_ policy: Policy) -> Timestamp? {
+        activityAsSeen(policy)?.advanced(byMilliseconds: min(policy.idleAfter, policy.awayAfter))
     }
 
     /// Whether it is open and its last sign of life still lasts.

@@ -153,6 +153,7 @@ struct ServerReport {
             ("losses", "\(statistics.losses)"), ("leases", "\(statistics.leases)"),
             ("leases_lost", "\(statistics.leasesLost)"),
             ("leases_dropped", "\(statistics.leasesDropped)"), ("lease_sweeps", "\(statistics.leaseSweeps)"),
+            ("stalls", "\(statistics.stalls)"),
             ("refused_for_memory", "\(statistics.refusedForMemory)"),
             ("refused_changes", "\(statistics.refusedChanges)"),
             ("heartbeat_interval_ms", "\(loop.configuration.heartbeatIntervalMilliseconds)"),

@@ -81,6 +81,8 @@ struct ShardCounters: Sendable {
     var losses: UInt64 = 0
     var leasesLost: UInt64 = 0
     var leasesDropped: UInt64 = 0
+    /// Times in which nobody looked at the time.
+    var stalls: UInt64 = 0
     var expiredStrings: UInt64 = 0
     var droppedTombstones: UInt64 = 0
     var evictedUsers: UInt64 = 0

@@ -147,7 +147,7 @@ extension ShardState {
         if settings.peerMargin > 0, facts.home != stamps.node, facts.home != 0, facts.closed == nil {
             facts.marginMilliseconds = settings.peerMargin
         }
-        if stall.isRemembered { hold(&facts, ofServer: session.server) }
+        if stall.isRemembered { hold(&facts, ofServer: session.server, at: now) }
         return facts
     }
 
@@ -156,6 +156,7 @@ extension ShardState {
         var facts = facts(of: session, near: now)
         facts.marginMilliseconds = 0
         facts.stalledMilliseconds = 0
+        facts.stalledActivityMilliseconds = 0
         return facts
     }
 
@@ -163,6 +164,7 @@ extension ShardState {
     func factsWaitingForBeats(of session: SessionRecord, near now: Timestamp) -> Session {
         var facts = facts(of: session, near: now)
         facts.stalledMilliseconds = facts.marginMilliseconds
+        facts.stalledActivityMilliseconds = 0
         facts.marginMilliseconds = 0
         return facts
     }

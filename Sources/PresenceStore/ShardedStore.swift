@@ -39,8 +39,8 @@ public final class ShardedStore: Sendable {
         public var replicaLogEntries = 0
         /// How long past a deadline the word of the node that a session was last beaten at is waited for, in milliseconds, if there are other nodes.
         public var peerMargin: Int64 = 2_000
-        /// For how long sessions that ran out while the process stood still are held live when it goes on, in milliseconds, if there are other nodes: so
-        /// long these have to tell of whoever beat there meanwhile. 0 holds nobody. Whoever has other nodes advances the store several times a second, since
+        /// For how long sessions that ran out or turned idle while the process stood still are held as they were when it goes on, in milliseconds, if there are
+        /// other nodes: so long these have to tell of whoever beat there meanwhile. 0 holds nobody. Whoever has other nodes advances the store several times a second, since
         /// two seconds in which nobody does are a stall.
         public var stallHold: Int64 = 5_000
         /// For how long a string that was deleted or ran out leaves a tombstone, in milliseconds: an older write that comes from another node within

@@ -15,6 +15,13 @@ struct Stall: Sendable {
     /// When somebody looked last before it, and until when sessions are held.
     private(set) var since = Timestamp.distantPast
     private(set) var until = Timestamp.distantPast
+    /// When the last one was noticed.
+    private(set) var noticedAt = Timestamp.distantPast
+
+    /// Whether what somebody notices has been noticed by somebody else.
+    func isKnown(since begin: Timestamp) -> Bool { begin < noticedAt }
+
+    mutating func notice(at now: Timestamp) { noticedAt = max(noticedAt, now) }
 
     /// Another one is over. One that begins before the last one's hold ends goes on with it.
     mutating func add(since begin: Timestamp, until end: Timestamp) {
@@ -46,16 +53,21 @@ extension ShardState {
     /// Nobody looked at the time from `last` until now.
     @inline(never)
     mutating func noteStall(since last: Timestamp, at now: Timestamp) {
-        guard settings.stallHold > 0, now.milliseconds(since: last) > Stall.shortest else { return }
+        guard now.milliseconds(since: last) > Stall.shortest else { return }
+        if !stall.isKnown(since: last) { counters.stalls += 1 }
+        stall.notice(at: now)
+        guard settings.stallHold > 0 else { return }
         stall.add(since: last, until: now.advanced(byMilliseconds: settings.stallHold))
     }
 
-    /// What a stall makes of the facts of a session: one that ran out in it is held until it is over, but not past the hard limit and the margin.
+    /// What a stall makes of the facts of a session: one that ran out in it is held until it is over, but not past the hard limit and the margin. So is one
+    /// that turned idle.
     ///
     /// What somebody ended is not held, nor what its home knows no more.
     @inline(never)
-    func hold(_ facts: inout Session, ofServer server: UInt16) {
+    func hold(_ facts: inout Session, ofServer server: UInt16, at now: Timestamp) {
         guard facts.closed == nil, facts.home != 0 else { return }
+        if now < stall.until { holdActivity(&facts) }
         if hasLeases, let lease = leases[server], lease.end(of: facts, isHome: facts.home == stamps.node) != nil {
             return
         }
@@ -63,5 +75,12 @@ extension ShardState {
         let most = facts.heartbeat.advanced(
             byMilliseconds: settings.policy.heartbeatHardLimit + facts.marginMilliseconds)
         facts.stalledMilliseconds = max(min(stall.end(of: deadline), most).milliseconds(since: deadline), 0)
+    }
+
+    /// One who turned idle in the stall may have done something that nobody has read yet. Who was idle before is not held: what he did is told at once. Behind
+    /// the hold all of it is looked at as it was.
+    private func holdActivity(_ facts: inout Session) {
+        guard let idle = facts.idleAsSeen(settings.policy) else { return }
+        facts.stalledActivityMilliseconds = max(stall.end(of: idle).milliseconds(since: idle), 0)
     }
 }

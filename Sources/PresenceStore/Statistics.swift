@@ -40,6 +40,8 @@ public struct Statistics: Sendable {
     public var leasesLost: UInt64 = 0
     /// Since the start: leases of servers that were dropped.
     public var leasesDropped: UInt64 = 0
+    /// Since the start: times in which the process stood still for more than two seconds, if there are other nodes: see ``ShardedStore/Configuration/stallHold``.
+    public var stalls: UInt64 = 0
     /// Shards in which a change of leases is being carried through.
     public var leaseSweeps = 0
     /// Since the start: strings that ran out.
@@ -143,6 +145,8 @@ extension ShardState {
         all.leases = max(all.leases, leases.count)
         all.leasesLost = max(all.leasesLost, counters.leasesLost)
         all.leasesDropped = max(all.leasesDropped, counters.leasesDropped)
+        // Every shard stands still with the process.
+        all.stalls = max(all.stalls, counters.stalls)
         all.leaseSweeps += leases.hasSweep ? 1 : 0
         all.expiredStrings += counters.expiredStrings
         all.evictedUsers += counters.evictedUsers

@@ -17,6 +17,7 @@ struct ClusterSettings: Equatable, Sendable {
     var peerTimeout = 1_800
     var digestInterval = 30_000
     var peerMargin = 2_000
+    var stallHold = 5_000
     /// Of all shards together.
     var replicaLogEntries = 1 << 20
     var tombstoneTTL = 600_000
@@ -109,6 +110,13 @@ extension Settings {
             """
             How long past a session's deadline the other nodes wait for the word of the node at which it beat last. It
             covers the time that a beat takes between nodes, and clocks that differ.
+            """),
+        Setting(
+            "stall-hold", .cluster, \.cluster.stallHold, .duration(0...60_000), isLive: false,
+            """
+            For how long a node that was stopped or suspended for more than 2 s goes on showing whom it could not hear of
+            meanwhile as they were, so that clients and other nodes can tell who is there: nobody is announced offline or
+            idle for his silence in that time. 0s announces at once what silence says. Each node may have its own. `INFO presence` counts such stops as `stalls`.
             """),
         Setting(
             "replica-log-entries", .cluster, \.cluster.replicaLogEntries, .integer(1_024...1 << 30), isLive: false,

@@ -51,6 +51,7 @@ extension Settings {
         configuration.replicaLogEntries = replicaLogEntriesOfShard
         configuration.maxClockOffset = Int64(cluster.maxClockOffset)
         configuration.peerMargin = Int64(cluster.peerMargin)
+        configuration.stallHold = Int64(cluster.stallHold)
         configuration.stringTombstoneMilliseconds = Int64(cluster.tombstoneTTL)
         configuration.maxStringTombstones = max(1, cluster.maxTombstones / shards)
         if hasOtherNodes { configuration.maxReplicatedString = Settings.longestReplicatedString }

@@ -225,6 +225,72 @@ struct StallTests {
         #expect(pair.mesh.stores.map { $0.status(of: "lost") } == [.offline, .offline])
     }
 
+    @Test("Who turned idle meanwhile is held, since what he did may not be read yet; then he is idle as of his limit")
+    func idle() throws {
+        var pair = Pair()
+        let (idle, away) = (Policy().idleAfter, Policy().awayAfter)
+        let homes = [("active", pair.sleeper), ("silent", pair.sleeper), ("moved", pair.other)]
+        for (user, store) in homes {
+            try store.connect(user, session: "s", ConnectOptions(ttlMilliseconds: 250_000))
+            #expect(store.beat(user, session: "s", isActive: true))
+        }
+        for milliseconds in [150_000, idle - 170_000] {
+            try pair.live(milliseconds)
+            for (user, store) in homes { #expect(store.beat(user, session: "s")) }
+        }
+        try pair.live(15_000)
+        pair.stall(30_000)
+        #expect(pair.other.beat("moved", session: "s", isActive: true))
+        #expect(pair.other.status(of: "silent") == .idle)
+        pair.sleeper.advance(to: pair.now)
+        for user in ["active", "silent", "moved"] { #expect(pair.sleeper.status(of: user) == .online, "\(user)") }
+        // What lay in the socket.
+        #expect(pair.sleeper.beat("active", session: "s", isActive: true))
+        try pair.live(4_000)
+        #expect(pair.sleeper.status(of: "silent") == .online)
+        try pair.live(2_000)
+        var events: [StoreEvent] = []
+        for shard in 0..<pair.sleeper.shardCount { pair.reader.read(shard: shard, limit: 1_000, into: &events) }
+        let changes = events.compactMap {
+            if case .status(let change) = $0, change.new == .idle { change } else { nil }
+        }
+        #expect(changes.map { String(decoding: $0.userID, as: UTF8.self) } == ["silent"])
+        #expect(changes.map(\.timestamp) == [pair.at(idle)] && changes.map(\.reason) == [.inactivity])
+        #expect(pair.mesh.stores.map { $0.status(of: "silent") } == [.idle, .idle])
+        #expect(pair.mesh.stores.map { $0.status(of: "moved") } == [.online, .online])
+        #expect(pair.mesh.stores.map { $0.status(of: "active") } == [.online, .online])
+        #expect(try pair.mesh.facts(of: "silent", at: 0)?.version == pair.mesh.facts(of: "silent", at: 1)?.version)
+        // Who is idle already when it begins is away in it, and a later limit is nobody's business.
+        try pair.live(away - idle - 40_000, beating: "silent")
+        pair.stall(60_000)
+        pair.sleeper.advance(to: pair.now)
+        #expect(pair.sleeper.status(of: "silent") == .away)
+    }
+
+    @Test("Each is counted once, however many notice it, with a hold and without")
+    func counted() throws {
+        let clock = TestClock()
+        let store = MergeTests.store(1, clock)
+        func isStopped(_ milliseconds: Int64, noticedBy loops: Int) {
+            let last = clock.now()
+            clock.advance(byMilliseconds: milliseconds)
+            for loop in 0..<loops {
+                store.noteStall(since: last.advanced(byMilliseconds: Int64(-loop)), at: clock.now())
+                clock.advance(byMilliseconds: 3)
+            }
+            store.advance(to: clock.now())
+        }
+        isStopped(1_990, noticedBy: 1)
+        #expect(store.statistics().stalls == 0)
+        isStopped(60_000, noticedBy: 3)
+        #expect(store.statistics().stalls == 1)
+        isStopped(2_500, noticedBy: 0)
+        isStopped(2_500, noticedBy: 2)
+        #expect(store.statistics().stalls == 3)
+        store.resetStatistics()
+        #expect(store.statistics().stalls == 0)
+    }
+
     @Test("A node without others holds nobody")
     func alone() throws {
         let clock = TestClock()
