@@ -49,6 +49,7 @@ final class LinkLog {
             pace.forget("refused \(node)")
             writeOfLink("linked", node, now, ["version": "\(version)"]) { "linked with \(self.name(node))" }
             tell(differences, of: node)
+        case .settings(let node, let differences): tell(differences, of: node)
         case .lost(let id, let node, let reason):
             let age = openedAt.removeValue(forKey: id).map { now - $0 } ?? 0
             progress[node] = nil
@@ -74,6 +75,7 @@ final class LinkLog {
     private func tell(_ new: [SharedSettings.Difference], of node: UInt8) {
         guard differences[node] ?? [] != new else { return }
         differences[node] = new
+        if new.isEmpty { logger.notice("\(name(node)) has the same settings again") }
         for difference in new {
             logger.warning(
                 "\(name(node)) has another \(difference.name): set it alike on all nodes",

@@ -25,6 +25,8 @@ public final class PeerService: Sendable {
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let loop: PeerLoop
     private let shown = Shown()
+    /// What is told of the secret among the settings.
+    private let secretSetting: SharedSettings.Setting
     private let logger: Logger
     private let news = Mutex(News())
     private let life = Mutex<Life>(Life())
@@ -69,9 +71,9 @@ public final class PeerService: Sendable {
                 try PeerCredentials(cluster: cluster, secret: secret)
             }
         // Certificates say nothing of the secret: two that differ in it must not link.
-        let shared = settings.shared.with(.init(SharedSettings.secretName, try secret.fingerprint()))
+        secretSetting = SharedSettings.Setting(SharedSettings.secretName, try secret.fingerprint())
         let replicator = Replicator(
-            store: store, cluster: cluster, incarnation: incarnation, shared: shared,
+            store: store, cluster: cluster, incarnation: incarnation, shared: settings.shared.with(secretSetting),
             settings: settings.replicator, at: time())
         loop = PeerLoop(
             eventLoop: group.next(), store: store, replicator: replicator, credentials: credentials, settings: settings,
@@ -80,6 +82,16 @@ public final class PeerService: Sendable {
 
     /// Shows and takes these credentials on connections that begin from now on. Those that are there stay.
     public func use(_ credentials: PeerCredentials) { loop.use(credentials) }
+
+    /// The settings in which all nodes should agree are these from now on: the others are told, and the log of each says where both differ.
+    public func share(_ settings: SharedSettings) {
+        guard !isStopping else { return }
+        loop.eventLoop.execute { [self] in
+            loop.replicator.share(settings.with(secretSetting), at: loop.now)
+            loop.obey()
+            loop.pullAll()
+        }
+    }
 
     /// Listens on this node's `peer` address, dials others, and begins to tell them what changes.
     ///

@@ -28,6 +28,8 @@ public enum Frame: Sendable, Equatable {
     case flush(Stamp)
     /// The sender leaves within so many seconds, at most a day.
     case drain(seconds: UInt32)
+    /// The settings in which nodes should agree, as they are at the sender from now on.
+    case settings(SharedSettings)
     /// The sender closes the link.
     case goodbye(Goodbye)
     /// What changed in shards, 1 to 1024 times.
@@ -51,6 +53,7 @@ public enum Frame: Sendable, Equatable {
         case .records: .records
         case .flush: .flush
         case .drain: .drain
+        case .settings: .settings
         case .goodbye: .goodbye
         case .news: .news
         case .positions: .positions
@@ -81,6 +84,7 @@ public enum Frame: Sendable, Equatable {
             let seconds = try reader.word32(.seconds, in: bytes)
             try reader.hold(UInt64(seconds), in: 0...UInt64(FrameLimits.drainSeconds), .seconds)
             self = .drain(seconds: seconds)
+        case .settings: self = .settings(try SharedSettings(&reader, in: bytes))
         case .goodbye: self = .goodbye(try Goodbye(&reader, in: bytes))
         case .news: self = .news(try Changes.readNews(&reader, in: bytes))
         case .positions: self = .positions(try NodePositions.read(&reader, in: bytes))
@@ -106,6 +110,7 @@ public enum Frame: Sendable, Equatable {
         case .drain(let seconds):
             try writer.hold(UInt64(seconds), in: 0...UInt64(FrameLimits.drainSeconds), .seconds)
             output.append(number: seconds)
+        case .settings(let settings): try settings.write(writer, to: &output)
         case .goodbye(let goodbye): try goodbye.write(writer, to: &output)
         case .news(let news): try Changes.writeNews(news, writer, to: &output)
         case .positions(let all): try NodePositions.write(all, writer, to: &output)

@@ -36,7 +36,12 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     /// How far the sender has everybody's changes: from version 4 on.
     case positions = 16
 
+    /// The settings in which nodes should agree are others than the sender's greeting said.
+    case settings = 65
+
     /// The first type byte that a node may skip without knowing it.
+    ///
+    /// It is no type itself, and will be none: a frame that everybody skips.
     public static let firstSkippable: UInt8 = 64
 
     /// Whether the type may come before a link is open, and only then.
@@ -67,6 +72,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .ping, .flush: 8...8
         case .pong: 24...24
         case .drain: 4...4
+        case .settings: 1...1 + FrameLimits.settings * (2 + FrameLimits.settingName + FrameLimits.settingValue)
         case .news: 2 + Changes.fewestBytes...limits.maximumPayload
         case .positions: 2 + NodePositions.headBytes...limits.maximumPayload
         case .changes: Changes.headBytes...limits.maximumPayload

@@ -22,6 +22,8 @@ final class LinkState {
     /// When a ping left last, and a pong came last; nil for never.
     var pingSent: PeerTime?
     var pongReceived: PeerTime?
+    /// The peer's shared settings, as it said them last.
+    var theirs = SharedSettings()
     /// What was said at the beginning, to be compared with the answer.
     var hello: Hello?
 
@@ -31,6 +33,8 @@ final class LinkState {
     var drain: UInt32?
     /// Whether the peer is to be told how far everybody's changes are here.
     var tellsPositions = false
+    /// Our shared settings, if the peer was told others.
+    var settings: SharedSettings?
     var goodbye: Goodbye?
     /// The goodbye is the peer's own, or was sent to it.
     var isGoodbyeSaid = false

@@ -130,11 +130,20 @@ extension Replicator {
         link.drain = drainSeconds
         note(membership.heard(from: peer.number, at: now.milliseconds))
         if !peer.node.isFollower { compareSoon() }
+        link.theirs = identity.settings
+        // Set while the greeting was on its way.
+        if let hello = link.hello, hello.identity.settings != shared { link.settings = shared }
         actions.append(
             .opened(
                 link.id, node: peer.number, version: version,
                 differences: differences(from: identity.settings, of: peer)))
         if settings.fails(.cutAfterGreeting) { leave(link) }
+    }
+
+    /// The settings of one of both ends are others now.
+    func tellDifferences(_ link: LinkState) {
+        guard let number = link.peer, let peer = peer(number) else { return }
+        actions.append(.settings(node: number, differences: differences(from: link.theirs, of: peer)))
     }
 
     /// In which settings the peer differs. A follower has few of them, so beside one only what both tell counts. That of the secret is no news: nodes
@@ -191,6 +200,9 @@ extension Replicator {
         case .drain(let seconds):
             if seconds == 0 { peer.wasReady = true }
             note(membership.setDraining(peer.number, seconds > 0, at: now.milliseconds))
+        case .settings(let settings):
+            link.theirs = settings
+            tellDifferences(link)
         case .goodbye(let goodbye):
             if goodbye.reason == .shutdown { note(membership.left(peer.number, at: now.milliseconds)) }
             link.goodbye = goodbye

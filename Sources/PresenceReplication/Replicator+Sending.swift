@@ -75,6 +75,10 @@ extension Replicator {
             link.drain = nil
             write(.drain(seconds: seconds), link, &output)
         }
+        if let settings = link.settings {
+            link.settings = nil
+            write(.settings(settings), link, &output)
+        }
         if peer.flush != .zero {
             write(.flush(peer.flush), link, &output)
             if settings.fails(.repeatedFlush) { write(.flush(peer.flush), link, &output) }

@@ -29,7 +29,8 @@ public final class Replicator {
     public let cluster: ClusterConfiguration
     /// This start of the node.
     public let incarnation: UInt64
-    let shared: SharedSettings
+    /// The settings in which nodes should agree, as they are now.
+    private(set) var shared: SharedSettings
     let settings: ReplicatorSettings
     /// Whether this node only listens.
     let isFollower: Bool
@@ -279,6 +280,17 @@ public final class Replicator {
             return UInt32(min(max(drainsUntil.milliseconds(since: now) / 1000, 1), Int64(FrameLimits.drainSeconds)))
         }
         return isReady ? 0 : FrameLimits.drainSeconds
+    }
+
+    /// The settings in which nodes should agree are these from now on: peers are told, and where both differ is told anew.
+    public func share(_ settings: SharedSettings, at instant: PeerTime) {
+        advance(to: instant)
+        guard settings != shared else { return }
+        shared = settings
+        for link in orderedLinks where link.isOpen {
+            link.settings = shared
+            tellDifferences(link)
+        }
     }
 
     /// Says goodbye on all links. They are closed once that is pulled.

@@ -12,6 +12,8 @@ public enum ReplicatorAction: Sendable, Equatable {
     case close(LinkID)
     /// A link is open: who is at its other end, and in which settings both differ that should not.
     case opened(LinkID, node: UInt8, version: UInt16, differences: [SharedSettings.Difference])
+    /// The settings in which nodes should agree are others here, or at a node that there is a link to: in which both differ now.
+    case settings(node: UInt8, differences: [SharedSettings.Difference])
     /// A link is gone.
     case lost(LinkID, node: UInt8, reason: String)
     /// There will be no link, and why. The node is 0 if it did not get to say who it is.

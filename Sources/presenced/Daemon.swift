@@ -81,6 +81,7 @@ struct Daemon {
             if let credentials { peers?.use(credentials) }
             changed.apply(to: store)
             server.apply(changed.server)
+            peers?.share(changed.sharedSettings)
             log.level = LogDestination.level(named: changed.logLevel)
             logger.notice("settings changed", metadata: ["names": "\(names.joined(separator: " "))"])
         }

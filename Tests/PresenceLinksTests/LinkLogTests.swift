@@ -77,6 +77,9 @@ struct LinkLogTests {
         open("60s")
         open("60s")
         open(nil)
+        log.tell(.settings(node: 2, differences: []), at: 0)
+        log.tell(.settings(node: 2, differences: []), at: 0)
+        #expect(lines.all.filter { $0.contains("the same settings") } == ["notice node n2 has the same settings again"])
         #expect(
             lines.all.filter { $0.contains("session-ttl") } == [
                 "warning node n2 has another session-ttl: set it alike on all nodes here=90s there=60s",

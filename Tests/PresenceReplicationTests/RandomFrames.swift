@@ -12,7 +12,7 @@ struct RandomFrames {
 
     /// One that an open link carries.
     func frame(_ random: inout SeededRandom) -> Frame {
-        switch Int.random(in: 0..<13, using: &random) {
+        switch Int.random(in: 0..<14, using: &random) {
         case 0: return .ping(Ping(sent: instant(&random)))
         case 1:
             return .pong(
@@ -60,6 +60,9 @@ struct RandomFrames {
                         node: UInt8.random(in: 1...255, using: &random), incarnation: word(&random),
                         positions: Bool.random(using: &random) ? [] : list(&random) { random in word(&random) })
                 })
+        case 12:
+            return .settings(
+                SharedSettings((0..<random.pick([0, 1, 32])).map { .init("setting-\($0)", text(0...64, &random)) }))
         case 10: return .drain(seconds: random.pick([0, 1, 30, 86_400]))
         default:
             let reason = Goodbye.Reason(rawValue: UInt16.random(in: 0 ... .max, using: &random))

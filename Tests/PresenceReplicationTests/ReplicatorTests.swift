@@ -368,6 +368,41 @@ struct ReplicatorTests {
         }
     }
 
+    @Test(
+        "Settings that are set while nodes are linked are told, also who was greeting then; links that open later say the newest"
+    )
+    func settings() throws {
+        func shared(_ ttl: String) -> SharedSettings { SharedSettings([.init("session-ttl", ttl)]) }
+        func told(_ mesh: Mesh, _ node: Int) -> [[SharedSettings.Difference]] {
+            mesh.actions[node].compactMap {
+                switch $0 {
+                case .settings(_, let differences), .opened(_, _, _, let differences): differences
+                default: nil
+                }
+            }
+        }
+        let mesh = try Mesh(2, shared: [shared("90s"), shared("90s")])
+        mesh.run(milliseconds: 50)
+        #expect(told(mesh, 0) == [[]] && told(mesh, 1) == [[]])
+        mesh.nodes[1].share(shared("60s"), at: mesh.now)
+        mesh.nodes[1].share(shared("60s"), at: mesh.now)
+        mesh.run(milliseconds: 20)
+        let there = SharedSettings.Difference("session-ttl", ours: "90s", theirs: "60s")
+        let here = SharedSettings.Difference("session-ttl", ours: "60s", theirs: "90s")
+        #expect(told(mesh, 0) == [[], [there]] && told(mesh, 1) == [[], [here]])
+        mesh.nodes[0].share(shared("60s"), at: mesh.now)
+        mesh.run(milliseconds: 20)
+        #expect(told(mesh, 0).last == [] && told(mesh, 1).last == [])
+        // The hello was made with the old ones.
+        let dialed = mesh.nodes[0].dialed(2, at: mesh.now)
+        let answered = try #require(mesh.nodes[1].answered(at: mesh.now))
+        mesh.wires = [Mesh.Wire(from: 0, to: 1, dialed: dialed, answered: answered)]
+        mesh.nodes[0].share(shared("30s"), at: mesh.now)
+        mesh.run(milliseconds: 50)
+        #expect(told(mesh, 0).last == [SharedSettings.Difference("session-ttl", ours: "30s", theirs: "60s")])
+        #expect(told(mesh, 1).last == [SharedSettings.Difference("session-ttl", ours: "60s", theirs: "30s")])
+    }
+
     @Test("While changes are long on their way nothing is compared: what differs is on its way, too")
     func behind() throws {
         let mesh = try Mesh(2)

@@ -76,6 +76,7 @@ enum SampleFrames {
                     NodePositions(node: 3, incarnation: 1_764_100_000_000, positions: []),
                 ])
             ),
+            ("settings", 2, .settings(beta.settings)),
             ("goodbye", 2, .goodbye(Goodbye(.shutdown, "node 1 (alpha) stops"))),
         ]
     }
