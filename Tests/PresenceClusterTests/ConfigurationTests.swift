@@ -54,13 +54,19 @@ struct ConfigurationTests {
 
     @Test("reads addresses as it writes them")
     func addresses() throws {
-        for text in ["10.0.0.1:6399", "[::1]:1", "[fe80::1%eth0]:65535", "host-1.example:6399"] {
+        for text in [
+            "10.0.0.1:6399", "[::1]:1", "[::]:1", "[fe80::1%eth0]:65535", "[1:2:3:4:5:6:7:8]:1", "[2001:db8::7:0]:1",
+            "[::ffff:10.0.0.1]:1", "host-1.example:6399", "localhost:1", "node_2:1", "7.example:1", "example.:1",
+        ] {
             #expect(try ClusterAddress(text).description == text)
         }
         #expect(try ClusterAddress("[::1]:7").host == "::1")
         for text in [
             "", "6399", ":6399", "host", "host:", "host:0", "host:65536", "host:-1", "host:x", "::1:6399", "a b:1",
-            "-h:1", "[]:1",
+            "-h:1", "[]:1", "[host]:1", "[10.0.0.1]:1", "[::1:1", "::1]:1", "[::1]", "[::1]1", "[1:2:3:4:5:6:7]:1",
+            "[1:2:3:4:5:6:7:8:9]:1", "[1:2:3:4:5:6:7::8]:1", "[1::2::3]:1", "[:::1]:1", "[12345::]:1", "[g::1]:1",
+            "[+1::1]:1", "[fe80::1%]:1", "[::10.0.0.256]:1", "[10.0.0.1::]:1", "10.0.0.256:1", "10.0.0:1", "7:1",
+            "10.0.0.1.2:1", "host%eth0:1",
             String(repeating: "h", count: 256) + ":1",
         ] {
             #expect(error { _ = try ClusterAddress(text) } == .address(text), "\(text)")

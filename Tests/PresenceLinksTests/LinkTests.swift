@@ -118,6 +118,43 @@ struct LinkTests {
         }
     }
 
+    @Test("stand over addresses of version 6 and host names, and come again")
+    func addresses() async throws {
+        let hosts = ["::1", "localhost", "0:0:0:0:0:0:0:1"]
+        let nodes = try LocalNodes.clusters(LocalNodes.freePorts(3), hosts: hosts).map { try LocalNode($0) }
+        try await LocalNodes.run(nodes) { nodes in
+            try await eventually("all are joined") {
+                nodes[0].isJoined(2) && nodes[0].isJoined(3) && nodes[1].isJoined(3)
+            }
+            try nodes[0].store.connect("alice", session: "s")
+            try await eventually("all know her") { nodes.allSatisfy { $0.store.status(of: "alice") == .online } }
+            await nodes[2].service.stop()
+            try await eventually("they say where it was") {
+                nodes[0].log.has("cannot reach node n3 at [\(hosts[2])]:") && nodes[1].log.has("node n3 at [")
+            }
+            let again = try LocalNode(nodes[2].cluster)
+            try await again.service.start()
+            try await eventually("they are joined again") { again.isJoined(1) && again.isJoined(2) }
+            await again.service.stop()
+        }
+    }
+
+    @Test("say of a name that nobody knows that it is not known, on either side")
+    func unknownName() async throws {
+        let clusters = try LocalNodes.clusters(LocalNodes.freePorts(2), hosts: ["127.0.0.1", "no-such-host.invalid"])
+        let nodes = try clusters.map { try LocalNode($0) }
+        try await nodes[0].service.start()
+        try await eventually("who dials says so") {
+            nodes[0].log.has(
+                "cannot reach node n2 at no-such-host.invalid:\(clusters[1].own.peer?.port ?? 0): its name is not known"
+            )
+        }
+        await nodes[0].service.stop()
+        let failed = await #expect(throws: PeerPortFailed.self) { try await nodes[1].service.start() }
+        #expect(failed?.description.hasSuffix(" cannot be listened on: its name is not known") == true)
+        await nodes[1].service.stop()
+    }
+
     @Test("say in which settings they differ, once")
     func differences() async throws {
         let clusters = try LocalNodes.clusters(LocalNodes.freePorts(2))
@@ -132,6 +169,15 @@ struct LinkTests {
             nodes[0].log.has(
                 "warning node n2 has another session-ttl: set it alike on all nodes here=90s there=60s"))
         #expect(!nodes[0].log.has("block-hides"))
+        // One is set while they run.
+        nodes[1].service.share(SharedSettings([.init("block-hides", "both"), .init("session-ttl", "90s")]))
+        try await eventually("both say so again") { nodes.allSatisfy { $0.log.has("has another block-hides") } }
+        #expect(
+            nodes[0].log.has(
+                "warning node n2 has another block-hides: set it alike on all nodes here=target there=both"))
+        nodes[0].service.share(SharedSettings([.init("block-hides", "both"), .init("session-ttl", "90s")]))
+        try await eventually("and that it is over") { nodes.allSatisfy { $0.log.has("has the same settings again") } }
+        #expect(!nodes[0].log.has("secret-file"))
         for node in nodes { await node.service.stop() }
     }
 }

@@ -123,15 +123,16 @@ enum LocalNodes {
     }
 
     /// What each of some nodes is told of all. `reached` are the ports under which a node is known to the others, if they differ from its own.
-    static func clusters(_ ports: [Int], reached: [Int]? = nil, name: String = "test") throws -> [ClusterConfiguration]
-    {
+    static func clusters(
+        _ ports: [Int], reached: [Int]? = nil, hosts: [String]? = nil, name: String = "test"
+    ) throws -> [ClusterConfiguration] {
         try ports.indices.map { own in
             let nodes = try ports.indices.map { index in
                 let port = index == own ? ports[index] : (reached ?? ports)[index]
                 return try ClusterNode(
                     number: index + 1, name: "n\(index + 1)",
                     resp: ClusterAddress(host: "clients.example", port: index + 1),
-                    peer: ClusterAddress(host: "127.0.0.1", port: port))
+                    peer: ClusterAddress(host: hosts?[index] ?? "127.0.0.1", port: port))
             }
             return try ClusterConfiguration(name: name, own: "n\(own + 1)", nodes: nodes)
         }

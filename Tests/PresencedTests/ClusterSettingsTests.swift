@@ -152,6 +152,18 @@ struct ClusterSettingsTests {
             ("node a resp h:1 color red", "'color' of node a is not expected; \(shape)"),
             ("node a number x resp h:1", "0 cannot be the number of node a; allowed: 1 to 255"),
             ("node a,b resp h:1", "'a,b' cannot name a node; allowed: 1 to 64 letters, digits, '.', '_' and '-'"),
+            (
+                "node a resp h:1 peer ::1:2",
+                "'::1:2' is not an address such as 10.0.0.1:6399, host.example:6399 or [::1]:6399"
+            ),
+            (
+                "node a resp h:1 peer [::g]:2",
+                "'[::g]:2' is not an address such as 10.0.0.1:6399, host.example:6399 or [::1]:6399"
+            ),
+            (
+                "node a resp h:1 peer 10.0.0.256:2",
+                "'10.0.0.256:2' is not an address such as 10.0.0.1:6399, host.example:6399 or [::1]:6399"
+            ),
             ("node a resp h", "'h' is not an address such as 10.0.0.1:6399, host.example:6399 or [::1]:6399"),
         ] {
             #expect(problems("cluster s\n\(line)\n").first == "cluster.conf:2: node: \(problem)")
