@@ -2,8 +2,6 @@
 
 import json
 import os
-import pathlib
-import resource
 import socket
 import subprocess
 import time
@@ -12,7 +10,7 @@ import pytest
 import redis
 import valkey.cluster
 
-from cluster import PATIENCE, Cluster
+from cluster import Cluster
 from cluster_load import Beating, Ears, Events, Task, key
 from harness import NODE, NODE_MODULES, REDIS_CLI, SLACK, Ear, eventually
 from relay import Relay
@@ -677,67 +675,3 @@ def test_a_node_that_drains_owns_no_slots_and_sends_newcomers_elsewhere(cluster)
     assert b"the server stays" in raw.reply()
     raw.close()
     cluster.wait_until_linked()
-
-
-# Addresses, settings and descriptors of links
-
-def test_links_stand_over_addresses_of_version_6_and_host_names():
-    peers = {"a": "[::1]", "b": "localhost", "c": "127.0.0.1"}
-    with Cluster(hosts=lambda name: ("127.0.0.1", peers[name], ())) as cluster:
-        a, b, c = cluster.start()
-        assert a.ask("PRESENCE.CONNECT", key("ann"), "s", "EX", 60) == 1
-        eventually(lambda: online(b, "ann") and online(c, "ann"))
-        assert f"peer [::1]:{a.peer_port}" in a.server.log + b.server.log + cluster.conf.read_text()
-        b.restart()
-        cluster.wait_until_linked()
-        assert online(b, "ann")
-
-
-def test_a_shared_setting_that_is_set_is_compared_anew(cluster):
-    a, b, c = cluster
-    assert "another session-ttl" not in a.log + b.log + c.log
-    a.client.config_set("session-ttl", "90s")
-    line = "node a has another session-ttl: set it alike on all nodes"
-    eventually(lambda: line in b.log and line in c.log and "node b has another session-ttl" in a.log)
-    for node in (b, c):
-        node.client.config_set("session-ttl", "90s")
-    eventually(lambda: all("has the same settings again" in node.log for node in (a, b, c)))
-
-
-def test_a_node_that_stood_still_counts_it(cluster):
-    a, _, _ = cluster
-    assert a.client.config_get("stall-hold") == {"stall-hold": "5s"}
-    before = a.info("presence")["stalls"]
-    a.pause()
-    time.sleep(3)
-    a.go_on()
-    eventually(lambda: a.info("presence")["stalls"] == before + 1)
-
-
-def test_running_out_of_descriptors_neither_spins_nor_keeps_links_away_for_good(cluster):
-    a, b, c = cluster
-    # It takes the links of both others.
-    process = c.server.process.pid
-    assert c.client.ping() and b.client.ping()
-    a.stop()
-    eventually(lambda: c.info()["connected_slaves"] == 1)
-    used = {int(name) for name in os.listdir(f"/proc/{process}/fd")}
-    free = next(number for number in range(len(used) + 1) if number not in used)
-    soft, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
-    resource.prlimit(process, resource.RLIMIT_NOFILE, (free, hard))
-    a.start()
-    eventually(lambda: "cannot accept other nodes" in c.log, PATIENCE)
-    begin = processor_seconds(process)
-    time.sleep(2)
-    assert processor_seconds(process) - begin < 0.6, "it does not spin"
-    refused = c.info()
-    assert refused["connected_slaves"] == 1 and b.info()["connected_slaves"] >= 1, refused
-    assert any(name.endswith("accept") and count > 0 for name, count in refused.items()), refused
-    resource.prlimit(process, resource.RLIMIT_NOFILE, (soft, hard))
-    cluster.wait_until_linked()
-    assert c.server.process.pid == process
-
-
-def processor_seconds(process):
-    words = pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
