@@ -45,7 +45,7 @@ enum PeerDialer {
             if let attempt = error.connectionErrors.last { return reason(attempt.error) }
             return "its name is not known"
         case let error as IOError: return String(cString: strerror(error.errnoCode))
-        case SocketAddressError.unknown: return "its name is not known"
+        case is SocketAddressError.UnknownHost: return "its name is not known"
         case ChannelError.connectTimeout: return "it does not answer"
         default: return "\(error)"
         }
