@@ -17,7 +17,7 @@ public struct ArgumentRange: Sendable, Equatable {
     }
 }
 
-/// The arguments of one command: eight bytes each, in memory that is kept from command to command.
+/// The arguments of the commands that were read together: eight bytes each, in memory that is kept from command to command.
 ///
 /// Grows by doubling as arguments are seen. What is kept between commands is at most `retainedCapacity` of them (8 KiB);
 /// a larger table is freed by `removeAll`, which costs a command of that many arguments a nanosecond each at most.
@@ -37,12 +37,6 @@ struct ArgumentTable: ~Copyable {
         elements?.deallocate()
     }
 
-    @inlinable
-    subscript(index: Int) -> ArgumentRange {
-        guard let elements, index >= 0, index < count else { preconditionFailure("no such argument") }
-        return elements[index]
-    }
-
     @inline(__always)
     mutating func append(_ range: ArgumentRange) {
         if count == capacity {
@@ -56,6 +50,13 @@ struct ArgumentTable: ~Copyable {
     @inline(__always)
     var room: UnsafeMutableBufferPointer<ArgumentRange> {
         UnsafeMutableBufferPointer(start: elements.map { $0 + count }, count: capacity &- count)
+    }
+
+    /// The same, with room for `more` elements.
+    @inline(__always)
+    mutating func room(for more: Int) -> UnsafeMutablePointer<ArgumentRange> {
+        while capacity &- count < more { grow() }
+        return elements.unsafelyUnwrapped + count
     }
 
     /// Counts in the first `more` elements of `room`, which were written.

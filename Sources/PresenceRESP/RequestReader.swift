@@ -4,8 +4,9 @@ import Synchronization
 ///
 /// The reader owns no bytes. It is handed everything received and not yet consumed, and answers where the arguments of
 /// the first command are. When the command is not whole yet it remembers how far it came, and goes on there when it is
-/// handed the same bytes and more: no byte is parsed twice, however the network cuts them, and every cut of the same
-/// bytes gives the same answers.
+/// handed the same bytes and more, and every cut of the same bytes gives the same answers. Behind a command that is whole
+/// it reads on, up to sixteen plain ones, which the next calls hand out: so what they name can be asked for before they run
+/// (`commandsRead`), and a pipeline is read once. Of a command that is cut no byte is read more than three times, however the network cuts it.
 ///
 /// ```swift
 /// reading: while true {
@@ -52,8 +53,10 @@ public struct RequestReader: ~Copyable {
         case failed
     }
 
-    /// What the client may ask for. To be set between two commands, as `AUTH` does.
-    public var limits: RequestLimits
+    /// What the client may ask for. To be set between two commands, as `AUTH` does: those behind are read anew.
+    public var limits: RequestLimits {
+        didSet { forgetCommandsAhead() }
+    }
 
     /// Bytes of the command or empty request just read. Valid after `.command` and `.empty`, until the next call.
     public private(set) var consumed = 0
@@ -69,7 +72,11 @@ public struct RequestReader: ~Copyable {
     public private(set) var bytesNeeded = 0
 
     @usableFromInline var arguments = ArgumentTable()
+    @usableFromInline var commands = CommandsRead()
+    /// Where the first of `commands` begins: all their arguments are counted from there.
     @usableFromInline var argumentsStart = 0
+    /// Where the arguments of the command just read begin in the table.
+    @usableFromInline var firstArgument = 0
 
     /// Pins the reader to its place: what holds an atomic is passed by its address, not by a copy of all its bytes (decision 0016).
     private let pin = Atomic(false)
@@ -90,7 +97,7 @@ public struct RequestReader: ~Copyable {
     }
 
     /// Arguments of the command just read, its name included. Valid after `.command`, until the next call.
-    @inlinable public var argumentCount: Int { arguments.count }
+    public private(set) var argumentCount = 0
 
     /// Arguments that fit the table before it grows: what tests hold its growth and shrinking with.
     package var argumentCapacity: Int { arguments.capacity }
@@ -99,10 +106,35 @@ public struct RequestReader: ~Copyable {
     /// `isInlineDecoded`. Argument 0 is the command's name. Traps outside `0 ..< argumentCount`.
     @inlinable
     public func argument(_ index: Int) -> Range<Int> {
-        let range = arguments[index]
+        precondition(index >= 0 && index < argumentCount, "no such argument")
+        return range(firstArgument &+ index)
+    }
+
+    /// What lies at a place of the table that `commands` say is filled.
+    @inlinable
+    @inline(__always)
+    func range(_ place: Int) -> Range<Int> {
+        let range = arguments.elements.unsafelyUnwrapped[place]
         let start = argumentsStart &+ Int(range.offset)
         return Range(uncheckedBounds: (start, start &+ Int(range.length)))
     }
+
+    // MARK: - Commands behind
+
+    /// How many commands the last call read, its own the first of them; 0 if it handed out what an earlier one had read.
+    @inlinable public var commandsRead: Int { commands.handedOut == 1 ? commands.count : 0 }
+
+    /// Where the name and the first argument of one of `commandsRead` lie; the argument is empty if it has none.
+    @inlinable
+    public func command(_ index: Int) -> (name: Range<Int>, argument: Range<Int>) {
+        precondition(index >= 0 && index < commands.count, "no such command")
+        let first = Int(commands.marks[index].argument)
+        let hasArgument = Int(commands.marks[index &+ 1].argument) &- first > 1
+        return (range(first), hasArgument ? range(first &+ 1) : 0..<0)
+    }
+
+    /// Takes back what was read behind the command just read, so that the next call reads anew from wherever it is told: also that command again.
+    public mutating func forgetCommandsAhead() { commands.forgetNext() }
 
     /// Reads on in the current command.
     ///
@@ -112,22 +144,82 @@ public struct RequestReader: ~Copyable {
     ///   - offset: Where the current command begins: behind everything consumed. Traps outside `0 ... bytes.count`.
     public mutating func next(in bytes: Span<UInt8>, from offset: Int) -> Step {
         precondition(offset >= 0 && offset <= bytes.count, "the command begins outside the bytes")
+        if commands.hasNext {
+            handOut(from: offset)
+            precondition(consumed <= bytes.count &- offset, "bytes that were seen are missing")
+            return .command
+        }
         if phase == .start {
             begin()
         }
         argumentsStart = offset
         return bytes.withUnsafeBufferPointer { buffer in
             guard let first = buffer.baseAddress else { return .incomplete }
+            if phase == .start {
+                readTogether(first + offset, min(buffer.count - offset, Int(UInt32.max)))
+                if commands.hasNext {
+                    handOut(from: offset)
+                    return .command
+                }
+            }
             return read(first + offset, buffer.count - offset)
         }
+    }
+
+    /// Makes the next command that was read the present one.
+    @inline(__always)
+    private mutating func handOut(from offset: Int) {
+        let begin = commands.marks[commands.handedOut]
+        let end = commands.marks[commands.handedOut &+ 1]
+        argumentsStart = offset &- Int(begin.offset)
+        firstArgument = Int(begin.argument)
+        argumentCount = Int(end.argument &- begin.argument)
+        consumed = Int(end.offset &- begin.offset)
+        commands.handedOut &+= 1
     }
 
     private mutating func begin() {
         position = 0
         arguments.removeAll()
+        commands.removeAll()
+        argumentCount = 0
         if isInlineDecoded {
             isInlineDecoded = false
             inlineBytes.removeAll(keepingCapacity: inlineBytes.capacity <= 1024)
+        }
+    }
+
+    /// Takes in commands as long as they are whole, plain, and of short arguments: nearly all there are. Stops before the first that is not.
+    private mutating func readTogether(_ bytes: UnsafePointer<UInt8>, _ end: Int) {
+        // Where a limit is so low that such a command could pass it, each is read by itself.
+        let most = CommandsRead.mostArguments
+        guard limits.maxArguments >= most, maxBulkLength > ShortLine.maximum,
+            maxCommandBytes > most &* (ShortLine.maximum &+ 8)
+        else { return }
+        let maxArguments = limits.isAuthenticated ? most : min(most, limits.maxUnauthenticatedArguments)
+        var at = 0
+        while commands.count < CommandsRead.limit, end &- at >= 8, let line = ShortLine(bytes + at, marker: asterisk) {
+            // As many arguments as are claimed must have room in what has come: nothing is allocated for a claim.
+            guard line.number > 0, line.number <= maxArguments &- arguments.count, line.number &* 6 < end &- at else {
+                return
+            }
+            at &+= line.width
+            guard end &- at >= 8, var length = ShortLine(bytes + at, marker: dollar) else { return }
+            let room = arguments.room(for: line.number)
+            var place = 0
+            while true {
+                let start = at &+ length.width
+                room[place] = ArgumentRange(
+                    offset: UInt32(truncatingIfNeeded: start), length: UInt32(truncatingIfNeeded: length.number))
+                at = start &+ length.number &+ 2
+                place &+= 1
+                guard place < line.number else { break }
+                guard end &- at >= 8, let next = ShortLine(bytes + at, marker: dollar) else { return }
+                length = next
+            }
+            guard at <= end else { return }
+            arguments.fill(line.number)
+            commands.append(endingAt: at, arguments.count)
         }
     }
 
@@ -214,7 +306,7 @@ public struct RequestReader: ~Copyable {
         while true {
             if phase == .header {
                 readShortArguments(bytes, until: min(end, maxEnd), maxBulkLength: maxBulkLength)
-                if remaining == 0 { return finish(.command) }
+                if remaining == 0 { return finishCommand() }
             }
             if phase != .body {
                 if let step = readHeader(bytes, end) { return step }
@@ -327,7 +419,7 @@ public struct RequestReader: ~Copyable {
         } else {
             InlineCommand.split(line) { arguments.append(ArgumentRange($0)) }
         }
-        return finish(arguments.count == 0 ? .empty : .command)
+        return arguments.count == 0 ? finish(.empty) : finishCommand()
     }
 
     // MARK: - Ends of a call
@@ -335,6 +427,12 @@ public struct RequestReader: ~Copyable {
     private mutating func wait(for bytes: Int) -> Step {
         bytesNeeded = min(bytes, 65_536)
         return .incomplete
+    }
+
+    private mutating func finishCommand() -> Step {
+        commands.append(endingAt: position, arguments.count)
+        handOut(from: argumentsStart)
+        return finish(.command)
     }
 
     private mutating func finish(_ step: Step) -> Step {

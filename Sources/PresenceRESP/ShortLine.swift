@@ -1,6 +1,9 @@
 /// A well-formed line of one to three digits that lies whole in the bytes: nearly every line there is. Read as one
 /// word, so that marker and line end are one comparison.
 struct ShortLine {
+    /// The largest number of three digits.
+    static let maximum = 999
+
     var number: Int
     /// Bytes of the line with its marker and line end.
     var width: Int

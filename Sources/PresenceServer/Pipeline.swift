@@ -40,25 +40,30 @@ enum Pipeline {
         let table = CommandTable.shared
         var outcome = Outcome()
         var beats = BeatBatch(loop)
-        var lookahead = Lookahead()
+        // A command has the name of the one before, as a rule.
+        var name = Word.none
+        var number = -1
         // A subscriber must see events where they happened; so must tests.
         let tellsAtOnce = client.isSubscribed || loop.server.manualClock != nil
         reading: while outcome.consumed < bytes.count {
             switch reader.next(in: bytes, from: outcome.consumed) {
             case .command:
                 outcome.commands &+= 1
+                if reader.commandsRead > 1 { Lookahead.prefetch(reader, bytes, loop) }
                 if reader.isInlineDecoded {
                     beats.run(bytes, loop, &reply)
                     let decoded = reader.inlineBytes
                     let number = table.number(of: Word(decoded.span, reader.argument(0)))
                     if loop.holds(number, client) {
+                        reader.forgetCommandsAhead()
                         outcome.commands &-= 1
                         outcome.stop = .paused
                         break reading
                     }
                     CommandDispatch.run(number, table, loop, client, reader, decoded.span, &reply)
                 } else {
-                    let number = table.number(of: Word(bytes, reader.argument(0)))
+                    let word = Word(bytes, reader.argument(0))
+                    if word != name { (name, number) = (word, table.number(of: word)) }
                     if number == table.beat || number == table.active, !tellsAtOnce, loop.isPlain(client),
                         beats.take(number == table.active, reader, bytes, loop, client, &reply)
                     {
@@ -69,11 +74,11 @@ enum Pipeline {
                     }
                     beats.run(bytes, loop, &reply)
                     if loop.holds(number, client) {
+                        reader.forgetCommandsAhead()
                         outcome.commands &-= 1
                         outcome.stop = .paused
                         break reading
                     }
-                    lookahead.look(bytes, at: outcome.consumed, next: outcome.consumed &+ reader.consumed, loop)
                     CommandDispatch.run(number, table, loop, client, reader, bytes, &reply)
                 }
                 outcome.consumed &+= reader.consumed

@@ -1,3 +1,5 @@
+import PresenceRESP
+
 /// A keyword or command name, folded to upper case and packed into three machine words: compared and looked up without a `String`.
 ///
 /// ```
@@ -24,15 +26,13 @@ struct Word: Hashable, Sendable, ExpressibleByStringLiteral {
     /// The word in `range` of `bytes`.
     @inline(__always)
     init(_ bytes: Span<UInt8>, _ range: Range<Int>) {
-        let count = range.count
+        let count = range.upperBound &- range.lowerBound
         guard count <= Word.maximumLength else { return }
-        let head = min(count, 8)
-        first = Word.fold(Word.pack(bytes, range.lowerBound, head))
+        first = Word.fold(bytes.word(at: range.lowerBound, count: min(count, 8)))
         if count > 8 {
-            let middle = min(count &- 8, 8)
-            second = Word.fold(Word.pack(bytes, range.lowerBound &+ 8, middle))
+            second = Word.fold(bytes.word(at: range.lowerBound &+ 8, count: min(count &- 8, 8)))
             if count > 16 {
-                third = Word.fold(Word.pack(bytes, range.lowerBound &+ 16, count &- 16))
+                third = Word.fold(bytes.word(at: range.lowerBound &+ 16, count: count &- 16))
             }
         }
         third |= UInt64(UInt8(truncatingIfNeeded: count)) << 56
@@ -70,17 +70,6 @@ struct Word: Hashable, Sendable, ExpressibleByStringLiteral {
         let mixed =
             (first &* 0x9e37_79b9_7f4a_7c15) ^ (second &* 0xd6e8_feb8_6659_fd93) ^ (third &* 0xa076_1d64_78bd_642f)
         return mixed ^ (mixed >> 29)
-    }
-
-    @inline(__always)
-    private static func pack(_ bytes: Span<UInt8>, _ start: Int, _ count: Int) -> UInt64 {
-        var word: UInt64 = 0
-        var shift: UInt64 = 0
-        for index in start..<start &+ count {
-            word |= UInt64(bytes[index]) &<< shift
-            shift &+= 8
-        }
-        return word
     }
 
     /// Upper case of eight ASCII bytes at once; other bytes are left as they are.

@@ -40,24 +40,26 @@ struct FuzzTests {
         return whole == model && whole == pieces && isBounded && isForeseen
     }
 
-    /// Whether what the scout saw is what the reader reads, as far as both go.
+    /// Whether what is said of commands that were read together is what is handed out, and the same as if each were read by itself.
     private func foresees(_ bytes: [UInt8]) -> Bool {
-        var seen: [[Range<Int>]] = []
-        let reached = CommandScout.scan(bytes.span, from: 0) { name, argument in
-            seen.append([name, argument])
-            return seen.count < 16
-        }
-        guard reached <= bytes.count, seen.allSatisfy({ $0[1].upperBound <= bytes.count }) else { return false }
-        var read: [[Range<Int>]] = []
         var reader = RequestReader()
         var start = 0
-        while reader.next(in: bytes.span, from: start) == .command, !reader.isInlineDecoded {
-            if reader.argumentCount > 1, !reader.argument(1).isEmpty {
-                read.append([reader.argument(0), reader.argument(1)])
+        var foreseen: [[Range<Int>]] = []
+        while reader.next(in: bytes.span, from: start) == .command {
+            if reader.commandsRead > 0 {
+                guard foreseen.isEmpty else { return false }
+                foreseen = (0..<reader.commandsRead).map { [reader.command($0).name, reader.command($0).argument] }
             }
+            let argument = reader.argumentCount > 1 ? reader.argument(1) : 0..<0
+            guard !foreseen.isEmpty, foreseen.removeFirst() == [reader.argument(0), argument] else { return false }
+            var alone = RequestReader()
+            let command = Array(bytes[start..<start + reader.consumed])
+            guard alone.next(in: command.span, from: 0) == .command, alone.consumed == reader.consumed,
+                alone.argumentCount == reader.argumentCount
+            else { return false }
             start += reader.consumed
         }
-        return zip(seen, read).allSatisfy { $0 == $1 }
+        return true
     }
 
     /// Whether every command lies within what was handed in, and its arguments within it and in order.

@@ -50,7 +50,7 @@ enum HouseRules {
         "Sources/PresenceStore/Shard*.swift",
         "Sources/PresenceRESP/BytePrefix.swift",
         "Sources/PresenceRESP/RequestReader.swift",
-        "Sources/PresenceRESP/CommandScout.swift",
+        "Sources/PresenceRESP/ByteWords.swift",
         "Sources/PresenceRESP/ShortLine.swift",
         "Sources/PresenceRESP/ArgumentTable.swift",
         "Sources/PresenceRESP/Copies.swift",

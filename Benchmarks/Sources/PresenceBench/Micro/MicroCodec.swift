@@ -11,7 +11,6 @@ enum MicroCodec {
         [
             ("codec", "a PRESENCE.BEAT read, alone", { try read(1) }),
             ("codec", "a PRESENCE.BEAT read, of 100 that came together", { try read(100) }),
-            ("codec", "the keys of 16 commands foreseen, a command", foresee),
             ("codec", "an integer answered", { answer { $0.integer(1) } }),
             (
                 "codec", "250 bytes answered",
@@ -34,21 +33,6 @@ enum MicroCodec {
             }
         }
         guard count == repeats * 300 else { throw BenchError("\(count) arguments were read") }
-        return time
-    }
-
-    private static func foresee() throws -> Double {
-        let bytes = Array((0..<16).map { _ in command }.joined())
-        var count = 0
-        let time = MicroCommand.time(repeats * 16) {
-            for _ in 0..<repeats {
-                _ = CommandScout.scan(bytes.span, from: 0) { _, argument in
-                    count += argument.count
-                    return true
-                }
-            }
-        }
-        guard count == repeats * 16 * 26 else { throw BenchError("\(count) bytes of keys were foreseen") }
         return time
     }
 
