@@ -108,6 +108,7 @@ public struct ReplyBuffer: ~Copyable {
     /// `$n` and the bytes: any bytes, of any number.
     @inlinable
     public mutating func bulk(_ bytes: Span<UInt8>) {
+        reserve(bytes.count &+ 26)
         head(UInt8(ascii: "$"), bytes.count)
         raw(bytes)
         lineEnd()
@@ -135,6 +136,7 @@ public struct ReplyBuffer: ~Copyable {
     /// - Parameter likely: about how many bytes `body` writes; `maximum` if it is not given.
     /// - Returns: What `body` returns. What it throws leaves the buffer as it was.
     @discardableResult
+    @inlinable
     public mutating func bulk<Result, Failure: Error>(
         upTo maximum: Int, likely: Int? = nil,
         _ body: (inout OutputSpan<UInt8>) throws(Failure) -> Result
@@ -176,31 +178,25 @@ public struct ReplyBuffer: ~Copyable {
             return
         }
         reserve(24)
-        let end = memory + count
-        end[0] = marker
+        // Marker and digits are one word, the marker lowest. Not a byte behind the line is touched: what it is the head of may lie there already.
+        let number = UInt32(truncatingIfNeeded: number)
+        let digits: UInt32
+        let width: Int
         if number <= 9 {
-            end[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number)
-            end[2] = 0x0D
-            end[3] = 0x0A
-            advance(by: 4)
+            (digits, width) = (number &+ 0x30, 2)
         } else if number <= 99 {
             let tens = number / 10
-            end[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: tens)
-            end[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number &- tens &* 10)
-            end[3] = 0x0D
-            end[4] = 0x0A
-            advance(by: 5)
+            (digits, width) = ((tens | (number &- tens &* 10) &<< 8) &+ 0x3030, 3)
         } else {
             let hundreds = number / 100
             let rest = number &- hundreds &* 100
             let tens = rest / 10
-            end[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: hundreds)
-            end[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: tens)
-            end[3] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest &- tens &* 10)
-            end[4] = 0x0D
-            end[5] = 0x0A
-            advance(by: 6)
+            (digits, width) = ((hundreds | tens &<< 8 | (rest &- tens &* 10) &<< 16) &+ 0x30_3030, 4)
         }
+        let word = digits &<< 8 | UInt32(marker)
+        UnsafeMutableRawPointer(memory + count).storeBytes(of: word.littleEndian, as: UInt32.self)
+        advance(by: width)
+        lineEnd()
     }
 
     @inline(never)
@@ -245,8 +241,7 @@ public struct ReplyBuffer: ~Copyable {
     @inlinable
     mutating func lineEnd() {
         reserve(2)
-        memory[count] = 0x0D
-        memory[count + 1] = 0x0A
+        UnsafeMutableRawPointer(memory + count).storeBytes(of: UInt16(0x0A0D).littleEndian, as: UInt16.self)
         advance(by: 2)
     }
 
@@ -278,7 +273,7 @@ public struct ReplyBuffer: ~Copyable {
     }
 
     /// Decimal digits of `number`.
-    static func digits(of number: UInt) -> Int {
+    @usableFromInline static func digits(of number: UInt) -> Int {
         var digits = 1
         var bound: UInt = 10
         while digits < 20, number >= bound {

@@ -50,9 +50,11 @@ enum StringCommands {
         if key.kind == .string {
             return loop.withStore { $0.getString(bytes.extracting(key.name), at: loop.now) { reply.bulk($0) } }
         }
-        let start = reply.count
-        let isFound = reply.bulk(upTo: ShardedStore.maximumRecordBytes, likely: 250) { out in
-            loop.withStore { $0.writeRecord(of: bytes.extracting(key.name), at: loop.now, into: &out) }
+        let (start, now) = (reply.count, loop.now)
+        let isFound = loop.withStore { store in
+            reply.bulk(upTo: ShardedStore.maximumRecordBytes, likely: 250) { out in
+                store.writeRecord(of: bytes.extracting(key.name), at: now, into: &out)
+            }
         }
         if isFound {
             loop.counters.hits.add(1)
