@@ -19,6 +19,12 @@ extension Timestamp {
     ///
     /// - Parameter out: must have room for `maximumISO8601ByteCount` bytes, or for 24 if the year is known to be ordinary.
     public func writeISO8601(into out: inout OutputSpan<UInt8>) {
+        var day = WrittenDay()
+        writeISO8601(into: &out, &day)
+    }
+
+    /// The same for one of several instants that are of one day as a rule: its date is spelled once.
+    func writeISO8601(into out: inout OutputSpan<UInt8>, _ spelled: inout WrittenDay) {
         let bound = Timestamp.maximumISO8601Milliseconds
         let instant = min(max(milliseconds, -bound), bound)
         var day = instant / Timestamp.millisecondsPerDay
@@ -27,17 +33,13 @@ extension Timestamp {
             rest += Timestamp.millisecondsPerDay
             day -= 1
         }
-        let date = CivilDate(daysSince1970: Int(day))
+        if day != spelled.number { spelled = WrittenDay(day) }
         let time = UInt32(truncatingIfNeeded: rest)
-        let year = UInt32(truncatingIfNeeded: abs(date.year))
-        if date.year < 0 || date.year > 9_999 { out.appendEra(of: date.year, year) }
+        if spelled.year < 0 || spelled.year > 9_999 { out.appendEra(of: spelled.year) }
         // Eight bytes each: "2025-01-", "19T10:35", ":22.123Z".
+        out.append(word: spelled.month)
         out.append(
-            word: Digits.pair(year / 100 % 100) | Digits.pair(year % 100) << 16 | Digits.letter("-") << 32
-                | Digits.pair(UInt32(truncatingIfNeeded: date.month)) << 40 | Digits.letter("-") << 56)
-        out.append(
-            word: Digits.pair(UInt32(truncatingIfNeeded: date.day)) | Digits.letter("T") << 16
-                | Digits.pair(time / 3_600_000) << 24 | Digits.letter(":") << 40
+            word: spelled.day | Digits.pair(time / 3_600_000) << 24 | Digits.letter(":") << 40
                 | Digits.pair(time / 60_000 % 60) << 48)
         out.append(
             word: Digits.letter(":") | Digits.pair(time / 1_000 % 60) << 8 | Digits.letter(".") << 24
@@ -58,6 +60,29 @@ extension Timestamp {
         let milliseconds = Int64(date.daysSince1970) * Timestamp.millisecondsPerDay + time - offset
         guard abs(milliseconds) <= Timestamp.maximumISO8601Milliseconds else { return nil }
         self.init(milliseconds: milliseconds)
+    }
+}
+
+/// The text of a day, kept from one instant to the next.
+struct WrittenDay {
+    /// Days since 1970; of none yet, one that no instant is of.
+    private(set) var number = Int64.min
+    fileprivate var year = 0
+    /// "2025-01-" and "19T".
+    fileprivate var month: UInt64 = 0
+    fileprivate var day: UInt64 = 0
+
+    init() {}
+
+    init(_ number: Int64) {
+        self.number = number
+        let date = CivilDate(daysSince1970: Int(number))
+        year = date.year
+        let digits = UInt32(truncatingIfNeeded: abs(year))
+        month =
+            Digits.pair(digits / 100 % 100) | Digits.pair(digits % 100) << 16 | Digits.letter("-") << 32
+            | Digits.pair(UInt32(truncatingIfNeeded: date.month)) << 40 | Digits.letter("-") << 56
+        day = Digits.pair(UInt32(truncatingIfNeeded: date.day)) | Digits.letter("T") << 16
     }
 }
 
@@ -195,9 +220,9 @@ private enum Digits {
 extension OutputSpan where Element == UInt8 {
     /// Appends what comes before the last four digits of a year that has six: its sign, and the first two.
     @inline(never)
-    fileprivate mutating func appendEra(of year: Int, _ digits: UInt32) {
+    fileprivate mutating func appendEra(of year: Int) {
         append(UInt8(ascii: year < 0 ? "-" : "+"))
-        let pair = Digits.pair(digits / 10_000)
+        let pair = Digits.pair(UInt32(truncatingIfNeeded: abs(year)) / 10_000)
         append(UInt8(truncatingIfNeeded: pair))
         append(UInt8(truncatingIfNeeded: pair >> 8))
     }

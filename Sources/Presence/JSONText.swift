@@ -34,9 +34,15 @@ extension OutputSpan where Element == UInt8 {
 
     /// Appends an instant in quotes, or `null`.
     mutating func appendJSON(instant: Timestamp?) {
+        var day = WrittenDay()
+        appendJSON(instant: instant, &day)
+    }
+
+    /// The same for one of several instants, whose day is `day` as a rule.
+    mutating func appendJSON(instant: Timestamp?, _ day: inout WrittenDay) {
         guard let instant else { return appendJSONNull() }
         append(UInt8(ascii: "\""))
-        instant.writeISO8601(into: &self)
+        instant.writeISO8601(into: &self, &day)
         append(UInt8(ascii: "\""))
     }
 

@@ -36,15 +36,16 @@ public enum PresenceRecordWriter {
         platform: Span<UInt8>?, connectionID: Span<UInt8>?, server: Span<UInt8>?, activity: Span<UInt8>?,
         into out: inout OutputSpan<UInt8>
     ) {
+        var day = WrittenDay()
         out.append(letters: ["{", "\"", "u", "s", "e", "r", "I", "d", "\"", ":"])
         out.appendJSON(text: userID)
         out.append(letters: [",", "\"", "s", "t", "a", "t", "u", "s", "\"", ":"])
         out.appendJSON(status: status)
         out.append(letters: [",", "\"", "l", "a", "s", "t", "S", "e", "e", "n", "\"", ":"])
-        out.appendJSON(instant: lastSeen)
+        out.appendJSON(instant: lastSeen, &day)
         out.append(
             letters: [",", "\"", "l", "a", "s", "t", "H", "e", "a", "r", "t", "b", "e", "a", "t", "\"", ":"])
-        out.appendJSON(instant: lastHeartbeat)
+        out.appendJSON(instant: lastHeartbeat, &day)
         out.append(letters: [",", "\"", "d", "e", "v", "i", "c", "e", "T", "y", "p", "e", "\"", ":"])
         out.appendJSON(text: device)
         out.append(letters: [",", "\"", "p", "l", "a", "t", "f", "o", "r", "m", "\"", ":"])

@@ -77,26 +77,35 @@ struct BytesKey {
         }
     }
 
-    /// Equality by eight bytes at a time; `memcmp` without leaving the module.
+    /// Equality by eight bytes at a time, the last of which overlap those before; `memcmp` without leaving the module.
     @inline(__always)
     static func equal(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer?, _ count: Int) -> Bool {
         guard count > 0, let right else { return count == 0 }
+        guard count >= 8 else { return equalShort(left, right, count) }
         var offset = 0
-        while offset &+ 8 <= count {
-            if left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-                != right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            {
-                return false
-            }
+        while offset < count &- 8 {
+            guard areSame(left, right, offset, as: UInt64.self) else { return false }
             offset &+= 8
         }
-        while offset < count {
-            if left.load(fromByteOffset: offset, as: UInt8.self) != right.load(fromByteOffset: offset, as: UInt8.self) {
-                return false
-            }
-            offset &+= 1
+        return areSame(left, right, count &- 8, as: UInt64.self)
+    }
+
+    /// The same of one to seven bytes.
+    @inline(__always)
+    private static func equalShort(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int) -> Bool {
+        if count >= 4 {
+            return areSame(left, right, 0, as: UInt32.self) && areSame(left, right, count &- 4, as: UInt32.self)
         }
-        return true
+        return areSame(left, right, 0, as: UInt8.self) && areSame(left, right, count >> 1, as: UInt8.self)
+            && areSame(left, right, count &- 1, as: UInt8.self)
+    }
+
+    @inline(__always)
+    private static func areSame<Word: FixedWidthInteger & BitwiseCopyable>(
+        _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ offset: Int, as: Word.Type
+    ) -> Bool {
+        left.loadUnaligned(fromByteOffset: offset, as: Word.self)
+            == right.loadUnaligned(fromByteOffset: offset, as: Word.self)
     }
 }
 

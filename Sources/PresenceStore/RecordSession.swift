@@ -135,6 +135,10 @@ struct SessionRecord {
         return now < RecordInstant.load(address + 13, near: now).advanced(byMilliseconds: limit)
     }
 
+    /// The last sign of life, whatever leases say.
+    @inline(__always)
+    func heartbeat(near now: Timestamp) -> Timestamp { RecordInstant.load(address + 8, near: now) }
+
     /// Whether it was kept alive after it was opened.
     @inline(__always)
     func hasBeaten(near now: Timestamp) -> Bool {

@@ -189,7 +189,8 @@ struct SegmentedIndex: ~Copyable {
 
     @inline(__always)
     private func segment(for hash: UInt64) -> UnsafeMutableRawPointer {
-        directory[Int((hash << skippedBits) >> (64 &- depth))]
+        // Two shifts to the right: one by 64, where there is one segment, is none to the processor.
+        directory[Int(truncatingIfNeeded: ((hash &<< skippedBits) >> 1) &>> (63 &- depth))]
     }
 
     private mutating func split(_ hash: UInt64, prefetch: (UInt32) -> Void, hashOf: (UInt32) -> UInt64) {

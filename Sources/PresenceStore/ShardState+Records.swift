@@ -41,22 +41,33 @@ extension ShardState {
         let record = record(number)
         if !isPlainlyOnline(record, at: now) { _ = settle(number, at: now) }
         guard record.isPresent, let session = mostPresent(record, at: now) else { return false }
-        let facts = facts(of: session, near: now)
-        let device = devices.bytes(session.device)
-        let platform = platforms.bytes(session.platform)
-        let server = servers.bytes(session.server)
+        // Only a lease makes it another one than the record says.
+        let heartbeat = hasLeases ? facts(of: session, near: now).heartbeat : session.heartbeat(near: now)
         let text = record.text(at: now)
         withUnsafeTemporaryAllocation(byteCount: 2 * BytesKey.maximumIDLength, alignment: 8) { scratch in
             let user = BytesText.spell(record.id, isPacked: record.isPacked, into: scratch, at: 0)
             let connection = BytesText.spell(
                 session.id, isPacked: session.isPacked, into: scratch, at: BytesKey.maximumIDLength)
-            PresenceRecordWriter.write(
-                userID: user.span, status: record.announced, lastSeen: record.lastSeen(near: now),
-                lastHeartbeat: facts.heartbeat, device: device?.span, platform: platform?.span,
-                connectionID: connection.span, server: server?.span,
-                activity: text?.bindMemory(to: UInt8.self).span, into: &out)
+            withWords(of: session) { device, platform, server in
+                PresenceRecordWriter.write(
+                    userID: user.span, status: record.announced, lastSeen: record.lastSeen(near: now),
+                    lastHeartbeat: heartbeat, device: device, platform: platform, connectionID: connection.span,
+                    server: server, activity: text?.bindMemory(to: UInt8.self).span, into: &out)
+            }
         }
         return true
+    }
+
+    /// Calls `body` with the device, platform and server of a session, where they lie.
+    @inline(__always)
+    private func withWords(
+        of session: SessionRecord, _ body: (Span<UInt8>?, Span<UInt8>?, Span<UInt8>?) -> Void
+    ) {
+        devices.withBytes(session.device) { device in
+            platforms.withBytes(session.platform) { platform in
+                servers.withBytes(session.server) { server in body(device, platform, server) }
+            }
+        }
     }
 
     /// `SET` of the seed's record, whatever it says. False, and nothing has changed, if its condition is not met.

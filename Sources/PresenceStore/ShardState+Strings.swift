@@ -30,6 +30,25 @@ extension ShardState {
         return number
     }
 
+    /// The same as a record, for who needs no more than its value.
+    @inline(__always)
+    mutating func readStringRecord(_ key: BytesKey, _ keyHash: UInt64, at now: Timestamp) -> StringRecord? {
+        var found: StringRecord?
+        let number = index.find(keyHash) { number in
+            let record = string(number)
+            guard record.header.kind == .string, record.isNamed(key) else { return false }
+            found = record
+            return true
+        }
+        if let found, found.expiry > now {
+            counters.keyHits += 1
+            return found
+        }
+        if number != 0 { expireString(number, keyHash, at: now, isTimer: false) }
+        counters.keyMisses += 1
+        return nil
+    }
+
     mutating func setString(
         _ key: BytesKey, _ keyHash: UInt64, _ value: UnsafeRawBufferPointer, _ options: StringSetOptions,
         at now: Timestamp, _ previous: (Span<UInt8>) -> Void

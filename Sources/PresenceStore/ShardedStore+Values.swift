@@ -29,9 +29,8 @@ extension ShardedStore {
     /// - Returns: false, and `body` is not called, if there is no such string.
     public func getString(_ key: Span<UInt8>, at now: Timestamp, _ body: (Span<UInt8>) -> Void) -> Bool {
         withKey(.string, key) { state, key, hash in
-            let number = state.readString(key, hash, at: now)
-            guard number != 0 else { return false }
-            body(state.string(number).value.bindMemory(to: UInt8.self).span)
+            guard let record = state.readStringRecord(key, hash, at: now) else { return false }
+            body(record.value.bindMemory(to: UInt8.self).span)
             return true
         }
     }

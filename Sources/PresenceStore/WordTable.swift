@@ -114,6 +114,16 @@ struct WordTable: ~Copyable {
         number == WordTable.none ? nil : words[Int(number)].bytes
     }
 
+    /// Calls `body` with the bytes of a word in use where they lie; nil for none.
+    @inline(__always)
+    func withBytes(_ number: UInt16, _ body: (Span<UInt8>?) -> Void) {
+        if number == WordTable.none { body(nil) } else { WordTable.lend(words.span[Int(number)].bytes, body) }
+    }
+
+    /// Borrowed, so that no reference is counted: event loops on other processors read the same words.
+    @inline(__always)
+    private static func lend(_ bytes: borrowing [UInt8], _ body: (Span<UInt8>?) -> Void) { body(bytes.span) }
+
     /// Whether `number` is this word; none is the empty word.
     func matches(_ number: UInt16, _ bytes: Span<UInt8>) -> Bool {
         let word = words[Int(number)].bytes
