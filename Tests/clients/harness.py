@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -202,6 +203,15 @@ def encode(*words):
         word = word if isinstance(word, bytes) else str(word).encode()
         out += b"$%d\r\n%s\r\n" % (len(word), word)
     return out
+
+
+def seeds(count):
+    """What random cases follow from, as in Swift: that of PRESENCE_SEED alone, always the same ones of PRESENCE_SEEDS, or new ones."""
+    if seed := os.environ.get("PRESENCE_SEED"):
+        return [int(seed, 0)]
+    origin = os.environ.get("PRESENCE_SEEDS")
+    source = random.Random(int(origin, 0) if origin else None)
+    return [source.randrange(1 << 32) for _ in range(count)]
 
 
 def admitted(server):
