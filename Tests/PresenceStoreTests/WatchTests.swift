@@ -107,29 +107,58 @@ struct WatchTests {
         #expect(throws: StoreError.tooManyWatchLists(limit: 4)) { try watch(store, "e", ["9"]) }
     }
 
-    @Test("Who is watched by many is told in slices: no hold takes more than its limit, and all hear it once")
+    @Test("Who is watched by 100 000 is told in slices: no hold takes more than its limit, and all hear it once")
     func slices() throws {
-        let store = store { $0.maxWatchersPerUser = 20_000 }
+        let count = 100_000
+        let limit = 256
+        let store = store()
+        #expect(ShardedStore.Configuration().maxWatchersPerUser == count)
+        // Viewers who are told in the step under way.
+        let told = Atomic<Int>(0)
+        let (bytes, ranges) = ModelRun.joined(["star"])
         var watches: [Watch] = []
-        for viewer in 0..<10_000 { watches.append(try watch(store, "viewer-\(viewer)", ["star"]).watch) }
+        watches.reserveCapacity(count)
+        for viewer in 0..<count {
+            let reply = try store.watch(
+                Array("viewer-\(viewer)".utf8).span, since: Span(), bytes.span, ranges.span, at: start
+            ) { _ in told.wrappingAdd(1, ordering: .relaxed) }
+            watches.append(reply.watch)
+        }
+        #expect(throws: StoreError.tooManyWatchers(limit: count)) { try watch(store, "one more", ["star"]) }
+
+        /// Tells all that there is to tell; how many viewers each step told.
+        func pump() -> [Int] {
+            var steps: [Int] = []
+            var hasMore = true
+            while hasMore {
+                hasMore = store.pumpWatches(shard: 0, limit: limit)
+                steps.append(told.exchange(0, ordering: .relaxed))
+            }
+            return steps
+        }
         try store.connect("star", session: "s", at: start)
-        var steps = 1
-        while store.pumpWatches(shard: 0, limit: 256) { steps += 1 }
-        #expect(steps >= 40)
+        #expect(told.load(ordering: .relaxed) == 0, "whoever connects tells none of them")
+        let steps = pump()
+        #expect(steps.allSatisfy { $0 <= limit }, "\(steps.max() ?? 0)")
+        #expect(steps.reduce(0, +) == count)
+        #expect(steps.count >= count / limit)
+        var wrong = 0
         for watch in watches {
-            let frame = store.takeFrame(of: watch, at: start).frame
-            #expect(frame?.rows.map(\.status) == [.online])
-            #expect(store.takeFrame(of: watch, at: start).frame == nil)
+            if store.takeFrame(of: watch, at: start).frame?.rows.map(\.status) != [.online] { wrong += 1 }
+            if store.takeFrame(of: watch, at: start).frame != nil { wrong += 1 }
         }
-        // Leaving while a list is told leaves nobody out.
+        #expect(wrong == 0)
+        // Leaving while a list is told leaves nobody out, and whoever disconnects tells none of them either.
         store.disconnect("star", session: "s", at: start)
-        _ = store.pumpWatches(shard: 0, limit: 100)
-        for watch in watches[..<5_000] { store.endWatch(watch) }
-        while store.pumpWatches(shard: 0, limit: 256) {}
-        for watch in watches[5_000...] {
-            #expect(store.takeFrame(of: watch, at: start).frame?.rows.map(\.status) == [.offline])
+        #expect(told.load(ordering: .relaxed) == 0)
+        _ = store.pumpWatches(shard: 0, limit: limit)
+        for watch in watches[..<(count / 2)] { store.endWatch(watch) }
+        #expect(pump().dropFirst().allSatisfy { $0 <= limit })
+        for watch in watches[(count / 2)...] {
+            if store.takeFrame(of: watch, at: start).frame?.rows.map(\.status) != [.offline] { wrong += 1 }
         }
-        #expect(store.statistics().watched == 5_000)
+        #expect(wrong == 0)
+        #expect(store.statistics().watched == count / 2)
     }
 
     @Test("A list is woken once, and again after its frame was taken")

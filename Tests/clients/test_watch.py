@@ -1,6 +1,8 @@
 """A viewer's list through real clients: redis-py subscribes on one connection and watches on another, in RESP2 and RESP3."""
 
 import json
+import socket
+import threading
 import time
 
 import pytest
@@ -118,6 +120,82 @@ def test_a_slow_viewer_loses_only_what_was_in_between(client, server):
     client.execute_command("PRESENCE.UNWATCH", key("slow"))
 
 
+def test_a_slow_viewer_is_cut_alone_at_its_output_limit(start, connect):
+    """Two hear of one list, one of whom reads nothing: he gets every frame until what waits for him is over the limit, and nobody else loses anything."""
+    server = start(*SETTINGS, "--client-output-buffer-limit", "pubsub", "1mb", "0", "0", "--max-activity-length", "255")
+    client = connect(server)
+    users = [f"busy-{number}" for number in range(400)]
+    slow, prompt, other = server.raw(), Listener(server, "twice"), Listener(server, "other")
+    slow.command("SUBSCRIBE", "presence.watch:twice")
+    for viewer in ("twice", "other"):
+        watch(client, viewer, *users)
+    with client.pipeline(transaction=False) as pipe:
+        for user in users:
+            pipe.execute_command("PRESENCE.CONNECT", key(user), "s", "EX", 300)
+        pipe.execute()
+    closed = lambda: int(client.info("stats")["client_output_buffer_limit_disconnections"])
+    for round in range(300):
+        with client.pipeline(transaction=False) as pipe:
+            for user in users:
+                # Each quotation mark is two bytes in a frame.
+                pipe.execute_command("PRESENCE.SET", key(user), "ACTIVITY", f"{round}" + '"' * 250)
+            pipe.execute()
+        if closed():
+            break
+    assert closed() == 1
+    for user in users:
+        client.execute_command("PRESENCE.SET", key(user), "ACTIVITY", "done")
+    for listener in (prompt, other):
+        assert eventually(lambda: listener.activities() == dict.fromkeys(users, "done"), 10)
+    # What had left for the slow one is what the prompt one heard, from the first frame on and without a gap.
+    taken = frames_to_the_end(slow)
+    assert taken and taken == prompt.frames[:len(taken)] and len(taken) < len(prompt.frames)
+    # He goes on from the last that he read, since the list lives as long as anybody listens.
+    _, kind, found = watch(client, "twice", *users, since=taken[-1]["cursor"])
+    assert kind == "resumed" and {row[0]: row[3] for row in found} == dict.fromkeys(users, "done")
+    assert closed() == 1
+    for listener in (prompt, other):
+        listener.close()
+
+
+def frames_to_the_end(raw):
+    """The frames that come on a connection until it ends; one that is not whole is left out."""
+    found = []
+    try:
+        while True:
+            message = raw.reply()
+            if message[0] == b"message":
+                found.append(json.loads(message[2]))
+    except (EOFError, OSError):
+        return found
+
+
+class Listener:
+    """Subscribes to a viewer's list and reads at once what comes, on a thread of its own."""
+
+    def __init__(self, server, viewer):
+        self.frames, self.raw = [], server.raw()
+        self.raw.command("SUBSCRIBE", f"presence.watch:{viewer}")
+        self.raw.socket.settimeout(None)
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        try:
+            while True:
+                self.frames.append(json.loads(self.raw.reply()[2]))
+        except (EOFError, OSError):
+            pass
+
+    def activities(self):
+        return {row[0]: row[3] for frame in list(self.frames) for row in frame["rows"]}
+
+    def close(self):
+        self.raw.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(10)
+        self.raw.close()
+
+
 def test_bounds_name_their_settings(client):
     client.config_set("max-watch", 2)
     try:
@@ -133,8 +211,6 @@ def test_bounds_name_their_settings(client):
 
 def test_transactions_block_and_subscribe_while_lists_are_told(client, server, connect):
     """Locks of lists come before those of shards, and a transaction holds shards: both at once must go on."""
-    import threading
-
     ear = Ear(connect(server), "presence.watch:busy")
     users = [f"both-{number}" for number in range(50)]
     watch(client, "busy", *users)
