@@ -128,6 +128,9 @@ final class TestSettings: ConfigurationPort {
     /// Called with the pairs of a successful change.
     let changed = Mutex<@Sendable ([(name: String, value: String)]) -> Void>({ _ in })
 
+    /// Knows one more name.
+    func add(_ name: String, _ value: String) { values.withLock { $0[name] = value } }
+
     func get(matching pattern: String) -> [(name: String, value: String)] {
         let pattern = Array(pattern.lowercased().utf8)
         return values.withLock { values in

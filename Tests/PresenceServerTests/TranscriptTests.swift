@@ -37,6 +37,9 @@ import TranscriptSupport
         var policy = Policy()
         var sessionTTL: Int64 = 120_000
         var maxSessions = 32
+        var storms = StormSettings()
+        var blockHidesBoth = false
+        var allowsInvisible = true
         var cluster = ""
         for (name, value) in transcript.settings {
             let duration = Transcript.duration(value) ?? 0
@@ -46,6 +49,11 @@ import TranscriptSupport
             case "away-after": policy.awayAfter = duration
             case "disconnect-grace": policy.disconnectGrace = duration
             case "lost-grace": policy.lostGrace = duration
+            case "storm-minimum": storms.minimum = Int(value) ?? 0
+            case "storm-share": storms.sharePercent = Int(value) ?? 0
+            case "storm-hold": storms.holdMilliseconds = duration
+            case "block-hides": blockHidesBoth = value == "both"
+            case "allow-invisible": allowsInvisible = value == "yes"
             case "session-ttl": sessionTTL = duration
             case "max-sessions-per-user": maxSessions = Int(value) ?? 0
             case "notify-keyspace-events":
@@ -60,10 +68,25 @@ import TranscriptSupport
             let node = try ClusterNode(number: 1, name: configuration.nodeName)
             configuration.cluster = try ClusterConfiguration(name: cluster, own: node.name, nodes: [node])
         }
-        return EmbeddedServer(configuration) {
+        let server = EmbeddedServer(configuration) {
             $0.policy = policy
             $0.sessionTTLMilliseconds = sessionTTL
             $0.maxSessionsPerUser = maxSessions
+            $0.storms = storms
+            $0.blockHidesBoth = blockHidesBoth
+            $0.allowsInvisible = allowsInvisible
         }
+        // The one live setting that stories change.
+        server.settings.add("heartbeat-hard-limit", "300s")
+        server.settings.changed.withLock {
+            $0 = { [store = server.store, policy] pairs in
+                for (name, value) in pairs where name == "heartbeat-hard-limit" {
+                    var policy = policy
+                    policy.heartbeatHardLimit = Transcript.duration(value) ?? 0
+                    store.update(policy: policy)
+                }
+            }
+        }
+        return server
     }
 }

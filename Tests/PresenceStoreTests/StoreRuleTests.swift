@@ -48,6 +48,31 @@ struct StoreRuleTests {
         #expect(try store.connect("u", session: "5", at: now) == 2)
     }
 
+    @Test("A life that was asked for under a higher hard limit ends at the limit there is now, and says so")
+    func loweredHardLimit() throws {
+        let store = store()
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        try store.connect("long", session: "s", ConnectOptions(ttlMilliseconds: 300_000), at: now)
+        try store.connect("short", session: "s", ConnectOptions(ttlMilliseconds: 60_000), at: now)
+        var policy = Policy()
+        policy.heartbeatHardLimit = 60_000
+        store.update(policy: policy)
+        let end = now.advanced(byMilliseconds: 60_000)
+        #expect(store.status(of: "long", at: end.advanced(byMilliseconds: -1)) == .online)
+        #expect(store.status(of: "long", at: end) == .offline)
+        store.advance(to: end.advanced(byMilliseconds: 10))
+        var events: [StoreEvent] = []
+        for shard in 0..<store.shardCount { while !reader.read(shard: shard, into: &events) {} }
+        var reasons: [[UInt8]: Reason] = [:]
+        for case .status(let change) in events where change.new == .offline {
+            reasons[change.userID] = change.reason
+            #expect(change.timestamp == end)
+        }
+        // A life as long as the limit is what was asked for.
+        #expect(reasons == [Array("long".utf8): .hardLimit, Array("short".utf8): .heartbeatTimeout])
+    }
+
     @Test("Sessions come and go without end: what is over makes room in the record")
     func churn() throws {
         let store = store(shards: 1) { $0.maxSessionsPerUser = 50 }
