@@ -6,6 +6,8 @@ import PresenceTesting
 /// What must hold, whatever is done and whatever goes wrong. Apart from what makes it happen.
 struct Checkers {
     private(set) var failures: [String] = []
+    /// When the first was seen, in milliseconds.
+    private(set) var firstFailure: Int64?
     /// User-milliseconds that were looked at, and those that a node showed otherwise than they were.
     private(set) var looked: Int64 = 0
     private(set) var wrong: Int64 = 0
@@ -15,6 +17,7 @@ struct Checkers {
     var inaccuracy: Double { looked == 0 ? 0 : Double(wrong) / Double(looked) }
 
     mutating func fail(_ simulation: Simulation, _ text: String) {
+        firstFailure = firstFailure ?? simulation.milliseconds
         if failures.count < 20 { failures.append("at \(simulation.milliseconds) ms: \(text)") }
     }
 
@@ -27,6 +30,8 @@ struct Checkers {
             for text in node.listen() { fail(simulation, "n\(node.index + 1): \(text)") }
             if simulation.scale.hasStops { checkEnds(node, simulation) }
             node.toldOffline = []
+            for change in node.announced { simulation.trace.add(change, by: node.index) }
+            node.announced = []
         }
         for index in simulation.workload.users.indices { look(at: index, simulation, elapsed) }
     }

@@ -23,6 +23,8 @@ struct SimulatedNetwork {
         /// Who dialed, who answered.
         var ends: [End]
         var isOpen = true
+        /// Between the two, of a node that is to misunderstand what it is told.
+        var flawed: FlawedConnection?
     }
 
     /// Bytes that a socket takes before its peer has read some.

@@ -28,6 +28,8 @@ final class SimulatedNode {
     private(set) var pausedAt: Int64 = -1
     /// Whom it announced offline since somebody asked last.
     var toldOffline: [String] = []
+    /// What it announced since somebody asked last.
+    var announced: [StatusChange] = []
     /// What each user's last event said.
     var told: [String: StatusChange] = [:]
     /// The viewer's list: what its owner was told.
@@ -93,6 +95,7 @@ final class SimulatedNode {
         (store, replicator, reader, listener) = SimulatedNode.begin(cluster, settings, clock, woken, stallHold)
         told = [:]
         toldOffline = []
+        announced = []
         list = [:]
         watch = nil
         isUp = true
@@ -151,6 +154,7 @@ final class SimulatedNode {
             }
             if change.new == change.old { wrong.append("\(user): \(change) changes nothing") }
             told[user] = change
+            announced.append(change)
             if change.new == .offline { toldOffline.append(user) }
         }
         if let watch {

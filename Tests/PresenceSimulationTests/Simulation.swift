@@ -15,32 +15,6 @@ final class Simulation {
     /// Between two ticks of a node, in nanoseconds.
     private static let tickInterval: Int64 = 20_000_000
 
-    /// What differs between runs.
-    struct Scale {
-        var users = 40
-        /// Milliseconds of chaos, and of quiet afterwards.
-        var chaos: Int64 = 60_000
-        var quiet: Int64 = 10_000
-        var nodes = 3
-        /// Further nodes that only follow: nobody connects there, and they tell nobody anything.
-        var followers = 0
-        var hasChaos = true
-        /// Gateways that each hold some of the clients with a lease.
-        var gateways = 0
-        /// Whether nodes are stopped for long, one at a time, and nothing else goes wrong.
-        var hasStops = false
-        /// For how long such a node holds sessions that it could not hear of, in milliseconds.
-        var stallHold: Int64 = 5_000
-        /// Whether fault points fail.
-        var hasFaults = true
-        /// Between two things that go wrong, in milliseconds.
-        var chaosPause: ClosedRange<Int64> = 500...4_000
-        /// Between two things that somebody does, in milliseconds.
-        var pace: Int64 = 60
-        /// A node that takes nothing of what it is told, by its index: for a test in which the checkers must find that.
-        var deaf: Int?
-    }
-
     enum Event {
         case tick(Int)
         case deliver(connection: Int, to: Int, [UInt8])
@@ -70,8 +44,8 @@ final class Simulation {
     var checkers: Checkers
     /// What the nodes' fault points decide with.
     let faults: Faults
-    /// What happened, as a number: the same seed gives the same.
-    var trace: UInt64 = 0xCBF2_9CE4_8422_2325
+    /// What happened: the same seed gives the same.
+    var trace = Trace()
     /// When anything was last not as it should be, in nanoseconds.
     var lastTrouble: Int64 = 0
     var isChaotic: Bool
@@ -133,7 +107,9 @@ final class Simulation {
         let faults = faults
         settings.fault = { faults.fails($0) }
         for index in lines.indices {
-            if scale.deaf == index { settings.fault = { $0 == .refusedImage || faults.fails($0) } }
+            if scale.flaw == .deaf, index == Flaw.node {
+                settings.fault = { $0 == .refusedImage || faults.fails($0) }
+            }
             defer { settings.fault = { faults.fails($0) } }
             let cluster = try ClusterConfiguration(name: "simulated", own: "n\(index + 1)", nodes: lines)
             let skew = scale.hasChaos ? Int64.random(in: -200_000_000...200_000_000, using: &random) : 0
@@ -204,8 +180,8 @@ final class Simulation {
     }
 
     func note(_ word: String) {
-        for byte in word.utf8 { trace = (trace ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        trace = (trace ^ UInt64(bitPattern: world)) &* 0x100_0000_01B3
+        trace.add(word.utf8)
+        trace.add(world)
     }
 
     // MARK: - Events
@@ -225,7 +201,7 @@ final class Simulation {
         case .dialFailed(let from, let to):
             guard nodes[from].isUp else { return }
             nodes[from].replicator.dialFailed(UInt8(to + 1), at: nodes[from].now)
-        case .deliver(let number, let to, let bytes): deliver(number, to, bytes)
+        case .deliver(let number, let to, let bytes): try deliver(number, to, bytes)
         case .closed(let number, let to): closed(number, to)
         case .act:
             workload.act(self)
@@ -310,7 +286,7 @@ final class Simulation {
         network.connections[number] = connection
     }
 
-    private func deliver(_ number: Int, _ side: Int, _ bytes: [UInt8]) {
+    private func deliver(_ number: Int, _ side: Int, _ bytes: [UInt8]) throws {
         guard var connection = network.connections[number], connection.isOpen else { return }
         let node = nodes[connection.ends[side].node]
         guard node.isUp else { return }
@@ -325,7 +301,11 @@ final class Simulation {
         connection.ends[1 - side].inFlight -= min(bytes.count, connection.ends[1 - side].inFlight)
         network.connections[number] = connection
         guard let link = connection.ends[side].link else { return }
-        node.replicator.received(bytes.span, on: link, at: node.now)
+        trace.add(Int64(connection.ends[1 - side].node << 8 | node.index))
+        trace.add(world)
+        trace.add(bytes)
+        let arriving = try connection.flawed?.pass(bytes, fromDialer: side == 1, to: node) ?? bytes
+        node.replicator.received(arriving.span, on: link, at: node.now)
         settle(node)
         let other = nodes[connection.ends[1 - side].node]
         if other.isUp, !other.isPaused { pump(number, from: other) }
@@ -348,7 +328,8 @@ final class Simulation {
         }
         network.lastConnection += 1
         network.connections[network.lastConnection] = SimulatedNetwork.Connection(
-            ends: [.init(node: from, link: link), .init(node: to, link: answer)])
+            ends: [.init(node: from, link: link), .init(node: to, link: answer)],
+            flawed: scale.flaw.map { FlawedConnection($0) })
         settle(dialer)
     }
 

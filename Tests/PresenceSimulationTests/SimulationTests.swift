@@ -8,10 +8,31 @@ import Testing
 
 /// Seeded lives of a cluster: the types are those of the service, `PresenceReplication.Replicator` and `PresenceStore.ShardedStore`.
 ///
-/// `PRESENCE_SEED=n` plays one again, `PRESENCE_SEED_COUNT=n` plays more of them.
+/// `PRESENCE_SEED=n` plays one again, `PRESENCE_SEED_COUNT=n` plays more of them. One that fails prints a smaller one, and how to play that.
 @Suite("Simulation", .serialized)
 struct SimulationTests {
     static let seedCount = getenv("PRESENCE_SEED_COUNT").flatMap { Int(String(cString: $0)) } ?? 10
+
+    /// The environment variable that names a life for `replay`: a kind, and what of it is smaller.
+    static let lifeVariable = "PRESENCE_LIFE"
+
+    /// Plays a life of a kind. If what must hold does not, looks for a smaller one that shows it.
+    @discardableResult
+    private func play(_ life: Simulation.Life, _ random: SeededRandom) throws -> Simulation {
+        let simulation = try Simulation(seed: random.seed, scale: life.scale)
+        try simulation.run()
+        if !simulation.checkers.failures.isEmpty {
+            let smallest = try SmallestFailure(of: simulation, life)
+            Issue.record(
+                """
+                \(random), \(life):
+                \(simulation.checkers.failures.joined(separator: "\n"))
+                The smallest that fails so: \(smallest.command)
+                \(smallest.failures.joined(separator: "\n"))
+                """)
+        }
+        return simulation
+    }
 
     /// What once failed.
     private static let seedsOfBugs = [
@@ -31,11 +52,7 @@ struct SimulationTests {
         "Nothing goes wrong: all show the same, and nobody who beats is shown offline",
         arguments: SeededRandom.cases(2))
     func calm(random: SeededRandom) throws {
-        var scale = Simulation.Scale()
-        scale.hasChaos = false
-        let simulation = try Simulation(seed: random.seed, scale: scale)
-        try simulation.run()
-        #expect(simulation.checkers.failures == [], "\(random)")
+        let simulation = try play(.calm, random)
         #expect(simulation.checkers.inaccuracy < 0.001)
     }
 
@@ -43,11 +60,7 @@ struct SimulationTests {
         "Whatever goes wrong: what must hold holds, and after healing all is equal",
         arguments: SimulationTests.seedsOfBugs + SeededRandom.cases(seedCount))
     func chaos(random: SeededRandom) throws {
-        let simulation = try Simulation(seed: random.seed)
-        try simulation.run()
-        guard !simulation.checkers.failures.isEmpty else { return }
-        let smaller = try Simulation.smallestFailure(of: random.seed)
-        Issue.record("\(random): \(simulation.checkers.failures.joined(separator: "\n"))\n\(smaller)")
+        try play(.chaos, random)
     }
 
     @Test(
@@ -55,25 +68,14 @@ struct SimulationTests {
         // The first: a lease that its gateway renewed elsewhere by then took its sessions back.
         arguments: [SeededRandom(seed: 9_508_924_142_055_448_135)] + SeededRandom.cases(max(seedCount / 5, 2)))
     func stops(random: SeededRandom) throws {
-        var scale = Simulation.Scale()
-        scale.hasChaos = false
-        scale.hasStops = true
-        scale.users = 20
-        scale.gateways = 3
-        scale.chaos = 150_000
-        let simulation = try Simulation(seed: random.seed, scale: scale)
-        try simulation.run()
-        #expect(simulation.checkers.failures == [], "\(random)")
+        try play(.stops, random)
     }
 
     @Test("A node that goes on as if it had heard of everybody meanwhile is found out")
     func stopsWithoutHold() throws {
-        var scale = Simulation.Scale()
-        scale.hasChaos = false
-        scale.hasStops = true
+        var scale = Simulation.Life.stops.scale
+        scale.gateways = 0
         scale.stallHold = 0
-        scale.users = 20
-        scale.chaos = 150_000
         let simulation = try Simulation(seed: 1, scale: scale)
         try simulation.run()
         #expect(simulation.checkers.failures.contains { $0.contains("offline, who beats") })
@@ -81,13 +83,7 @@ struct SimulationTests {
 
     @Test("A thousand users, and two thousand clients: all is equal in the end", arguments: SeededRandom.cases(1))
     func thousand(random: SeededRandom) throws {
-        var scale = Simulation.Scale()
-        scale.users = 1_000
-        scale.chaos = 12_000
-        scale.pace = 6
-        let simulation = try Simulation(seed: random.seed, scale: scale)
-        try simulation.run()
-        #expect(simulation.checkers.failures == [], "\(random)")
+        try play(.thousand, random)
     }
 
     @Test(
@@ -95,12 +91,8 @@ struct SimulationTests {
         // The first: whoever told the follower alone was gone, and it gave nothing back.
         arguments: [SeededRandom(seed: 17_485_848_402_000_423_281)] + SeededRandom.cases(max(2, seedCount / 5)))
     func follower(random: SeededRandom) throws {
-        var scale = Simulation.Scale()
-        scale.followers = 1
-        let simulation = try Simulation(seed: random.seed, scale: scale)
+        let simulation = try play(.follower, random)
         #expect(simulation.nodes.last?.cluster.own.isFollower == true)
-        try simulation.run()
-        #expect(simulation.checkers.failures == [], "\(random)")
     }
 
     @Test(
@@ -108,22 +100,18 @@ struct SimulationTests {
         // The first: a lease that ended across a cut ended what its gateway had taken to the other side.
         arguments: [SeededRandom(seed: 11_473_759_961_582_037_882)] + SeededRandom.cases(max(2, seedCount / 2)))
     func gateways(random: SeededRandom) throws {
-        var scale = Simulation.Scale()
-        scale.gateways = 3
-        let simulation = try Simulation(seed: random.seed, scale: scale)
-        try simulation.run()
-        #expect(simulation.checkers.failures == [], "\(random)")
+        try play(.gateways, random)
     }
 
-    @Test("The same seed gives the same life")
-    func sameSeed() throws {
-        let seed = SeededRandom.fromEnvironment().seed
-        let traces = try (0..<2).map { _ in
-            let simulation = try Simulation(seed: seed)
-            try simulation.run()
-            return simulation.trace
-        }
-        #expect(traces[0] == traces[1], "PRESENCE_SEED=\(seed)")
+    @Test("The life that PRESENCE_LIFE and PRESENCE_SEED name", .enabled(if: getenv(lifeVariable) != nil))
+    func replay() throws {
+        let words = try #require(getenv(SimulationTests.lifeVariable).map { String(cString: $0) })
+        let scale = try #require(Simulation.Scale(words), "\(words) names no life")
+        let random = SeededRandom.fromEnvironment()
+        let simulation = try Simulation(seed: random.seed, scale: scale)
+        try simulation.run()
+        print("\(words): \(simulation.trace)")
+        #expect(simulation.checkers.failures == [], "\(random)")
     }
 
     @Test(
@@ -156,34 +144,5 @@ struct SimulationTests {
         #expect(looked > 1_000_000)
         print("status accuracy: \(wrong) of \(looked) user-milliseconds were shown wrong")
         #expect(Double(wrong) < 0.01 * Double(looked), "\(wrong) of \(looked) user-milliseconds were shown wrong")
-    }
-
-    @Test("A node that takes nothing of what it is told is found out")
-    func deaf() throws {
-        var scale = Simulation.Scale()
-        scale.deaf = 1
-        scale.hasChaos = false
-        let simulation = try Simulation(seed: 1, scale: scale)
-        try simulation.run()
-        #expect(Checkers.differences(in: simulation).contains { $0.contains("differs at n2") })
-        #expect(simulation.checkers.failures.contains { $0.contains("is offline at n2, where nothing is wrong") })
-    }
-}
-
-extension Simulation {
-    /// Looks for a smaller life that fails as well: fewer users, a shorter time.
-    static func smallestFailure(of seed: UInt64) throws -> String {
-        for users in [4, 8, 16] {
-            for chaos in [10_000, 20_000, 40_000] as [Int64] {
-                var scale = Scale()
-                scale.users = users
-                scale.chaos = chaos
-                let simulation = try Simulation(seed: seed, scale: scale)
-                try simulation.run()
-                guard !simulation.checkers.failures.isEmpty else { continue }
-                return "the same seed fails with \(users) users within \(chaos) ms: \(simulation.checkers.failures)"
-            }
-        }
-        return "no smaller life of this seed fails"
     }
 }

@@ -1,0 +1,84 @@
+import PresenceTesting
+import Testing
+
+/// The simulator itself: a seed is a life, what is wrong on purpose is found, and what fails is made smaller.
+@Suite("Simulator", .serialized)
+struct SimulatorTests {
+    private func life(_ seed: UInt64, _ scale: Simulation.Scale) throws -> Simulation {
+        let simulation = try Simulation(seed: seed, scale: scale)
+        try simulation.run()
+        return simulation
+    }
+
+    @Test(
+        "The same seed gives the same life to the byte, and another seed another one",
+        arguments: [Simulation.Life.chaos, .gateways, .follower])
+    func sameSeed(life kind: Simulation.Life) throws {
+        let random = SeededRandom.fromEnvironment()
+        var scale = kind.scale
+        scale.chaos = 15_000
+        let traces = try [random.seed, random.seed, random.seed &+ 1].map { try life($0, scale).trace }
+        #expect(traces[0] == traces[1], "\(random)")
+        #expect(traces[0] != traces[2], "\(random)")
+    }
+
+    @Test("A single bit of what a node is sent, or a change that it announced, makes another trace")
+    func traceTellsApart() {
+        var random = SeededRandom(seed: 1)
+        let bytes = random.bytes(40...40)
+        func trace(_ bytes: [UInt8]) -> Trace {
+            var trace = Trace()
+            trace.add(bytes)
+            return trace
+        }
+        var traces: Set = [trace(bytes), trace(bytes + [0]), trace(Array(bytes.dropLast()))]
+        for bit in 0..<320 {
+            var other = bytes
+            other[bit / 8] ^= 1 << (bit % 8)
+            traces.insert(trace(other))
+        }
+        #expect(traces.count == 323)
+    }
+
+    @Test("A wrong merge of one node is found out", arguments: Flaw.allCases)
+    func flawed(flaw: Flaw) throws {
+        var scale = Simulation.Life.calm.scale
+        scale.flaw = flaw
+        let simulation = try life(1, scale)
+        let failures = simulation.checkers.failures
+        switch flaw {
+        case .deaf:
+            #expect(Checkers.differences(in: simulation).contains { $0.contains("differs at n2") })
+            #expect(failures.contains { $0.contains("is offline at n2, where nothing is wrong") })
+        case .forgetsEnds: #expect(failures.contains { $0.contains("differs at n2") }, "\(failures)")
+        case .keepsValues: #expect(failures.contains { $0.contains("differs at n2") }, "\(failures)")
+        }
+    }
+
+    @Test("What fails is made smaller, and fails the same way when that is played again")
+    func shrinks() throws {
+        var scale = Simulation.Life.gateways.scale
+        scale.hasChaos = false
+        scale.flaw = .deaf
+        let smallest = try SmallestFailure(of: life(1, scale), .gateways)
+        #expect(smallest.scale.users == 4 && smallest.scale.chaos <= 10_000 && smallest.scale.gateways == 0)
+        #expect(try life(1, smallest.scale).checkers.failures == smallest.failures)
+        let command = smallest.command
+        #expect(command.contains("PRESENCE_SEED=1 PRESENCE_LIFE='gateways users=4 chaos="), "\(command)")
+    }
+
+    @Test("A life in words is the life that was spelled", arguments: Simulation.Life.allCases)
+    func spelling(life kind: Simulation.Life) {
+        #expect(kind.scale.spelled(as: kind) == kind.rawValue)
+        var scale = kind.scale
+        scale.users = 4
+        scale.chaos = 1_250
+        scale.gateways = 1
+        scale.followers = 2
+        scale.hasFaults = false
+        #expect(Simulation.Scale(scale.spelled(as: kind)) == scale)
+        for words in ["", "nothing", "\(kind) users", "\(kind) users=x", "\(kind) width=1"] {
+            #expect(Simulation.Scale(words) == nil)
+        }
+    }
+}
