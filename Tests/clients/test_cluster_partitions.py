@@ -1,16 +1,20 @@
-"""Three nodes in three network namespaces: links that are cut, slow, lossy, and the healing of it. Clients reach every node all along."""
+"""Three nodes in three network namespaces: links that are cut, slow, lossy, and the healing of it. Clients reach every node all along,
+and two of them, of redis-py and GLIDE, write and read as clients of the cluster while links are cut and spoiled."""
 
 import time
 
 import pytest
 
 from cluster import Cluster
+from cluster_clients import AllAlong
 from cluster_load import Beating, Ears, Events, key
 from harness import SLACK, eventually
 from wire import Wire
 
 # A peer that is gone is noticed within it.
 NOTICED = 2.0
+# Every node answers by itself, so a client waits for no link: less than one that does would. A busy machine takes the most of it.
+ANSWERED = 2.0
 
 
 @pytest.fixture
@@ -26,6 +30,14 @@ def cluster(wire):
         yield cluster.start()
 
 
+@pytest.fixture
+def clients(cluster):
+    """Clients of the cluster that notice nothing, whatever its links do."""
+    with AllAlong(cluster["a"]) as clients:
+        yield clients
+    clients.noticed_nothing(cluster, ANSWERED)
+
+
 def online(node, *users):
     return node.statuses(users) == ["online"] * len(users)
 
@@ -34,13 +46,13 @@ def is_down(node, *names):
     return all(node.shown()[name][0] == "master,fail" for name in names)
 
 
-def test_a_link_that_is_down_for_five_seconds_loses_nobody(wire, cluster):
+def test_a_link_that_is_down_for_five_seconds_loses_nobody(wire, cluster, clients):
     a, b, c = cluster
     users = [f"u{number}" for number in range(30)]
     ears = Ears(cluster)
     # A third of them beats at each node; all nodes know of all of them.
     beating = Beating(cluster, users, ttl_ms=12_000)
-    eventually(lambda: all(online(node, *users) for node in cluster))
+    eventually(lambda: all(online(node, *users, *clients.users) for node in cluster))
     wire.set_link("c", "down")
     begin = time.monotonic()
     eventually(lambda: is_down(a, "c") and is_down(b, "c") and is_down(c, "a", "b"), NOTICED + SLACK)
@@ -109,8 +121,9 @@ def test_a_block_beyond_a_cut_is_answered_and_holds_once_it_heals(wire, cluster)
     assert c.ask("PRESENCE.VIEW", key("cid"), key("ann")) == ["online"]
 
 
-def test_a_cut_in_one_direction_is_noticed_by_both_and_heals(wire, cluster):
+def test_a_cut_in_one_direction_is_noticed_by_both_and_heals(wire, cluster, clients):
     a, b, c = cluster
+    eventually(lambda: all(online(node, *clients.users) for node in cluster))
     wire.cut("a", "c", both=False)
     eventually(lambda: is_down(c, "a") and is_down(a, "c"), NOTICED + 1.5)
     # Both are well with b.
@@ -127,6 +140,7 @@ def test_lossy_and_slow_links_delay_what_is_told_and_lose_nothing(wire, cluster)
     wire.spoil(loss=0.02, delay=(0.02, 0.06), duplicates=0.01)
     cluster.wait_until_linked(60)
     ears = Ears(cluster)
+    clients = AllAlong(a)
     beating = Beating(cluster, users, ttl_ms=6_000)
     eventually(lambda: all(online(node, *users) for node in cluster), 20)
     for number in range(500):
@@ -137,6 +151,8 @@ def test_lossy_and_slow_links_delay_what_is_told_and_lose_nothing(wire, cluster)
         (b, c, a)[index % 3].ask("PRESENCE.SET", key(user), "STATUS", "away")
     eventually(lambda: all(node.statuses(users[:10]) == ["away"] * 10 for node in cluster), 20)
     time.sleep(8)
+    clients.go_on().stop()
+    clients.noticed_nothing(cluster, ANSWERED)
     beating.stop()
     ears.stop()
     assert beating.lost == []

@@ -9,12 +9,15 @@ import time
 import pytest
 
 from cluster import Cluster
+from cluster_clients import PATIENCE, AllAlong
 from cluster_load import Beating, Ears, key
 from faked_clock import FakedClock
-from harness import Ear, eventually
+from harness import SLACK, Ear, eventually
 
 # For how long a node is stopped, in seconds.
 STOPPED = 60
+# Within it, in seconds, a peer that is stopped is noticed, and shown to clients of the cluster as one that serves nothing.
+NOTICED = 2
 # Within it, in seconds, what differs in silence is found and mended.
 MENDED = 60
 # For how long a node that goes on holds those whom it could not hear of, in seconds.
@@ -58,7 +61,8 @@ class Sleeper:
             c.client.set(f"k{number}", "old")
         self.moved = Beating([c, a], self.MOVED, ttl_ms=20_000, spread=False)
         self.elsewhere = Beating([a, b], self.ELSEWHERE, ttl_ms=6_000)
-        everybody = self.LIVE + self.SILENT + self.CLOSED + self.SET
+        self.clients = AllAlong(a).go_on()
+        everybody = self.clients.users + self.LIVE + self.SILENT + self.CLOSED + self.SET
         eventually(lambda: all(online(node, *everybody) for node in cluster), 10)
         eventually(lambda: all(node.client.mget([f"k{number}" for number in range(20)]) == ["old"] * 20 for node in cluster))
         self.ears = Ears([a, b])
@@ -82,6 +86,7 @@ class Sleeper:
         self.moved.stop()
         self.elsewhere.stop()
         self.ears.stop()
+        self.clients.stop()
         self.ear.close()
         self.watch.close()
 
@@ -117,7 +122,8 @@ def test_a_clock_that_is_stepped_by_an_hour_turns_nobody_offline(clock):
         a, b, c = cluster.start()
         ears = Ears(cluster)
         beating = Beating(cluster, users, ttl_ms=5_000)
-        eventually(lambda: all(online(node, *users) for node in cluster))
+        clients = AllAlong(a).go_on()
+        eventually(lambda: all(online(node, *users, *clients.users) for node in cluster))
         links = [peer["reconnects"] for node in cluster for peer in node.peers().values()]
         for step in (3_600, -3_600):
             before = float(a.peers()["c"]["clock_offset_us"])
@@ -137,6 +143,8 @@ def test_a_clock_that_is_stepped_by_an_hour_turns_nobody_offline(clock):
             time.sleep(0.5)
             a.client.set("k", "later")
             eventually(lambda: b.client.get("k") == c.client.get("k") == "later")
+        clients.go_on().stop()
+        clients.noticed_nothing(cluster, PATIENCE)
         beating.stop()
         ears.stop()
         assert beating.lost == []
@@ -241,6 +249,13 @@ def test_a_node_that_was_stopped_for_a_minute_brings_nothing_back_and_tells_nobo
     time.sleep(max(0, sleeper.stopped_at + STOPPED - time.monotonic()))
     assert online(a, *sleeper.LIVE) and online(b, *sleeper.LIVE)
     assert a.statuses(sleeper.SILENT + sleeper.CLOSED) == ["offline"] * 10
+    # Clients of the cluster waited in vain for the one that was stopped until the others said so, and one of them not since. All was right that they read.
+    told_at = sleeper.stopped_at + NOTICED + 3 * PATIENCE + SLACK
+    for traffic in sleeper.clients.go_on(5):
+        assert traffic.wrong == [], f"{traffic.name}: {traffic.wrong}"
+        if traffic.kind.leaves_silent_nodes:
+            assert traffic.raised_after(told_at) == [], f"{traffic.name}: {traffic.raised}, stopped at {sleeper.stopped_at}"
+            assert traffic.longest_pause() < told_at - sleeper.stopped_at, f"{traffic.name}: {traffic.longest_pause()}"
     c.go_on()
     woken = time.monotonic()
     # What its clients read, from the first instant on.
@@ -266,6 +281,11 @@ def test_a_node_that_was_stopped_for_a_minute_brings_nothing_back_and_tells_nobo
     assert sorted(offline) == sorted(sleeper.SILENT + sleeper.CLOSED)
     rows = [row for _, data, _ in sleeper.watch.listen(0.5) for row in json.loads(data)["rows"]]
     assert sorted(row[0] for row in rows if row[1] == "offline") == sorted(sleeper.SILENT + sleeper.CLOSED)
+    # Nor was anything of its coming back to be seen by them, but that it answers.
+    for traffic in sleeper.clients.go_on():
+        back = woken + PATIENCE + SLACK
+        assert traffic.raised_after(back) == [] and traffic.wrong == [], f"{traffic.name}: {traffic.raised} {traffic.wrong}"
+        assert traffic.longest_pause(since=back) < 2 * PATIENCE, f"{traffic.name}: {traffic.longest_pause(since=back)}"
     sleeper.moved.stop()
     sleeper.elsewhere.stop()
     assert sleeper.moved.lost == [] and sleeper.elsewhere.lost == []
