@@ -8,13 +8,10 @@ struct Checkers {
     private(set) var failures: [String] = []
     /// When the first was seen, in milliseconds.
     private(set) var firstFailure: Int64?
-    /// User-milliseconds that were looked at, and those that a node showed otherwise than they were.
-    private(set) var looked: Int64 = 0
-    private(set) var wrong: Int64 = 0
+    private(set) var accuracy = Accuracy()
     private var lastLook: Int64 = 0
-
-    /// The share of user-time that was shown wrong.
-    var inaccuracy: Double { looked == 0 ? 0 : Double(wrong) / Double(looked) }
+    /// Whom a node shows wrong that was failed for it already.
+    private var reported: Set<Int> = []
 
     mutating func fail(_ simulation: Simulation, _ text: String) {
         firstFailure = firstFailure ?? simulation.milliseconds
@@ -32,6 +29,11 @@ struct Checkers {
             node.toldOffline = []
             for change in node.announced { simulation.trace.add(change, by: node.index) }
             node.announced = []
+            for edge in simulation.receipts.leaks(at: node) {
+                fail(
+                    simulation,
+                    "\(edge.user) is shown to \(edge.other) at n\(node.index + 1), which had received the block")
+            }
         }
         for index in simulation.workload.users.indices { look(at: index, simulation, elapsed) }
     }
@@ -41,7 +43,13 @@ struct Checkers {
         let now = simulation.milliseconds
         let clients = simulation.workload.clients(ofUser: index)
         let isSure = now - (simulation.workload.unsure[user] ?? -100_000) > 25_000
-        for node in simulation.nodes where node.isUp && !node.isPaused {
+        let isLinked = now - simulation.lastTrouble / 1_000_000 > 6_000
+        let truth = simulation.workload.truth.status(of: user, at: now)
+        for node in simulation.nodes {
+            guard node.isUp, !node.isPaused else {
+                accuracy.leaveOut(elapsed)
+                continue
+            }
             let status = node.store.status(of: user.utf8.span, at: node.clock.now())
             checkBlocks(of: user, node, simulation)
             // Nobody is shown live past the hard limit and the margin; what clocks differ by may be added.
@@ -49,13 +57,9 @@ struct Checkers {
             if status != .offline, silence > Simulation.hardLimit + Simulation.margin + 2_500 {
                 fail(simulation, "\(user) is \(status) at n\(node.index + 1) after \(silence) ms of silence")
             }
+            judge(status, truth, user, index, node, isLinked, simulation, elapsed)
             guard isSure, isVisible(user, node) else { continue }
             let own = clients.filter { $0.isConnected && !$0.isPassive && now - $0.lastBeat < Workload.ttl - 1_500 }
-            let isLive = !own.isEmpty
-            looked += elapsed
-            let isLinked = now - simulation.lastTrouble / 1_000_000 > 6_000
-            let isGone = silence > Workload.ttl + Simulation.margin + 1_500
-            if isLive && status == .offline || isGone && status != .offline { wrong += elapsed }
             // Where it beats it is shown.
             if own.contains(where: { $0.node == node.index && $0.lastBeat > simulation.nodes[node.index].restartedAt }),
                 status == .offline
@@ -66,6 +70,25 @@ struct Checkers {
             if isLinked, own.contains(where: { now - $0.since > 6_000 }), status == .offline {
                 fail(simulation, "\(user) beats and is offline at n\(node.index + 1), where nothing is wrong")
             }
+        }
+    }
+
+    /// Compares what a node shows with what is true.
+    private mutating func judge(
+        _ shown: Status, _ truth: Status, _ user: String, _ index: Int, _ node: SimulatedNode, _ isLinked: Bool,
+        _ simulation: Simulation, _ elapsed: Int64
+    ) {
+        guard node.replicator.isReady else { return accuracy.leaveOut(elapsed) }
+        let place = index * simulation.nodes.count + node.index
+        let wrongFor = accuracy.look(
+            shown, true: truth, at: place, elapsed, simulation.milliseconds, simulation.matter(with: node, isLinked))
+        // With healthy links all show what is true once the word of a session's home is not waited for any more. Where clocks differ, of two writes at one
+        // instant another one may be the last.
+        if wrongFor == 0 { reported.remove(place) }
+        if isLinked, !simulation.scale.hasChaos, wrongFor > Simulation.margin + 500, reported.insert(place).inserted {
+            fail(
+                simulation,
+                "\(user) is \(truth), and \(shown) at n\(node.index + 1) for \(wrongFor) ms, where nothing is wrong")
         }
     }
 
@@ -219,5 +242,21 @@ extension ShardedStore {
             value = String(decoding: span.withUnsafeBytes { Array($0) }, as: UTF8.self)
         }
         return value
+    }
+}
+
+extension Simulation {
+    /// What is the matter with a node, in words.
+    fileprivate func matter(with node: SimulatedNode, _ isLinked: Bool) -> String {
+        if isLinked { return "nothing wrong" }
+        let others = servers.filter { $0 != node.index }
+        let reached = others.filter { other in
+            nodes[other].isUp && !nodes[other].isPaused && !network.isCut(from: other, to: node.index)
+                && !network.isCut(from: node.index, to: other)
+        }
+        if reached.count == others.count { return "all links there, trouble just before" }
+        let lost = others.filter { !reached.contains($0) }
+        if lost.contains(where: { !nodes[$0].isUp }) { return "a peer is down" }
+        return lost.contains(where: { nodes[$0].isPaused }) ? "a peer is stopped" : "cut off from a peer"
     }
 }

@@ -45,6 +45,7 @@ extension Workload {
         } catch {
             simulation.checkers.fail(simulation, "\(gateways[number].name) has no lease: \(error)")
         }
+        truth.lease(gateways[number].name, at: simulation.milliseconds)
         // A lease takes sessions over in slices.
         node.store.advance(to: node.clock.now())
         for index in clients.indices where clients[index].gateway == number && clients[index].isConnected {
@@ -53,6 +54,8 @@ extension Workload {
             let known = node.store.sessions(of: client.user.utf8.span, at: node.clock.now())
             if known.contains(where: { $0.id == Array(client.session.utf8) && $0.status != .offline }) {
                 signed(&client, simulation)
+                truth.sign(
+                    client, server: server(of: client), isActive: false, isLeased: true, at: simulation.milliseconds)
             } else {
                 open(&client, simulation)
             }
@@ -73,6 +76,7 @@ extension Workload {
         let node = simulation.nodes[at]
         do throws(StoreError) {
             try node.store.drop(gateways[number].name.utf8.span, at: node.clock.now())
+            truth.drop(gateways[number].name, at: simulation.milliseconds)
         } catch {
             simulation.checkers.fail(simulation, "\(gateways[number].name) cannot be dropped: \(error)")
         }

@@ -70,10 +70,7 @@ final class SimulatedNode {
         configuration.replicaLogEntries = 256
         configuration.peerMargin = Simulation.margin
         configuration.stallHold = stallHold
-        configuration.policy.heartbeatHardLimit = Simulation.hardLimit
-        configuration.policy.idleAfter = 12_000
-        configuration.policy.awayAfter = 24_000
-        configuration.policy.lostGrace = 2_000
+        configuration.policy = Simulation.policy
         configuration.statusChangesPerMinute = 0
         configuration.storms.sharePercent = 0
         let store = ShardedStore(configuration)

@@ -12,6 +12,14 @@ import Synchronization
 final class Simulation {
     static let margin: Int64 = 2_000
     static let hardLimit: Int64 = 60_000
+    static let policy: Policy = {
+        var policy = Policy()
+        policy.heartbeatHardLimit = hardLimit
+        policy.idleAfter = 12_000
+        policy.awayAfter = 24_000
+        policy.lostGrace = 2_000
+        return policy
+    }()
     /// Between two ticks of a node, in nanoseconds.
     private static let tickInterval: Int64 = 20_000_000
 
@@ -42,6 +50,7 @@ final class Simulation {
     var network = SimulatedNetwork()
     var workload: Workload
     var checkers: Checkers
+    var receipts = BlockReceipts()
     /// What the nodes' fault points decide with.
     let faults: Faults
     /// What happened: the same seed gives the same.
@@ -306,6 +315,7 @@ final class Simulation {
         trace.add(bytes)
         let arriving = try connection.flawed?.pass(bytes, fromDialer: side == 1, to: node) ?? bytes
         node.replicator.received(arriving.span, on: link, at: node.now)
+        receipts.take(at: node)
         settle(node)
         let other = nodes[connection.ends[1 - side].node]
         if other.isUp, !other.isPaused { pump(number, from: other) }
@@ -403,6 +413,7 @@ final class Simulation {
             later(.closed(connection: number, to: 1 - side), milliseconds: 5)
         }
         nodes[index].restart(at: milliseconds)
+        receipts.forget(nodes[index])
         do { try nodes[index].watch(workload.users) } catch { checkers.fail(self, "no list: \(error)") }
         lastTrouble = world
     }

@@ -53,7 +53,7 @@ struct SimulationTests {
         arguments: SeededRandom.cases(2))
     func calm(random: SeededRandom) throws {
         let simulation = try play(.calm, random)
-        #expect(simulation.checkers.inaccuracy < 0.001)
+        #expect(simulation.checkers.accuracy.share < 0.005, "\(simulation.checkers.accuracy.report)")
     }
 
     @Test(
@@ -110,7 +110,7 @@ struct SimulationTests {
         let random = SeededRandom.fromEnvironment()
         let simulation = try Simulation(seed: random.seed, scale: scale)
         try simulation.run()
-        print("\(words): \(simulation.trace)")
+        print("\(words): trace \(simulation.trace), \(simulation.checkers.accuracy.report)")
         #expect(simulation.checkers.failures == [], "\(random)")
     }
 
@@ -129,20 +129,22 @@ struct SimulationTests {
         for point in FaultPoint.allCases { #expect(lives[point] != nil, "\(point) never fails") }
     }
 
-    @Test("With a failure every half minute, less than 1 % of the time of users is shown wrong")
-    func accuracy() throws {
-        var (looked, wrong): (Int64, Int64) = (0, 0)
-        for seed in 1...8 {
+    @Test(
+        "With healthy links, and with a failure every half minute, less than 1 % of the time of users is shown wrong",
+        arguments: [false, true])
+    func accuracy(hasChaos: Bool) throws {
+        var accuracy = Accuracy()
+        for seed in 1...(hasChaos ? 8 : 4) {
             var scale = Simulation.Scale()
+            scale.hasChaos = hasChaos
             scale.chaosPause = 25_000...35_000
             scale.hasFaults = false
             let simulation = try Simulation(seed: UInt64(seed), scale: scale)
             try simulation.run()
-            looked += simulation.checkers.looked
-            wrong += simulation.checkers.wrong
+            accuracy.add(simulation.checkers.accuracy)
         }
-        #expect(looked > 1_000_000)
-        print("status accuracy: \(wrong) of \(looked) user-milliseconds were shown wrong")
-        #expect(Double(wrong) < 0.01 * Double(looked), "\(wrong) of \(looked) user-milliseconds were shown wrong")
+        print("status accuracy with \(hasChaos ? "chaos" : "healthy links"): \(accuracy.report)")
+        #expect(accuracy.looked * 10 > accuracy.all * 9)
+        #expect(accuracy.share < 0.01, "\(accuracy.report)")
     }
 }

@@ -27,13 +27,16 @@ struct Workload {
     var gateways: [Gateway] = []
     /// Whether nobody does anything but beat.
     var isQuiet = false
-    /// Users of whom somebody has ended something, or who are invisible: what they should look like is not followed.
+    /// What is true of the users.
+    var truth: Truth
+    /// Users of whom somebody has ended something: a node may have heard of that, and his clients not yet.
     var unsure: [String: Int64] = [:]
     /// The last instant at which any node took a sign of life of a user.
     var lastSign: [String: Int64] = [:]
 
     init(users count: Int) {
         users = (0..<count).map { "user-\($0)" }
+        truth = Truth(users: users, Simulation.policy)
         for user in users {
             for session in ["phone", "web"] { clients.append(Client(user: user, session: session, node: 0)) }
         }
@@ -63,11 +66,15 @@ struct Workload {
             client.user.utf8.span, session: client.session.utf8.span, isActive: isActive, at: node.clock.now())
         {
             signed(&client, simulation)
+            truth.sign(client, server: server(of: client), isActive: isActive, at: simulation.milliseconds)
         } else {
             open(&client, simulation)
         }
         simulation.settle(node)
     }
+
+    /// What a client's session names as its server: its gateway, if it has one.
+    func server(of client: Client) -> String { client.gateway.map { gateways[$0].name } ?? "gate" }
 
     func reaches(_ node: Int, _ simulation: Simulation) -> Bool {
         simulation.nodes[node].isUp && !simulation.nodes[node].isPaused
@@ -86,7 +93,7 @@ struct Workload {
     mutating func open(_ client: inout Client, _ simulation: Simulation) {
         let node = simulation.nodes[client.node]
         let options = ConnectOptions(ttlMilliseconds: Workload.ttl, isPassive: client.isPassive)
-        let server = client.gateway.map { gateways[$0].name } ?? "gate"
+        let server = server(of: client)
         do throws(StoreError) {
             try node.store.connect(
                 client.user.utf8.span, session: client.session.utf8.span, device: "mobile".utf8.span,
@@ -94,6 +101,7 @@ struct Workload {
             client.isConnected = true
             client.since = simulation.milliseconds
             signed(&client, simulation)
+            truth.open(client, server: server, at: simulation.milliseconds)
         } catch {
             simulation.checkers.fail(simulation, "\(client.user) cannot connect: \(error)")
         }
@@ -129,9 +137,10 @@ struct Workload {
                 clients[index].isConnected = false
                 doubt(user, simulation)
                 let home = simulation.nodes[clients[index].node]
+                let reason = simulation.random.pick([Reason.disconnect, .wsDisconnect])
                 home.store.disconnect(
-                    user.utf8.span, session: clients[index].session.utf8.span,
-                    reason: simulation.random.pick([.disconnect, .wsDisconnect]), at: home.clock.now())
+                    user.utf8.span, session: clients[index].session.utf8.span, reason: reason, at: home.clock.now())
+                truth.close(clients[index], reason: reason, at: simulation.milliseconds)
                 simulation.settle(home)
             case 11:
                 // It vanishes without a word. A gateway would notice.
@@ -146,11 +155,13 @@ struct Workload {
                 guard change.changesSomething else { return }
                 doubt(user, simulation)
                 try node.store.set(user.utf8.span, change, at: now)
+                if let status = change.status { truth.set(user, status, at: simulation.milliseconds) }
             case 14, 15:
                 guard user != other else { return }
                 let change = simulation.random.pick(RelationChange.allCases)
                 let range = [KeyRange(offset: 0, length: other.utf8.count)]
                 _ = try node.store.relate(user.utf8.span, change, to: other.utf8.span, range.span, at: now)
+                simulation.receipts.wrote(user, other, at: node, of: simulation.nodes)
             case 16..<19:
                 let key = "key-\(Int.random(in: 0..<20, using: &simulation.random))"
                 let options = StringSetOptions(
@@ -165,6 +176,7 @@ struct Workload {
             case 20:
                 doubt(user, simulation)
                 node.store.remove(.presence, user.utf8.span, at: now)
+                truth.remove(user, at: simulation.milliseconds)
             case 21:
                 guard simulation.random.chance(oneIn: 30) else { return }
                 for user in users { doubt(user, simulation) }
@@ -172,6 +184,7 @@ struct Workload {
                 var cursor: UInt64 = 0
                 repeat { cursor = node.store.removeAll(from: cursor, upTo: stamp, at: now) } while cursor != 0
                 node.replicator.flushed(stamp)
+                truth.removeAll(at: simulation.milliseconds)
                 simulation.note("flush \(at)")
             default: return
             }
@@ -181,7 +194,7 @@ struct Workload {
         simulation.settle(node)
     }
 
-    /// What a user looks like is not followed for a while: until what was done has come to all, and his clients have noticed.
+    /// That a user who beats is shown is not insisted on for a while: until what was done has come to all, and his clients have noticed.
     mutating func doubt(_ user: String, _ simulation: Simulation) {
         unsure[user] = simulation.milliseconds
     }
