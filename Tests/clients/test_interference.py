@@ -149,7 +149,8 @@ class Target:
         if self.way == "invisible":
             # Everybody sees him, offline: so who may know when he was last seen, and whether he stays invisible, is for them to see as well.
             is_allowed = words[:2] != ("PRESENCE.SET", names[0]) or words[2] == "ACTIVITY" or words[2:] == ("STATUS", "invisible")
-            return is_allowed and not any(before.hide() and not after.hide() for before, after in sides)
+            return is_allowed and not any(
+                before.hide() and not after.hide() or before.is_friend != after.is_friend for before, after in sides)
         if words == ("PRESENCE.UNBLOCK", names[1], names[0]) and any(before.left_it_to_the_viewer for before, _ in sides):
             return False
         return all(after.hide() for _, after in sides)
@@ -259,6 +260,8 @@ class Story:
         if target.keeps_hidden(words):
             target.note(words)
             self.same(*words)
+        # Whoever said goodbye is seen for a while: until that is over, too.
+        self.clock.tell("PRESENCE.ADVANCE", 600)
 
     def run(self):
         source = self.source
