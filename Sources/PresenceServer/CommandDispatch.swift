@@ -56,6 +56,15 @@ enum CommandDispatch {
 
     // MARK: - The long way
 
+    /// The flags of the command that is asked for: of a container those of its subcommand, none if it has no such.
+    private static func flags(
+        _ number: Int, _ table: CommandTable, _ request: borrowing RequestReader, _ bytes: Span<UInt8>
+    ) -> CommandFlags {
+        let command = table.commands[number]
+        guard !command.subcommands.isEmpty else { return command.flags }
+        return table.command(named: fullName(command, request, bytes))?.flags ?? []
+    }
+
     /// The same for a client or a loop of which something is unusual: a transaction, a monitor, replies that nobody wants.
     @inline(never)
     private static func runClosely(
@@ -69,7 +78,7 @@ enum CommandDispatch {
         if !admits(number, table, loop, client, request, bytes, &reply) {
             if client.traits.contains(.inTransaction) { client.transaction.isBroken = true }
         } else if !client.traits.contains(.cameUntimely)
-            || !loop.refusesUntimely(client, table.entry(number).flags, &reply)
+            || !loop.refusesUntimely(client, flags(number, table, request, bytes), &reply)
         {
             client.lastCommand = number
             if isQueued, !table.entry(number).flags.contains(.immediate) {

@@ -8,7 +8,8 @@ extension ServerLoop {
 
     private var isCopying: Bool { server.replication.map { !$0.isReady } ?? false }
 
-    /// Refuses what such a client sends, but for what operators need: the commands that Redis takes while it loads.
+    /// Refuses what such a client sends, but for what operators need: the commands that Redis takes while it loads, and of a node that copies those that
+    /// Redis takes of a replica that is not in step, `CLUSTER NODES` among them.
     ///
     /// - Returns: whether it was refused.
     func refusesUntimely(_ client: Client, _ flags: CommandFlags, _ reply: inout ReplyBuffer) -> Bool {
@@ -16,7 +17,8 @@ extension ServerLoop {
             client.traits.remove(.cameUntimely)
             return false
         }
-        guard !flags.contains(.loading) || flags.contains(.pubsub) else { return false }
+        let allowed: CommandFlags = server.drain.isOn ? .loading : [.loading, .stale]
+        guard flags.isDisjoint(with: allowed) || flags.contains(.pubsub) else { return false }
         // A connection that ends is what all client libraries take for a node that is gone, and turn to another one; of error replies each makes
         // something else. Where there is no other node a word is more use.
         if server.drain.isOn {
