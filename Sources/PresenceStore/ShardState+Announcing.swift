@@ -94,10 +94,11 @@ extension ShardState {
     }
 
     /// Whether what was announced is not so yet by what is seen at `instant`. What a margin, or a stall, held back has a version of when it became true, and
-    /// was announced when it was seen: what lies between them was passed by then.
+    /// was announced when it was seen; and that a key has gone of which nobody sees a status has no version at all. What lies between was passed by then.
     @inline(__always)
     private func isSeenLater(_ record: UserRecord, at instant: Timestamp, near now: Timestamp) -> Bool {
-        guard settings.peerMargin > 0, stall.isRemembered || hasSessionsFromElsewhere(record) else { return false }
+        let isHeldBack = settings.peerMargin > 0 && (stall.isRemembered || hasSessionsFromElsewhere(record))
+        guard isHeldBack || record.announced == .offline else { return false }
         let verdict = evidence(of: record, at: instant, near: now).verdict(at: instant)
         return verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent
     }

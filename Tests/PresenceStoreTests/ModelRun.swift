@@ -51,6 +51,8 @@ struct ModelRun {
     var told: [(Key, KeyEvent)] = []
     /// Whether the operation under way ends keys of which nobody is told.
     var isFlush = false
+    /// When leases end that were given.
+    var leaseEnds: Set<Timestamp> = []
     /// Keys that were written since they were looked at.
     var touched: Set<Key> = []
     var looks: [Key: Look] = [:]

@@ -60,6 +60,19 @@ struct ModelTests {
     @Test("Across every wrap of the store's clocks and over long pauses", arguments: wraps)
     func wrap(_ plan: ModelPlan) throws { try run(plan, (ModelTests.seedCount + 1) / 2) }
 
+    /// Runs that found something once: a key that came and went again by a second late look, two ends in one millisecond, a loss while invisible.
+    static let found: [(plan: String, isLate: Bool, seed: UInt64)] = [
+        ("ticks of 32 bits wrap, eight shards", true, 4_348_268_377_780_331_115),
+        ("one shard", true, 11_560_136_581_168_256_793), ("windows", false, 8_155_683_383_636_260_379),
+    ]
+
+    @Test("In the runs that found something once", arguments: found)
+    func again(_ name: String, _ isLate: Bool, _ seed: UInt64) throws {
+        let plan = try #require((ModelTests.plans + ModelTests.wraps).first { $0.name == name && $0.isLate == isLate })
+        var run = ModelRun(plan, SeededRandom(seed: seed))
+        try run.run()
+    }
+
     /// Operations of a long run (`make model`), shared out among all plans; 0 without one.
     static let operations = getenv("PRESENCE_OPERATIONS").flatMap { Int(String(cString: $0)) } ?? 0
 
