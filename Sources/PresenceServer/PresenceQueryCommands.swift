@@ -272,7 +272,11 @@ enum PresenceQueryCommands {
             reply.error("ERR value is not an integer or out of range")
             return
         }
-        var left = min(milliseconds, maximumAdvance)
+        guard milliseconds <= maximumAdvance else {
+            reply.error("ERR time goes on by at most \(maximumAdvance) milliseconds at once, which is ten years")
+            return
+        }
+        var left = milliseconds
         let step = max(10, left / 100_000)
         while left > 0 {
             clock.advance(byMilliseconds: min(step, left))

@@ -93,6 +93,11 @@ extension Explanation {
             "    opened \(instant(facts.incarnation.timestamp)) at node \(facts.incarnation.node); "
                 + "heartbeat \(instant(facts.heartbeat)), TTL \(span(facts.ttlMilliseconds))\(limit)")
         if facts.closed == nil {
+            if let end = facts.leasedUntil {
+                lines.append(
+                    "    the lease of its server is its heartbeat, and counts in place of its TTL: until \(instant(end)), if it is not renewed"
+                )
+            }
             lines.append(
                 "    activity: " + (facts.activity.map { instant($0) } ?? "never reported, which is not inactivity"))
         }

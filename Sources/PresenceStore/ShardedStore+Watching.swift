@@ -39,8 +39,7 @@ extension ShardedStore {
     ///   - users: the users' ids.
     ///   - now: the instant of the rows.
     ///   - wake: of a list that is made: called on any thread when there is something to take a frame of. Must return at once.
-    /// - Throws: `tooManyWatched`, `tooManyWatchLists`, `idTooLong`, before anything has changed; `tooManyWatchers`, `outOfMemory` for one of them:
-    ///   those before him are on the list then.
+    /// - Throws: `tooManyWatched`, `tooManyWatchLists`, `idTooLong`, `tooManyWatchers`, `outOfMemory`: the list is what it was.
     /// - Complexity: O(users), 64 of them a hold of the watch's lock. A user on one list takes at most 64 bytes.
     public func watch(
         _ viewer: Span<UInt8>, since cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
@@ -66,10 +65,13 @@ extension ShardedStore {
             }
             guard let found else { throw .tooManyWatchLists(limit: limits.lists) }
             guard found.isNew || !isNewList else { throw .watchesAlready }
+            var added: [UInt64] = []
             do throws(StoreError) {
-                if let reply = try fill(found.watch, cursor, bytes, users, limits.users, at: now) { return reply }
+                if let reply = try fill(found.watch, cursor, bytes, users, &added, limits.users, at: now) {
+                    return reply
+                }
             } catch {
-                if found.isNew { endWatch(found.watch) }
+                if found.isNew { endWatch(found.watch) } else { remove(added, from: found.watch) }
                 throw error
             }
         }
@@ -77,8 +79,8 @@ extension ShardedStore {
 
     /// Nil if the list was given up meanwhile.
     private func fill(
-        _ watch: Watch, _ cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>, _ limit: Int,
-        at now: Timestamp
+        _ watch: Watch, _ cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
+        _ added: inout [UInt64], _ limit: Int, at now: Timestamp
     ) throws(StoreError) -> WatchReply? {
         let begin = try watch.state.withLock { rows throws(StoreError) -> (since: UInt32?, frame: UInt32)? in
             guard !rows.isEnded else { return nil }
@@ -99,7 +101,7 @@ extension ShardedStore {
                 guard !rows.isEnded else { return false }
                 for index in start..<end {
                     let user = bytes.extracting(users[index].range)
-                    let (row, sight) = try look(watch, &rows, user, frame: begin.frame, &owes, at: now)
+                    let (row, sight) = try look(watch, &rows, user, frame: begin.frame, &owes, &added, at: now)
                     guard begin.since.map({ rows.rows[Int(row)].frame > $0 }) ?? true else { continue }
                     found.append(
                         ViewRow(
@@ -130,7 +132,7 @@ extension ShardedStore {
     /// Puts a user on the list if he is not, and looks at him.
     private func look(
         _ watch: Watch, _ rows: inout WatchRows, _ user: Span<UInt8>, frame: UInt32, _ owes: inout Bool,
-        at now: Timestamp
+        _ added: inout [UInt64], at now: Timestamp
     ) throws(StoreError) -> (UInt32, ShardState.Sight) {
         let viewer = watch.viewer
         let side = viewerSide(of: user, for: viewer.span, at: now)
@@ -152,6 +154,7 @@ extension ShardedStore {
         }
         let seen = shown(sight, side)
         let row = rows.add(userHash, node: node)
+        added.append(userHash)
         _ = rows.update(row, seen.view.status, seen.activity, frame: frame)
         rows.setFrame(row, frame)
         return (row, seen)
@@ -173,9 +176,15 @@ extension ShardedStore {
     @discardableResult
     public func unwatch(_ viewer: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>) -> Int {
         guard let watch = watch(of: viewer) else { return 0 }
+        var hashes: [UInt64] = []
+        for index in users.indices { hashes.append(userHash(bytes.extracting(users[index].range))) }
+        return remove(hashes, from: watch)
+    }
+
+    @discardableResult
+    private func remove(_ users: [UInt64], from watch: Watch) -> Int {
         var count = 0
-        for index in users.indices {
-            let hash = userHash(bytes.extracting(users[index].range))
+        for hash in users {
             watch.state.withLock { rows in
                 guard let row = rows.row(of: hash) else { return }
                 removeRow(row, &rows)

@@ -58,6 +58,17 @@ struct LeaseTests {
         reader.cancel()
     }
 
+    @Test("An explanation says that a lease keeps a session alive beyond its TTL, and until when")
+    func explained() throws {
+        let store = store()
+        try store.connect("ann", session: "s", server: "gw", ConnectOptions(ttlMilliseconds: 10_000), at: start)
+        try store.lease("gw".utf8Bytes.span, forMilliseconds: 100_000, at: start)
+        let lines = store.explain(Array("ann".utf8).span, for: nil, at: later(40_000)).lines
+        #expect(lines.contains { $0.contains("the lease of its server is its heartbeat") && $0.contains("in 1 min") })
+        let without = store.explain(Array("ann".utf8).span, for: nil, at: later(100_000)).lines
+        #expect(!without.contains { $0.contains("the lease of its server") })
+    }
+
     @Test("A renewal after the end brings nobody back, also if nobody has looked yet")
     func lateRenewal() throws {
         let store = store()

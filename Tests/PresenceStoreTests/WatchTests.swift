@@ -103,6 +103,11 @@ struct WatchTests {
         #expect(throws: StoreError.tooManyWatchers(limit: 2)) { try watch(store, "c", ["1"]) }
         #expect(store.watchCount == 2)
         _ = try watch(store, "c", ["2"])
+        let watched = store.statistics().watched
+        #expect(throws: StoreError.tooManyWatchers(limit: 2)) { try watch(store, "c", ["new", "2", "1"]) }
+        #expect(store.statistics().watched == watched, "the list is what it was")
+        let (bytes, ranges) = ModelRun.joined(["new", "1"])
+        #expect(store.unwatch(Array("c".utf8).span, bytes.span, ranges.span) == 0)
         _ = try watch(store, "d", ["3"])
         #expect(throws: StoreError.tooManyWatchLists(limit: 4)) { try watch(store, "e", ["9"]) }
     }

@@ -106,6 +106,11 @@ class Node:
     def ask(self, *words):
         return self.client.execute_command(*words)
 
+    def wait_until_ready(self):
+        """Waits until it serves clients: it has copied what others hold, or has waited for them in vain."""
+        eventually(lambda: self.info()["cluster_ready"] == 1, PATIENCE)
+        return self
+
     # What it says
 
     def info(self, section="replication"):

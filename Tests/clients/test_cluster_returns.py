@@ -160,7 +160,7 @@ def test_a_node_that_begins_with_a_wrong_clock_is_refused_and_its_time_is_nobody
         a, b, c = cluster.start()
         c.stop()
         clock.set(week)
-        c.start()
+        c.start().wait_until_ready()
         c.client.set("k", "of next week")
         c.ask("PRESENCE.CONNECT", key("ann"), "s", "EX", 60)
         eventually(lambda: "max-clock-offset" in c.log and "max-clock-offset" in a.log)
@@ -188,7 +188,7 @@ def test_a_node_that_comes_back_as_of_an_older_start_is_refused(clock):
         c.kill()
         # By its clock it begins before it began last.
         clock.set(-30)
-        c.start()
+        c.start().wait_until_ready()
         c.client.set("k", "of an old start")
         eventually(lambda: "was seen in incarnation" in a.log and "was seen in incarnation" in b.log)
         said = [line for line in a.log.splitlines() if "was seen in incarnation" in line]
