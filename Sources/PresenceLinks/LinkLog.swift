@@ -16,13 +16,15 @@ final class LinkLog {
     private var differences: [UInt8: [SharedSettings.Difference]] = [:]
     /// Why the last link to a node ended or could not be made; of none to whom there is a link. As many as there are nodes.
     private(set) var failures: [UInt8: String] = [:]
-    /// The nodes whose last link was short: who does not keep links with this node comes and goes with each attempt.
+    /// The nodes whose last link was very short: who does not keep links with this node comes and goes with each attempt.
     private var unsteady: Set<UInt8> = []
     /// How far the copy of each node was when it was told last: tenths of it, and when.
     private var progress: [UInt8: (tenths: UInt64, at: Int64)] = [:]
 
     /// Between two lines of one kind that others can cause at will.
     private static let seldom: Int64 = 10_000
+    /// A link that lived less, in milliseconds, was given up as soon as it was there.
+    private static let briefest: Int64 = 200
     /// Between two lines about a copy that goes on slowly.
     private static let progressInterval: Int64 = 5_000
 
@@ -55,7 +57,7 @@ final class LinkLog {
             progress[node] = nil
             failures[node] = reason
             writeOfLink("ended", node, now, ["after-ms": "\(age)"]) { "link with \(self.name(node)) ended: \(reason)" }
-            if age < LinkLog.seldom { unsteady.insert(node) } else { unsteady.remove(node) }
+            if age < LinkLog.briefest { unsteady.insert(node) } else { unsteady.remove(node) }
         case .refused(let node, let reason):
             failures[node] = reason
             write("refused \(node)", now) { "no link with \(self.name(node)): \(reason)" }
@@ -171,7 +173,7 @@ final class LinkLog {
         write("accept", now) { "cannot accept other nodes: \(error); ulimit -n bounds connections" }
     }
 
-    /// A line about a link that comes, goes, or lives: each is written unless the last link to the node was short.
+    /// A line about a link that comes, goes, or lives: each is written unless the last link to the node was very short.
     private func writeOfLink(
         _ kind: String, _ node: UInt8, _ now: Int64, _ metadata: Logger.Metadata, _ line: () -> String
     ) {

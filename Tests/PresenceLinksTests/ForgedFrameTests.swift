@@ -52,7 +52,7 @@ struct ForgedFrameTests {
     @Test("is closed and counted, whatever is wrong, and let in again", arguments: forgeries)
     func spoilt(_ forgery: Forgery) async throws {
         try await run { node in
-            let forger = try await Forger(node)
+            let forger = try await Forger.admitted(by: node)
             try await eventually("it is let in") { node.isLinked(1) && forger.isWelcome }
             let isOfTwo = forgery.testDescription.contains("missing")
             if isOfTwo {
@@ -69,7 +69,7 @@ struct ForgedFrameTests {
             }
             #expect(goodbyes == [.frameError], "it is told")
             await forger.leave()
-            let next = try await Forger(node)
+            let next = try await Forger.admitted(by: node)
             try await eventually("it may come again") { node.isLinked(1) && next.isWelcome }
             try await next.send(Self.ping)
             try await eventually("and is answered") {
@@ -83,7 +83,7 @@ struct ForgedFrameTests {
     func acknowledgements() async throws {
         try await run { node in
             try node.store.connect("alice", session: "s")
-            let forger = try await Forger(node)
+            let forger = try await Forger.admitted(by: node)
             try await eventually("it is let in") { node.isLinked(1) && forger.isWelcome }
             let positions = (0..<4).map { ShardPosition(shard: $0, position: .max) }
             try await forger.send(.acknowledge(positions))
@@ -98,7 +98,7 @@ struct ForgedFrameTests {
     func home() async throws {
         try await run { node in
             try node.store.connect("alice", session: "s")
-            let forger = try await Forger(node)
+            let forger = try await Forger.admitted(by: node)
             try await eventually("it is let in") { node.isLinked(1) && forger.isWelcome }
             // All that it knows of alice is a text: no session of hers.
             let other = try LocalNode.makeStore(1)
@@ -118,7 +118,7 @@ struct ForgedFrameTests {
     func future() async throws {
         try await run { node in
             try node.store.connect("alice", session: "s")
-            let forger = try await Forger(node)
+            let forger = try await Forger.admitted(by: node)
             try await eventually("it is let in") { node.isLinked(1) && forger.isWelcome }
             let week: Int64 = 7 * 86_400_000
             let clock = TestClock(LocalNode.clock.now().advanced(byMilliseconds: week))

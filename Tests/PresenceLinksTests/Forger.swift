@@ -73,6 +73,12 @@ final class Forger: Sendable {
         try await send(.hello(Hello(identity: identity)))
     }
 
+    /// One that has said hello: on a busy machine a handshake may take longer than a node waits for it, and is tried again.
+    static func admitted(by node: LocalNode) async throws -> Forger {
+        for _ in 0..<4 { if let forger = try? await Forger(node) { return forger } }
+        return try await Forger(node)
+    }
+
     /// Whether the other side has let it in, and has not closed the connection.
     var isOpen: Bool { channel.isActive }
 

@@ -24,7 +24,7 @@ struct LinkTests {
             }
             #expect(b.store.disconnect("alice", session: "phone"), "a session may be closed anywhere")
             try await eventually("it is closed where it began") { a.store.status(of: "alice") == .offline }
-            #expect(a.log.has("notice linked with node n2 version=3"))
+            #expect(a.log.has("notice linked with node n2 version=\(ProtocolVersions.current)"))
             #expect(b.log.has("notice node n1 is alive: heard before=down"))
         }
     }

@@ -61,6 +61,7 @@ struct StrangerTests {
         try await eventually("who dialed is told why") { a.log.has("warning no link with node n2: \(text)") }
         #expect(b.log.has("warning no link with node other: \(text)"))
         #expect(!a.isLinked(2) && !b.isLinked(1))
+        try await eventually("it tells of itself") { b.service.snapshot != nil }
         #expect(b.service.snapshot?.counters.refusedHandshakes == 0, "it is the greeting that is refused")
         await a.service.stop()
         await b.service.stop()
