@@ -19,7 +19,7 @@ public struct PeerCredentials: Sendable {
 
     /// The key that follows from the secret.
     ///
-    /// - Throws: ``TLSError/noMemory``.
+    /// - Throws: `TLSError.noMemory`.
     public init(cluster: ClusterConfiguration, secret: SharedSecret) throws(TLSError) {
         let key = try secret.peerKey(ofCluster: cluster.name)
         func context(_ role: TLSConfiguration.Role) throws(TLSError) -> TLSContext {
@@ -38,7 +38,7 @@ public struct PeerCredentials: Sendable {
 
     /// Certificates, which are read and looked at as the other nodes will: good today, for both ends of a connection, and this node's.
     ///
-    /// - Throws: ``TLSError/setting(name:value:reason:)`` with the setting at fault, such as `peer-tls-cert-file`, and the remedy.
+    /// - Throws: `TLSError.setting` with the setting at fault, such as `peer-tls-cert-file`, and the remedy.
     public init(cluster: ClusterConfiguration, certificates: PeerCertificates) throws(TLSError) {
         func context(_ role: TLSConfiguration.Role) throws(TLSError) -> TLSContext {
             var configuration = TLSConfiguration(role: role)
