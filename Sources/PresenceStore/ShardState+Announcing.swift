@@ -33,7 +33,13 @@ extension ShardState {
             manualUntil: manual.until, pacing: settings.policy.storm == nil ? 0 : pacing(of: record))
         record.forEachSession {
             switch waits {
-            case .forAll: evidence.add(facts(of: $0, near: now), settings.policy)
+            case .forAll:
+                var facts = facts(of: $0, near: now)
+                // Who was told idle before the stall was noticed is not told active again for it.
+                if facts.stalledActivityMilliseconds != 0, record.announced == .idle || record.announced == .away {
+                    facts.stalledActivityMilliseconds = 0
+                }
+                evidence.add(facts, settings.policy)
             case .forBeats: evidence.add(factsWaitingForBeats(of: $0, near: now), settings.policy)
             case .forNothing: evidence.add(plainFacts(of: $0, near: now), settings.policy)
             }
