@@ -374,6 +374,8 @@ def test_nothing_is_lost_of_what_changes_while_it_copies(source, target, old, ne
             alive.discard(number * 37 % 4000)
             put(mine, f"n{number}", status="dnd")
             alive.add(f"n{number}")
+            # Two keys change each time: less than the rate, or the copy would never come to an end.
+            time.sleep(0.001)
 
     thread = threading.Thread(target=change)
     thread.start()
