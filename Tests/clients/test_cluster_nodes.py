@@ -434,7 +434,7 @@ def test_a_node_that_comes_back_copies_before_it_is_ready(cluster):
     assert c.client.dbsize() == 2 * count
     assert c.status("late") == "online" and c.client.get("k0") is None
     cluster.wait_until_linked()
-    eventually(lambda: "copy" in c.log)
+    eventually(lambda: "copied everything from" in c.log)
 
 
 def test_a_node_that_was_stopped_for_a_while_goes_on_and_its_old_state_does_not_win(cluster):
