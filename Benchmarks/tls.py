@@ -157,7 +157,7 @@ def main():
     with tempfile.TemporaryDirectory() as certificates:
         subprocess.run([ROOT / "scripts/test-certificates", certificates], check=True)
         servers = [
-            Server("presenced", options.server, [], certificates),
+            Server("presenced", str(pathlib.Path(options.server).resolve()), [], certificates),
             Server("Redis", options.redis, ["--save", "", "--appendonly", "no", "--daemonize", "no"], certificates)]
         try:
             print(measure(servers, options), flush=True)

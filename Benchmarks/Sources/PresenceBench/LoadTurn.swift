@@ -17,10 +17,12 @@ struct LoopTurn: LoadTurn {
         case workers([LoadWorker])
     }
 
+    private let job: LoadJob
     private var senders: Senders
     private let watchers: Watchers?
 
     init(_ job: LoadJob, processes: Int, watchers: Watchers? = nil) throws {
+        self.job = job
         self.watchers = watchers
         guard processes > 1 else {
             senders = .here(try LoadDriver(job))
@@ -41,5 +43,9 @@ struct LoopTurn: LoadTurn {
         }
         try watchers?.check()
         return outcome
+    }
+
+    func finish() throws {
+        if case .mixed = job.way { try MixedWork.forgetStatuses(job) }
     }
 }

@@ -28,6 +28,15 @@ struct MixedWork {
     private static let end =
         "local ended = redis.call('DEL', KEYS[1]) if ended == 1 then redis.call('PUBLISH', '\(StatusChannel.name)', ARGV[1]) end return ended"
 
+    /// Statuses by hand outlive sessions, and `FLUSHALL` with them: other works expect none.
+    static func forgetStatuses(_ job: LoadJob) throws {
+        let connection = try Connection(job.address)
+        guard try ServerTraits(connection).isPresenced else { return }
+        try connection.load(job.users, expecting: .simple("OK")) { user in
+            ["PRESENCE.SET", Heartbeat.key(Heartbeat.name(user)), "STATUS", "auto"]
+        }
+    }
+
     /// The same commands in the same order in every run.
     func commands(_ job: LoadJob) -> LoadCommands {
         let record = ExpectedReply.oneOf([.null, .bulk(containing: "\"status\":\"")])

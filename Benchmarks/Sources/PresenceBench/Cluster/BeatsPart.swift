@@ -8,8 +8,9 @@ struct BeatsPart {
     /// Seconds. As 30 and 120 in production, made short.
     private static let interval = 2.5
     private static let ttl = 10.0
-    /// TTLs that are measured, after one that is not.
+    /// TTLs that are measured, after some that are not: all are told for the first time just before their first deadline.
     private static let rounds = 3.0
+    private static let warmUp = 1.5
 
     private struct Outcome {
         var beats: Int
@@ -67,7 +68,7 @@ struct BeatsPart {
         let port = servers[0].port
         try BatchLoad(port: port).run(.connect(BatchLoad.limit, lifetime: Int(BeatsPart.ttl * 1_000)), options.sessions)
         let beats = PacedBeats(port: port, sessions: options.sessions, interval: BeatsPart.interval)
-        _ = try beats.run(seconds: BeatsPart.ttl)
+        _ = try beats.run(seconds: BeatsPart.ttl * BeatsPart.warmUp)
         let before = try (info(), servers.map { try $0.processorTime() })
         let (count, seconds) = try beats.run(seconds: BeatsPart.ttl * BeatsPart.rounds)
         let after = try (info(), servers.map { try $0.processorTime() })
