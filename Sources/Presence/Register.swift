@@ -31,11 +31,13 @@ public struct Register<Value: RegisterValue>: Sendable, Hashable {
     public var until: Timestamp?
 
     /// A register that was never written.
+    @inlinable
     public init() {
         self.init(stamp: .zero, value: nil)
     }
 
     /// A register as one write leaves it.
+    @inlinable
     public init(stamp: Stamp, value: Value?, until: Timestamp? = nil) {
         self.stamp = stamp
         self.value = value
@@ -43,6 +45,7 @@ public struct Register<Value: RegisterValue>: Sendable, Hashable {
     }
 
     /// The value that holds at an instant.
+    @inlinable
     public func value(at now: Timestamp) -> Value? {
         if let until, now >= until { return nil }
         return value

@@ -40,7 +40,7 @@ struct UserRecord {
         address.storeBytes(of: UInt8(key.storedCount), toByteOffset: 2, as: UInt8.self)
         sessionCount = 0
         header.changeNumber = 0
-        address.storeBytes(of: 0, toByteOffset: 12, as: UInt8.self)
+        marks = 0
         version = .zero
         key.store(to: address + UserRecord.idOffset)
     }
@@ -80,67 +80,68 @@ struct UserRecord {
         nonmutating set { address.storeBytes(of: UInt8(newValue), toByteOffset: 3, as: UInt8.self) }
     }
 
+    /// The byte at offset 12: the status in its three lowest bits, and marks.
+    private enum Mark {
+        static let status: UInt8 = 7
+        static let isPresent: UInt8 = 8
+        static let isToBeTold: UInt8 = 16
+        static let watchesHimself: UInt8 = 32
+        static let isActivityToldForLong: UInt8 = 64
+        static let isTellingPutOff: UInt8 = 128
+    }
+
+    @inline(__always)
+    private var marks: UInt8 {
+        get { address.load(fromByteOffset: 12, as: UInt8.self) }
+        nonmutating set { address.storeBytes(of: newValue, toByteOffset: 12, as: UInt8.self) }
+    }
+
+    @inline(__always)
+    private func set(_ mark: UInt8, _ isSet: Bool) { marks = isSet ? marks | mark : marks & ~mark }
+
     /// The public status that was last announced.
     @inline(__always)
     var announced: Status {
-        get { Status(rawValue: address.load(fromByteOffset: 12, as: UInt8.self) & 7).unsafelyUnwrapped }
-        nonmutating set {
-            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~7
-            address.storeBytes(of: rest | newValue.rawValue, toByteOffset: 12, as: UInt8.self)
-        }
+        get { Status(rawValue: marks & Mark.status).unsafelyUnwrapped }
+        nonmutating set { marks = marks & ~Mark.status | newValue.rawValue }
     }
 
     /// Whether the key existed for Redis's commands when the record was last looked at.
     @inline(__always)
     var isPresent: Bool {
-        get { address.load(fromByteOffset: 12, as: UInt8.self) & 8 != 0 }
-        nonmutating set {
-            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~8
-            address.storeBytes(of: rest | (newValue ? 8 : 0), toByteOffset: 12, as: UInt8.self)
-        }
+        get { marks & Mark.isPresent != 0 }
+        nonmutating set { set(Mark.isPresent, newValue) }
     }
 
     /// Whether he was announced online and present, and has one session, no manual status and no text.
     @inline(__always)
     var isShownOnlineByOneSession: Bool {
         flags & (Flag.hasManual | Flag.hasText) == 0 && sessionCount == 1
-            && address.load(fromByteOffset: 12, as: UInt8.self) & 15 == 8 | Status.online.rawValue
+            && marks & (Mark.status | Mark.isPresent) == Status.online.rawValue | Mark.isPresent
     }
 
     /// Whether those who watch him are to be told that something changed.
     var isToBeTold: Bool {
-        get { address.load(fromByteOffset: 12, as: UInt8.self) & 16 != 0 }
-        nonmutating set {
-            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~16
-            address.storeBytes(of: rest | (newValue ? 16 : 0), toByteOffset: 12, as: UInt8.self)
-        }
+        get { marks & Mark.isToBeTold != 0 }
+        nonmutating set { set(Mark.isToBeTold, newValue) }
     }
 
     /// Whether he is on a list of his own.
     var watchesHimself: Bool {
-        get { address.load(fromByteOffset: 12, as: UInt8.self) & 32 != 0 }
-        nonmutating set {
-            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~32
-            address.storeBytes(of: rest | (newValue ? 32 : 0), toByteOffset: 12, as: UInt8.self)
-        }
+        get { marks & Mark.watchesHimself != 0 }
+        nonmutating set { set(Mark.watchesHimself, newValue) }
     }
 
     /// Whether other nodes, by the activity that they know, take him for idle only well after the deadline that they know.
     var isActivityToldForLong: Bool {
-        get { address.load(fromByteOffset: 12, as: UInt8.self) & 64 != 0 }
-        nonmutating set {
-            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~64
-            address.storeBytes(of: rest | (newValue ? 64 : 0), toByteOffset: 12, as: UInt8.self)
-        }
+        get { marks & Mark.isActivityToldForLong != 0 }
+        nonmutating set { set(Mark.isActivityToldForLong, newValue) }
     }
 
     /// Whether other nodes are told of heartbeats when the timer fires next, past the deadline that they know.
     var isTellingPutOff: Bool {
-        get { address.load(fromByteOffset: 12, as: UInt8.self) & 128 != 0 }
-        nonmutating set {
-            let rest = address.load(fromByteOffset: 12, as: UInt8.self) & ~128
-            address.storeBytes(of: rest | (newValue ? 128 : 0), toByteOffset: 12, as: UInt8.self)
-        }
+        get { marks & Mark.isTellingPutOff != 0 }
+        nonmutating set { set(Mark.isTellingPutOff, newValue) }
     }
 
     func lastSeen(near now: Timestamp) -> Timestamp? {
