@@ -222,14 +222,17 @@ extension Replicator {
         }
     }
 
-    /// Merges images; returns how many were news.
-    private func merge(_ images: Images, _ peer: PeerState) -> Int {
+    /// Merges images. Returns how many were news, of those that were last written before an instant.
+    private func merge(_ images: Images, _ peer: PeerState, writtenBefore limit: Timestamp? = nil) -> Int {
         var news = 0
+        var late = 0
         images.forEach { image in
             peer.counters.imagesReceived += 1
             do throws(MergeError) {
                 if settings.fails(.refusedImage) { throw .outOfMemory }
-                if try store.merge(image, from: peer.number, at: now.timestamp) { news += 1 }
+                guard try store.merge(image, from: peer.number, at: now.timestamp) else { return }
+                news += 1
+                if let limit, let written = ShardedStore.lastWrite(in: image), written >= limit { late += 1 }
             } catch {
                 // The next comparison finds it, when there is memory again or clocks agree.
                 peer.counters.imagesRefused += 1
@@ -237,7 +240,7 @@ extension Replicator {
             }
         }
         peer.counters.imagesMerged += UInt64(news)
-        return news
+        return news - late
     }
 
     private func merge(_ beats: Beats, _ peer: PeerState) {
@@ -306,9 +309,12 @@ extension Replicator {
     }
 
     private func merge(_ slice: RecordSlice, _ peer: PeerState) {
-        let news = merge(slice.images, peer)
+        // Both saw a difference twice, that long apart. What was written since may make a busy range differ each time, and is on its way.
+        let isMending = slice.token & PeerState.mendingToken != 0
+        let limit = isMending ? now.timestamp.advanced(byMilliseconds: -settings.digestRecheck) : nil
+        let news = merge(slice.images, peer, writtenBefore: limit)
         peer.counters.copiedIn += UInt64(slice.images.count)
-        if slice.token & PeerState.mendingToken != 0 {
+        if isMending {
             peer.counters.recordsMended += UInt64(news)
             if news > 0 { actions.append(.mended(from: peer.number, records: news)) }
         }

@@ -63,17 +63,23 @@ struct ReplicaFacts: Sendable, Hashable {
         return newest
     }
 
-    /// The latest instant at which something happened for sure, by the clock of whoever wrote it down. Ends that were set lie beyond, and do not count. An
-    /// edge may have happened earlier than its stamp says (``EdgeDistance``).
-    var latestInstant: Timestamp {
-        var latest = max(newestStamp.timestamp, facts.lastSeen ?? .distantPast)
+    /// When something was written last that nodes compare, which signs of life are not. An edge may have been written earlier than its stamp says
+    /// (``EdgeDistance``).
+    var lastWrite: Timestamp {
+        var last = newestStamp.timestamp
         for relation in edges.values {
-            let last = max(relation.friendStamp.at, relation.blockStamp.at)
-            latest = max(latest, last.advanced(byMilliseconds: -EdgeDistance.greatestLead))
+            let stamp = max(relation.friendStamp.at, relation.blockStamp.at)
+            last = max(last, stamp.advanced(byMilliseconds: -EdgeDistance.greatestLead))
         }
+        for session in facts.sessions.values { last = max(last, session.closed?.at ?? .distantPast) }
+        return last
+    }
+
+    /// The latest instant at which something happened for sure, by the clock of whoever wrote it down. Ends that were set lie beyond, and do not count.
+    var latestInstant: Timestamp {
+        var latest = max(lastWrite, facts.lastSeen ?? .distantPast)
         for session in facts.sessions.values {
             latest = max(latest, session.heartbeat, session.activity ?? .distantPast)
-            latest = max(latest, session.closed?.at ?? .distantPast)
         }
         return latest
     }

@@ -49,6 +49,12 @@ extension ShardedStore {
         }
     }
 
+    /// When something was written last that an image tells of, signs of life aside; nil of one that cannot be read.
+    package static func lastWrite(in image: Span<UInt8>) -> Timestamp? {
+        if image.count > 0, image[0] == StringImage.form { return try? StringImage(image).latestInstant }
+        return try? UserImage.facts(in: image).lastWrite
+    }
+
     /// Merges an image by the facts in it, whatever it has.
     func mergeFacts(of image: Span<UInt8>, from sender: UInt8, at now: Timestamp) throws(MergeError) -> Bool {
         let facts = try UserImage.facts(in: image)
