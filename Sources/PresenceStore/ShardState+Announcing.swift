@@ -187,7 +187,8 @@ extension ShardState {
         if verdict.publicStatus != record.announced {
             let old = record.announced
             let since = record.version == .zero ? nil : record.version.timestamp
-            record.version = max(record.version.successor, cause.stamp)
+            // A stamp that is newer by its node alone is the version, too: of one instant all holders come to the greatest, and stay there.
+            record.version = cause.stamp > record.version ? cause.stamp : record.version.successor
             record.announced = verdict.publicStatus
             // What time did has the same version everywhere, unless something of that instant was told here before.
             if cause.isTime, record.version != cause.stamp { noteChange(number) }

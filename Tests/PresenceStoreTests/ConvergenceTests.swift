@@ -181,6 +181,8 @@ struct ConvergenceTests {
         SeededRandom(seed: 7_266_294_565_706_434_548),
         // A status set and a text cleared at once: the record was for a moment longer than its slot, and its neighbour lost its first bytes.
         SeededRandom(seed: 8_840_547_206_465_149_910),
+        // In a grace each took what the other had said of one instant, for a version of its own: back and forth, for ever.
+        SeededRandom(seed: 4_103_545_128_054_006_165),
     ]
 
     @Test(
