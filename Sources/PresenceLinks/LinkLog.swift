@@ -66,6 +66,15 @@ final class LinkLog {
             progress[node] = nil
             logger.notice(
                 "copied everything from \(name(node))", metadata: ["records": "\(records)", "ms": "\(milliseconds)"])
+        case .fellBehind(let node, let shards):
+            write("behind \(node)", now, .warning, every: LinkLog.seldom, ["shards": "\(shards)"]) {
+                "\(self.name(node)) missed more changes than replica-log-entries keeps: it is sent whole shards"
+            }
+        case .resent(let node, let shards, let records, let milliseconds):
+            write(
+                "resent \(node)", now, .notice, every: LinkLog.seldom,
+                ["ms": "\(milliseconds)", "records": "\(records)", "shards": "\(shards)"]
+            ) { "sent \(self.name(node)) whole shards, for the changes that it missed" }
         case .ready(let missing): tellReady(missing)
         case .mended(let node, let records):
             write("mended \(node)", now) {

@@ -313,7 +313,7 @@ final class PeerLoop: @unchecked Sendable {
             publish()
             shown.show(ClusterView(cluster, replicator.membership))
         case .lost, .ready: publish()
-        case .copied, .mended, .settings: break
+        case .copied, .fellBehind, .resent, .mended, .settings: break
         }
     }
 

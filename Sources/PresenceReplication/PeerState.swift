@@ -5,7 +5,7 @@ import PresenceStore
 /// What a node keeps of another one, links aside: how far each has what the other knows. It outlives links, so that a link that comes back goes on where
 /// it was.
 ///
-/// Memory: 40 bytes a shard, and ranges of the hash order up to their bound. What is to be told lies in the store's logs, so a slow peer costs nothing more.
+/// Memory: 48 bytes a shard, and ranges of the hash order up to their bound. What is to be told lies in the store's logs, so a slow peer costs nothing more.
 final class PeerState {
     /// How far the peer has a shard of ours.
     enum Sending: Equatable {
@@ -17,6 +17,14 @@ final class PeerState {
         case copying(from: UInt64, upTo: UInt64)
         /// The same, and a link must first come to it.
         case waiting
+
+        /// Whether it is sent as a whole.
+        var isWhole: Bool {
+            switch self {
+            case .copying, .waiting: true
+            case .unknown, .streaming: false
+            }
+        }
     }
 
     struct Shard {
@@ -58,6 +66,8 @@ final class PeerState {
     var dirty = ShardSet()
     /// Copies that the peer asked for: the token of that under way, and what was sent of it.
     var copyOut: RangeOut?
+    /// Shards that are sent as a whole though the peer asked for none of them: since when, how many, and the records that went.
+    var resending: (began: PeerTime, shards: Int, records: UInt64)?
     /// Parts that the peer asked for, on links that have `positions`; and the token of that copy, and what was sent of it.
     var partsOut: [RangeOut] = []
     var handedOut: (token: UInt32, done: UInt64)?
@@ -117,6 +127,8 @@ final class PeerState {
     var marker: (shard: Int, position: UInt64, at: PeerTime)?
     /// When the last lag was measured.
     var lagMeasuredAt: PeerTime?
+    /// How far the logs were, and when, of which the peer has not acknowledged all; nil if nothing is known to be missing.
+    var mark: (ends: [UInt64], at: PeerTime)?
 
     init(_ node: ClusterNode, shardCount: Int, at now: PeerTime) {
         self.node = node
@@ -149,6 +161,22 @@ final class PeerState {
 
     /// Whether all of our records were sent and acknowledged once, in the peer's present incarnation.
     var hasCopy: Bool { shards.allSatisfy { $0.sending == .streaming } }
+
+    /// Changes of a shard, before a position, that it has not acknowledged: all of one that it is sent as a whole.
+    func lacking(_ shard: Int, before end: UInt64) -> UInt64 {
+        shards[shard].sending.isWhole ? end : end &- min(end, shards[shard].acknowledged)
+    }
+
+    /// Whether it has acknowledged everything before these positions, one a shard.
+    func holds(_ ends: [UInt64]) -> Bool { ends.indices.allSatisfy { lacking($0, before: ends[$0]) == 0 } }
+
+    /// Has a shard sent as a whole, since the peer's place in its log is gone.
+    func resend(_ shard: Int, at now: PeerTime) {
+        shards[shard].sending = .waiting
+        counters.shardsResent += 1
+        if resending == nil { resending = (now, 0, 0) }
+        resending?.shards += 1
+    }
 
     /// Whether changes take longer to it than a range that differs waits to be looked at again: then it differs in what is on its way.
     func isBehind(byMilliseconds limit: Int64, at now: PeerTime) -> Bool {
@@ -191,6 +219,8 @@ public struct PeerCounters: Sendable {
     public var copiedOut: UInt64 = 0
     /// Records that came in copies.
     public var copiedIn: UInt64 = 0
+    /// Shards that were sent as a whole though it asked for none: it had missed more than their logs hold.
+    public var shardsResent: UInt64 = 0
     /// Ranges that were compared, here.
     public var rangesCompared: UInt64 = 0
     /// Ranges that differed twice, and whose records were exchanged.

@@ -28,8 +28,11 @@ public struct ReplicationReport: Sendable {
         public var behind: UInt64 = 0
         /// Whether it was sent all records that were here when it came, the last of which may be on their way, and is told the rest as it happens.
         public var hasCopy = false
-        /// Records sent to it of the copy under way, and how many there are; it may ask others for some of them.
+        /// Records sent to it of the copy under way, and how many there are; it may ask others for some of them. Of shards that it is sent as a whole because it
+        /// missed too much, records of those; how many there are is what so many shards have on the average.
         public var copyOut: (done: UInt64, total: UInt64)?
+        /// How old what it has not acknowledged is at least, in microseconds, to a tenth of a second; nil if it has acknowledged all.
+        public var oldestLacking: Int64?
         /// Records that came of the copy from it, and how many it has, some of which others may send; nil once the copy is done.
         public var copyIn: (done: UInt64, total: UInt64)?
         /// What was counted.
@@ -74,12 +77,8 @@ extension Replicator {
         report.incarnation = peer.incarnation
         report.hasCopy = peer.hasCopy
         report.lastRefusal = peer.lastRefusal?.message
-        for (end, shard) in zip(ends, peer.shards) {
-            switch shard.sending {
-            case .streaming, .unknown: report.behind &+= end &- min(end, shard.acknowledged)
-            case .waiting, .copying: report.behind &+= end
-            }
-        }
+        for shard in ends.indices { report.behind &+= peer.lacking(shard, before: ends[shard]) }
+        report.oldestLacking = peer.mark.map { now.microseconds - $0.at.microseconds }
         guard let link = openLink(to: peer) else { return report }
         report.linkOpenedAt = link.openedAt
         report.isDialed = link.dialed != nil
@@ -87,11 +86,17 @@ extension Replicator {
         report.pingSent = link.pingSent
         report.pongReceived = link.pongReceived
         report.clock = link.clock.estimate(at: now.microseconds)
-        if let copy = peer.copyOut { report.copyOut = (copy.done, max(copy.done, UInt64(store.recordCount()))) }
-        if let copy = peer.handedOut, !peer.hasCopy {
-            report.copyOut = (copy.done, max(copy.done, UInt64(store.recordCount())))
-        }
+        report.copyOut = copyOut(to: peer)
         if let copy = peer.copyIn, !copy.isDone { report.copyIn = (copy.done, copy.total) }
         return report
+    }
+
+    private func copyOut(to peer: PeerState) -> (done: UInt64, total: UInt64)? {
+        // Of parts, as long as it has not said how far it is in each shard.
+        let inParts = peer.shards.contains { $0.sending == .unknown } ? peer.handedOut?.done : nil
+        if let done = peer.copyOut?.done ?? inParts { return (done, max(done, UInt64(store.recordCount()))) }
+        guard let resending = peer.resending else { return nil }
+        let total = store.recordCount() * resending.shards / store.shardCount
+        return (resending.records, max(resending.records, UInt64(total)))
     }
 }

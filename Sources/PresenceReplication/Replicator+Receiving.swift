@@ -266,6 +266,7 @@ extension Replicator {
             if shard.sending == .unknown {
                 // Nobody has what was not written yet: whoever says so is sent all, and held to hold nothing.
                 let isWritten = position.position <= store.replicaLogEnd(shard: index)
+                if !isWritten { peer.resend(index, at: now) }
                 shard.sending = isWritten ? .streaming : .waiting
                 shard.sent = isWritten ? position.position : 0
                 shard.acknowledged = shard.sent
@@ -277,18 +278,9 @@ extension Replicator {
         // Whoever copies in parts says of one shard after the other how far he is; others of all that they have.
         let isInParts = link.version >= ProtocolVersions.hasPositions
         for index in peer.shards.indices where !isInParts && peer.shards[index].sending == .unknown {
-            peer.shards[index].sending = .waiting
+            peer.resend(index, at: now)
         }
         timeLag(peer)
-    }
-
-    /// How long a change takes until it is acknowledged: one at a time is looked at.
-    private func timeLag(_ peer: PeerState) {
-        guard let marker = peer.marker, peer.shards[marker.shard].acknowledged >= marker.position else { return }
-        peer.marker = nil
-        peer.counters.lastLagMicroseconds = now.microseconds - marker.at.microseconds
-        peer.lagMeasuredAt = now
-        peer.counters.lag.record(peer.counters.lastLagMicroseconds / 100)
     }
 
     private func requested(_ request: RecordRequest, _ peer: PeerState, _ link: LinkState) {
@@ -299,6 +291,7 @@ extension Replicator {
                 requestedPart(range, token: request.token, peer)
             } else if range == .everything, !isFollower {
                 for index in peer.shards.indices { peer.shards[index].sending = .waiting }
+                peer.resending = nil
                 peer.copyOut = PeerState.RangeOut(token: request.token, range: range, from: 0)
             } else {
                 PeerState.add(

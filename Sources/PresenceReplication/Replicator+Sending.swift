@@ -131,6 +131,7 @@ extension Replicator {
     private func sendChanges(_ link: LinkState, _ peer: PeerState, limit: Int, _ output: inout [UInt8]) {
         var batch = NewsBatch()
         var next = 0
+        let resent = peer.counters.shardsResent
         while let shard = peer.dirty.first(from: next) {
             next = shard + 1
             guard peer.shards[shard].sending == .streaming else { continue }
@@ -142,6 +143,9 @@ extension Replicator {
             peer.dirty.remove(shard)
         }
         send(&batch, link, &output)
+        if peer.counters.shardsResent > resent {
+            actions.append(.fellBehind(node: peer.number, shards: Int(peer.counters.shardsResent - resent)))
+        }
     }
 
     /// Changes of shards that leave in one frame, on links that have `news`.
@@ -178,7 +182,7 @@ extension Replicator {
         let from = peer.shards[shard].sent
         let room = limit - output.count - batch.byteCount
         guard let slice = read(shard, from: from, room: room, form: form(of: link)) else {
-            peer.shards[shard].sending = .waiting
+            peer.resend(shard, at: now)
             return true
         }
         guard slice.upTo > from else { return slice.isEnd }
@@ -289,11 +293,23 @@ extension Replicator {
             ), link, &output)
         peer.counters.copiedOut += UInt64(images.count)
         if peer.copyOut != nil { peer.copyOut = isLast ? nil : copy }
+        peer.resending?.records += UInt64(images.count)
         if next == nil {
             write(.changes(Changes(shard: UInt16(shard), before: upTo, after: upTo)), link, &output)
+            tellResent(peer)
         } else if settings.fails(.cutWithinCopy) {
             close(link, Goodbye(.silence, "cut on purpose"))
         }
+    }
+
+    /// Says so once the last of the shards that a peer did not ask for was sent.
+    private func tellResent(_ peer: PeerState) {
+        guard let resending = peer.resending, !peer.shards.contains(where: { $0.sending.isWhole }) else { return }
+        peer.resending = nil
+        actions.append(
+            .resent(
+                to: peer.number, shards: resending.shards, records: resending.records,
+                milliseconds: now.milliseconds(since: resending.began)))
     }
 
     /// The hashes of a shard.

@@ -25,6 +25,7 @@ extension Replicator {
             peer.acknowledgeLater = []
             if let link = openLink(to: peer) { compareOnward(peer, link) }
         }
+        markLogs()
         goOnFlushing()
         goOnCopying()
         lookWhetherReady()

@@ -20,7 +20,7 @@ import PresenceStore
 /// for it to be ready. It hands on what it heard as others do: a flush, and where comparing finds a difference, its records. Followers do not link to each
 /// other.
 ///
-/// **Cost.** An image is made once for all peers that are equally far. Memory: the codec's buffers, 40 bytes a shard and peer.
+/// **Cost.** An image is made once for all peers that are equally far. Memory: the codec's buffers, 48 bytes a shard and peer.
 ///
 /// Not safe for concurrent use: one thread runs it; the store may be used by others meanwhile.
 public final class Replicator {
@@ -46,6 +46,8 @@ public final class Replicator {
     let began: PeerTime
     private var lastLink: UInt32 = 0
     var lastToken: UInt32 = 0
+    /// When it was last looked at how far the logs are.
+    var markedAt: PeerTime
     /// Whether the store was told that another node cannot be heard of.
     var hasUnheardPeer = false
     /// Until when this node says that it leaves; nil if it stays.
@@ -97,6 +99,7 @@ public final class Replicator {
         isFollower = cluster.own.isFollower
         self.now = now
         began = now
+        markedAt = now
         lastRead = Array(repeating: nil, count: store.shardCount)
         membership = Membership(cluster, limits: settings.silence, at: now.milliseconds)
         peers = cluster.others.filter { !(cluster.own.isFollower && $0.isFollower) }
@@ -204,6 +207,7 @@ public final class Replicator {
     func forgetSent(_ peer: PeerState) {
         for index in peer.shards.indices { peer.shards[index].sending = .unknown }
         peer.copyOut = nil
+        peer.resending = nil
         peer.partsOut = []
         peer.handedOut = nil
         peer.partsWanted = []

@@ -22,6 +22,10 @@ public enum ReplicatorAction: Sendable, Equatable {
     case membership(Membership.Change)
     /// This node has copied all that another one knew: so many records, in so many milliseconds.
     case copied(from: UInt8, records: UInt64, milliseconds: Int64)
+    /// A node missed more changes than the logs of so many shards hold: they are sent to it as a whole.
+    case fellBehind(node: UInt8, shards: Int)
+    /// All shards that a node was sent as a whole, unasked, have gone: so many records, in so many milliseconds.
+    case resent(to: UInt8, shards: Int, records: UInt64, milliseconds: Int64)
     /// This node has copied from all who are there: it may be shown to clients as one that knows everybody. Those that are missing it has waited for in vain.
     case ready(missing: [UInt8])
     /// A range differed from a peer's in silence, and is mended: so many records were told.

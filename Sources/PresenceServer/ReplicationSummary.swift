@@ -120,8 +120,12 @@ public struct LinkSummary: Sendable, Equatable {
 
     /// A copy of all that the other holds, on its way here; nil if there is none.
     public var copyIn: Progress?
-    /// A copy of all that this node holds, on its way there; nil if there is none.
+    /// A copy of all that this node holds, or of shards of which the other missed too much, on its way there; nil if there is none.
     public var copyOut: Progress?
+    /// Whether the other was sent all that this node held when it came, and hears the rest as it happens.
+    public var hasCopy = false
+    /// How often a shard was sent as a whole since the other had missed more changes than are kept.
+    public var shardsResent = 0
     /// Ranges whose digests were compared.
     public var digestsCompared = 0
     /// Ranges that differed and were mended.
@@ -137,7 +141,7 @@ public struct LinkSummary: Sendable, Equatable {
         public var p50 = 0.0
         /// 99 of 100 took at most so long.
         public var p99 = 0.0
-        /// The last one took so long.
+        /// The last one took so long; or one that is not held yet has waited longer already, whether there is a link or not.
         public var last = 0.0
 
         /// Nothing was measured.

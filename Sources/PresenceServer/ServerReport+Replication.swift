@@ -30,7 +30,8 @@ extension ServerReport {
             fields.append(
                 (
                     "slave\(index)",
-                    "ip=\(address?.host ?? ""),port=\(address?.port ?? 0),state=online,offset=\(link.position),lag=\(lag)"
+                    "ip=\(address?.host ?? ""),port=\(address?.port ?? 0),state=\(ServerReport.state(of: link)),"
+                        + "offset=\(link.position),lag=\(lag)"
                 ))
         }
         return fields + [
@@ -38,6 +39,11 @@ extension ServerReport {
             ("master_replid2", String(repeating: "0", count: 40)), ("master_repl_offset", "\(summary.position)"),
             ("second_repl_offset", "-1"), ("repl_backlog_active", "1"),
         ]
+    }
+
+    /// How far a replica is, in Redis's words: it waits until it is known what it lacks, is sent a copy, or hears each change.
+    private static func state(of link: LinkSummary) -> String {
+        link.hasCopy ? "online" : link.copyOut == nil ? "wait_bgsave" : "send_bulk"
     }
 
     private func totals(_ summary: ReplicationSummary) -> [(String, String)] {
@@ -52,6 +58,7 @@ extension ServerReport {
             ("cluster_images_oversized", "\(summary.imagesOversized)"),
             ("cluster_beats_sent", "\(summary.sum(\.beatsSent))"),
             ("cluster_beats_received", "\(summary.sum(\.beatsReceived))"),
+            ("cluster_shards_resent", "\(summary.sum(\.shardsResent))"),
             ("cluster_ranges_mended", "\(summary.sum(\.rangesMended))"),
             ("cluster_frame_errors", "\(summary.sum(\.frameErrors))"),
             ("cluster_refusals", summary.refusals.map { "\($0.reason)=\($0.count)" }.joined(separator: ",")),
@@ -77,6 +84,7 @@ extension ServerReport {
             ("images_merged", "\(link.imagesMerged)"), ("images_refused", "\(link.imagesRefused)"),
             ("beats_sent", "\(link.beatsSent)"), ("beats_received", "\(link.beatsReceived)"),
             ("copy_in", progress(link.copyIn)), ("copy_out", progress(link.copyOut)),
+            ("shards_resent", "\(link.shardsResent)"),
             ("digests_compared", "\(link.digestsCompared)"), ("ranges_mended", "\(link.rangesMended)"),
             ("frame_errors", "\(link.frameErrors)"), ("last_failure", word(link.lastFailure)),
         ].map { "\($0)=\($1)" }.joined(separator: ",")

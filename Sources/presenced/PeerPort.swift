@@ -78,7 +78,10 @@ extension LinkSummary {
         changesBehind = peer.behind
         copyIn = peer.copyIn.map { Progress(done: Int(clamping: $0.done), total: Int(clamping: $0.total)) }
         copyOut = peer.copyOut.map { Progress(done: Int(clamping: $0.done), total: Int(clamping: $0.total)) }
+        hasCopy = peer.hasCopy
         take(peer.counters)
+        // Nothing is measured while nothing is acknowledged.
+        if let oldest = peer.oldestLacking { lag.last = max(lag.last, Double(oldest) / 1_000) }
     }
 
     private mutating func take(_ counters: PeerCounters) {
@@ -95,6 +98,7 @@ extension LinkSummary {
         digestsCompared = Int(clamping: counters.rangesCompared)
         rangesMended = Int(clamping: counters.rangesMended)
         frameErrors = Int(clamping: counters.frameErrors)
+        shardsResent = Int(clamping: counters.shardsResent)
         // Tenths of a millisecond.
         lag.p50 = Double(counters.lag.percentile(0.5)) / 10
         lag.p99 = Double(counters.lag.percentile(0.99)) / 10

@@ -68,6 +68,21 @@ struct LinkLogTests {
         #expect(lines.all.last == "warning cannot reach node n2 at 127.0.0.1:7002: it does not answer")
     }
 
+    @Test("tells who missed so much that he is sent whole shards, and when they have gone")
+    func fellBehind() {
+        for second in 0..<12 as Range<Int64> {
+            log.tell(.fellBehind(node: 2, shards: 3), at: second * 1_000)
+            log.tell(.resent(to: 2, shards: 3, records: 500, milliseconds: 40), at: second * 1_000 + 40)
+        }
+        let behind = "warning node n2 missed more changes than replica-log-entries keeps: it is sent whole shards"
+        let sent = "notice sent node n2 whole shards, for the changes that it missed"
+        #expect(
+            lines.all == [
+                "\(behind) shards=3", "\(sent) ms=40 records=500 shards=3",
+                "\(behind) left-out=9 shards=3", "\(sent) left-out=9 ms=40 records=500 shards=3",
+            ])
+    }
+
     @Test("tells a difference of settings once, until it is another one")
     func differences() {
         func open(_ theirs: String?) {

@@ -44,6 +44,7 @@ import Testing
         b.bytesWaiting = 5
         b.bytesAllocated = 4_096
         b.copyOut = LinkSummary.Progress(done: 10, total: 40)
+        b.shardsResent = 7
         var c = LinkSummary(name: "c", number: 3)
         c.cause = "silent for 1,800 ms = down"
         c.framesSent = 1
@@ -75,7 +76,7 @@ import Testing
         var info = try fields(client)
         #expect(info["role"] == "master")
         #expect(info["connected_slaves"] == "1")
-        #expect(info["slave0"] == "ip=10.0.0.2,port=6399,state=online,offset=97,lag=2")
+        #expect(info["slave0"] == "ip=10.0.0.2,port=6399,state=send_bulk,offset=97,lag=2")
         #expect(info["slave1"] == nil)
         #expect(info["master_replid"] == server.loop.server.runID)
         #expect(info["master_repl_offset"] == "100")
@@ -88,7 +89,8 @@ import Testing
             ))
         #expect(b.contains(",lag_ms=1600.250,lag_p50_ms=0.200,lag_p99_ms=0.900,behind=3,"))
         #expect(b.contains(",clock_offset_us=-250,clock_error_us=90,"))
-        #expect(b.contains(",copy_in=-,copy_out=10/40,"))
+        #expect(b.contains(",copy_in=-,copy_out=10/40,shards_resent=7,"))
+        #expect(info["cluster_shards_resent"] == "7")
         let c = try #require(info["peer1"])
         #expect(c.contains(",state=down,draining=0,since_ms=0,cause=silent for 1;800 ms   down,link=none,"))
         #expect(b.split(separator: ",").allSatisfy { $0.split(separator: "=", maxSplits: 1).count >= 1 })
@@ -96,6 +98,14 @@ import Testing
         port.summary.isReady = false
         info = try fields(client)
         #expect(info["cluster_ready"] == "0")
+    }
+
+    @Test(arguments: [(false, false, "wait_bgsave"), (false, true, "send_bulk"), (true, false, "online")])
+    func aReplicaIsInTheStateThatRedisWouldSay(hasCopy: Bool, isCopiedTo: Bool, state: String) throws {
+        let (_, port, client) = try server()
+        port.summary.links[0].hasCopy = hasCopy
+        if !isCopiedTo { port.summary.links[0].copyOut = nil }
+        #expect(try fields(client)["slave0"]?.contains(",state=\(state),") == true)
     }
 
     @Test func oneNodeTellsAsARedisWithoutReplicas() throws {

@@ -55,6 +55,36 @@ def test_a_node_that_stood_still_counts_it(cluster):
     eventually(lambda: a.info("presence")["stalls"] == before + 1)
 
 
+def test_a_node_that_missed_more_than_is_kept_is_sent_whole_shards_and_that_is_told():
+    # It stands still for a while without being taken for dead.
+    settings = ("--replica-log-entries", "1024", "--peer-timeout", "60s")
+    with Cluster("ab", settings) as cluster:
+        a, b = cluster.start()
+        eventually(lambda: a.info()["slave0"]["state"] == "online")
+        b.pause()
+        # More than the buffers of sockets hold, and then more than the logs.
+        for batch in range(30):
+            with a.connect().pipeline(transaction=False) as pipe:
+                for number in range(1_000):
+                    pipe.set(f"k{number}:{batch}", "v" * 1_000)
+                pipe.execute()
+        lag = a.peers()["b"]["lag_ms"]
+        time.sleep(1.5)
+        peer = a.peers()["b"]
+        assert peer["lag_ms"] > lag + 1_000 and peer["behind"] > 2_048, "nothing is acknowledged"
+        assert peer["lag_ms"] > 1_500 and a.info()["slave0"]["lag"] >= 1
+        b.go_on()
+        eventually(lambda: b.client.dbsize() == 30_000, PATIENCE)
+        eventually(lambda: a.peers()["b"]["behind"] == 0)
+        peer, info = a.peers()["b"], a.info()
+        assert peer["shards_resent"] == info["cluster_shards_resent"] > 0
+        assert (info["slave0"]["state"], peer["copy_out"], peer["reconnects"]) == ("online", "-", 0)
+        assert "node b missed more changes than replica-log-entries keeps: it is sent whole shards" in a.log
+        assert "sent node b whole shards, for the changes that it missed" in a.log
+        a.client.set("last", "v")
+        eventually(lambda: a.peers()["b"]["lag_ms"] < 1_000)
+
+
 def test_running_out_of_descriptors_neither_spins_nor_keeps_links_away_for_good(cluster):
     a, b, c = cluster
     # It takes the links of both others.

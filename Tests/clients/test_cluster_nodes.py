@@ -215,6 +215,7 @@ def test_wait_answers_when_the_others_have_it(trio):
 
 def test_info_tells_of_links(trio):
     a, b, c = trio
+    eventually(lambda: a.info()["slave0"]["state"] == a.info()["slave1"]["state"] == "online")
     info = a.info()
     assert (info["role"], info["connected_slaves"], info["cluster_ready"], info["draining"]) == ("master", 2, 1, 0)
     assert info["slave0"]["state"] == "online" and info["slave0"]["port"] in (b.port, c.port)
