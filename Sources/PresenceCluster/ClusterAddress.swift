@@ -43,46 +43,9 @@ public struct ClusterAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Whether a text is a host name, or an address of either version. What has numbers alone behind its last dot is an address, or nothing.
     private static func isHost(_ text: String) -> Bool {
-        if text.contains(":") { return isVersion6(text[...]) }
+        if text.contains(":") { return version6(text[...]) != nil }
         guard text.utf8.allSatisfy(ClusterNode.isNameByte), text.utf8.first != UInt8(ascii: "-") else { return false }
         let last = text.split(separator: ".", omittingEmptySubsequences: false).last ?? ""
-        return last.isEmpty || !last.utf8.allSatisfy(isDigit) || isVersion4(text[...])
+        return last.isEmpty || !last.utf8.allSatisfy(isDigit) || version4(text[...]) != nil
     }
-
-    /// `10.0.0.1`
-    private static func isVersion4(_ text: Substring) -> Bool {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4
-            && parts.allSatisfy { (1...3).contains($0.utf8.count) && $0.utf8.allSatisfy(isDigit) && UInt8($0) != nil }
-    }
-
-    /// `::1`, `fe80::1%eth0`, `::ffff:10.0.0.1`: eight groups of 16 bits, of which `::` stands for at least one; the last two may be an address of version 4.
-    private static func isVersion6(_ text: Substring) -> Bool {
-        var text = text
-        if let percent = text.firstIndex(of: "%") {
-            let zone = text[text.index(after: percent)...]
-            guard !zone.isEmpty, zone.utf8.allSatisfy(ClusterNode.isNameByte) else { return false }
-            text = text[..<percent]
-        }
-        let halves = text.split(separator: "::", omittingEmptySubsequences: false)
-        guard halves.count <= 2 else { return false }
-        var groups = 0
-        for (index, half) in halves.enumerated() where !half.isEmpty {
-            var parts = half.split(separator: ":", omittingEmptySubsequences: false)
-            if index == halves.count - 1, let last = parts.last, last.contains(".") {
-                guard isVersion4(last) else { return false }
-                parts.removeLast()
-                groups += 2
-            }
-            guard
-                parts.allSatisfy({
-                    (1...4).contains($0.utf8.count) && $0.allSatisfy(\.isHexDigit) && UInt16($0, radix: 16) != nil
-                })
-            else { return false }
-            groups += parts.count
-        }
-        return halves.count == 2 ? groups < 8 : groups == 8
-    }
-
-    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 }

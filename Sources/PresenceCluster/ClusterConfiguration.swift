@@ -2,7 +2,7 @@
 public struct ClusterConfiguration: Equatable, Sendable {
     /// 1 to 64 bytes of letters, digits, `.`, `_` and `-`.
     public let name: String
-    /// 1 to 255 nodes by rising numbers; names, numbers and addresses are all different.
+    /// 1 to 255 nodes by rising numbers; names, numbers and addresses are all different, however an address is spelt.
     public let nodes: [ClusterNode]
     /// This node, one of ``nodes``.
     public let own: ClusterNode
@@ -36,9 +36,10 @@ public struct ClusterConfiguration: Equatable, Sendable {
         guard others.count < maximumNodes else { throw .tooManyNodes(node.name) }
         let own = node.addresses
         for first in own.indices {
-            for second in own.indices where second > first && own[first].address == own[second].address {
+            for second in own.indices where second > first && own[first].address.isSamePlace(as: own[second].address) {
                 throw .sameAddress(
-                    own[first].address, node.name, own[second].role, other: node.name, own[first].role)
+                    own[second].address, node.name, own[second].role, other: node.name, own[first].role,
+                    spelt: own[first].address)
             }
         }
         for other in others {
@@ -47,8 +48,8 @@ public struct ClusterConfiguration: Equatable, Sendable {
                 throw .sameNumber(Int(node.number), node.name, other: other.name)
             }
             for (role, address) in own {
-                for (otherRole, otherAddress) in other.addresses where otherAddress == address {
-                    throw .sameAddress(address, node.name, role, other: other.name, otherRole)
+                for (otherRole, otherAddress) in other.addresses where otherAddress.isSamePlace(as: address) {
+                    throw .sameAddress(address, node.name, role, other: other.name, otherRole, spelt: otherAddress)
                 }
             }
         }
@@ -96,8 +97,8 @@ public enum ClusterError: Error, Equatable, Sendable, CustomStringConvertible {
     case sameName(String)
     /// Two nodes have this number.
     case sameNumber(Int, String, other: String)
-    /// Two nodes, or two listeners of one, have this address.
-    case sameAddress(ClusterAddress, String, String, other: String, String)
+    /// Two nodes, or two listeners of one, have this address, which may be spelt in another way at the other.
+    case sameAddress(ClusterAddress, String, String, other: String, String, spelt: ClusterAddress)
     /// One node more than there may be.
     case tooManyNodes(String)
     /// No node has the name that this one goes by.
@@ -119,8 +120,9 @@ public enum ClusterError: Error, Equatable, Sendable, CustomStringConvertible {
             "two nodes have the name \(name): give each a name of its own"
         case .sameNumber(let number, let name, let other):
             "node \(name) has number \(number) as node \(other) has: give one of them another with 'number N'"
-        case .sameAddress(let address, let name, let role, let other, let otherRole):
-            "\(role) \(address) of node \(name) is also \(otherRole) of node \(other): give each an address of its own"
+        case .sameAddress(let address, let name, let role, let other, let otherRole, let spelt):
+            "\(role) \(address) of node \(name) is also \(otherRole) of node \(other)"
+                + (address == spelt ? "" : ", as \(spelt)") + ": give each an address of its own"
         case .tooManyNodes(let name):
             "node \(name) is one too many; allowed: 1 to \(ClusterConfiguration.maximumNodes) nodes"
         case .unknownSelf(let name, let origin, let nodes):

@@ -152,8 +152,7 @@ extension Settings {
         guard let own = ownNode else { return usual }
         if let resp = own.resp {
             usual.port = resp.port
-            let isLoopback = resp.host == "localhost" || resp.host == "::1" || resp.host.hasPrefix("127.")
-            if !isLoopback { usual.bind = [resp.host] + usual.bind }
+            if !resp.isLoopback { usual.bind = [resp.host] + usual.bind }
         }
         if let tls = own.tls { usual.tls.port = tls.port }
         return usual

@@ -66,7 +66,7 @@ struct ConfigurationTests {
             "-h:1", "[]:1", "[host]:1", "[10.0.0.1]:1", "[::1:1", "::1]:1", "[::1]", "[::1]1", "[1:2:3:4:5:6:7]:1",
             "[1:2:3:4:5:6:7:8:9]:1", "[1:2:3:4:5:6:7::8]:1", "[1::2::3]:1", "[:::1]:1", "[12345::]:1", "[g::1]:1",
             "[+1::1]:1", "[fe80::1%]:1", "[::10.0.0.256]:1", "[10.0.0.1::]:1", "10.0.0.256:1", "10.0.0:1", "7:1",
-            "10.0.0.1.2:1", "host%eth0:1",
+            "10.0.0.1.2:1", "host%eth0:1", "10.0.0.01:1", "010.0.0.1:1", "[::10.0.0.01]:1", "10.0..1:1", "10.0.0.+1:1",
             String(repeating: "h", count: 256) + ":1",
         ] {
             #expect(error { _ = try ClusterAddress(text) } == .address(text), "\(text)")
@@ -106,7 +106,55 @@ struct ConfigurationTests {
         #expect(
             try problem(Self.node(2, "b", resp: "i:1", peer: "i:1"))
                 == "peer i:1 of node b is also resp of node b: give each an address of its own")
+        #expect(
+            try problem(Self.node(2, "b", resp: "127.0.0.1:1", peer: "localhost:1"))
+                == "peer localhost:1 of node b is also resp of node b, as 127.0.0.1:1: give each an address of its own")
         #expect(try problem(Self.node(2, "b", resp: "i:1", peer: "i:3")) == nil)
+    }
+
+    @Test(
+        "knows one address that is spelt in two ways",
+        arguments: [
+            ("127.0.0.1:7399", "localhost:7399"), ("[::1]:7399", "localhost:7399"), ("LocalHost:1", "localhost.:1"),
+            ("[::1]:7399", "[0:0:0:0:0:0:0:1]:7399"), ("[2001:DB8::7]:1", "[2001:0db8:0:0::0007]:1"),
+            ("10.0.0.1:1", "[::ffff:10.0.0.1]:1"), ("10.0.0.1:1", "[::FFFF:a00:1]:1"), ("[::]:1", "[0::]:1"),
+            ("Web-1.Example:1", "web-1.example:1"), ("web-1.example.:1", "web-1.example:1"),
+            ("[fe80::1%eth0]:1", "[fe80:0::0:1%eth0]:1"),
+        ])
+    func spellings(_ one: String, _ other: String) throws {
+        let (first, second) = (try Self.node(1, "a", peer: one), try Self.node(2, "b", peer: other))
+        let found = [[first, second], [second, first]].map { nodes in
+            error { _ = try ClusterConfiguration(name: "shop", own: "a", nodes: nodes) }?.description
+        }
+        #expect(
+            found == [
+                "peer \(other) of node b is also peer of node a, as \(one): give each an address of its own",
+                "peer \(one) of node a is also peer of node b, as \(other): give each an address of its own",
+            ])
+        #expect(try ClusterAddress(one) != ClusterAddress(other), "what is written stays as it is written")
+    }
+
+    @Test(
+        "takes no two addresses for one",
+        arguments: [
+            ("127.0.0.1:7399", "localhost:7398"), ("127.0.0.1:1", "[::1]:1"), ("127.0.0.2:1", "localhost:1"),
+            ("[fe80::1%eth0]:1", "[fe80::1%eth1]:1"), ("[::1:0]:1", "[::1]:1"), ("host:1", "host.example:1"),
+            ("[::10.0.0.1]:1", "10.0.0.1:1"), ("localhost.example:1", "localhost:1"), ("[::]:1", "[::1]:1"),
+        ])
+    func others(_ one: String, _ other: String) throws {
+        let nodes = [try Self.node(1, "a", peer: one), try Self.node(2, "b", peer: other)]
+        #expect(error { _ = try ClusterConfiguration(name: "shop", own: "a", nodes: nodes) } == nil)
+        #expect(try !ClusterAddress(one).isSamePlace(as: ClusterAddress(other)))
+    }
+
+    @Test("knows which addresses are of this machine alone")
+    func loopback() throws {
+        for host in ["127.0.0.1", "127.8.0.1", "localhost", "LOCALHOST", "[::1]", "[0:0::1]", "[::ffff:127.0.0.1]"] {
+            #expect(try ClusterAddress("\(host):1").isLoopback, "\(host)")
+        }
+        for host in ["10.0.0.1", "127.example", "[::]", "[::127.0.0.1]", "[fe80::1]", "localhost.example"] {
+            #expect(try !ClusterAddress("\(host):1").isLoopback, "\(host)")
+        }
     }
 
     @Test("refuses a node that it does not name, and tells how to say who one is")

@@ -93,6 +93,9 @@ struct ClusterSettingsTests {
         #expect(local.port == 7001)
         #expect(local.bind == Settings().bind)
         #expect(local.tls.port == 0)
+        for host in ["LOCALHOST", "[0::1]"] {
+            #expect(try settings("cluster s\nnode a resp \(host):1\n", ["--node", "a"]).bind == Settings().bind)
+        }
         let said = try settings(Self.three + "port 7002\nbind *\n", ["--node", "b"])
         #expect(said.port == 7002)
         #expect(said.bind == ["*"])

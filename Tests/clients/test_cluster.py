@@ -222,6 +222,10 @@ def test_check_config_explains_mistakes_with_their_lines(three):
     three.write_text(three.read_text().replace(":7003", ":7001"))
     assert problems("--node", "a") == [
         f"presenced: {three}:5: node: resp 127.0.0.1:7001 of node c is also resp of node a: give each an address of its own"]
+    three.write_text(three.read_text().replace("node c resp 127.0.0.1:7001", "node c resp LOCALHOST:7001"))
+    said = f"{three}:5: node: resp LOCALHOST:7001 of node c is also resp of node a, as 127.0.0.1:7001: give each an address of its own"
+    assert problems("--node", "a") == [f"presenced: {said}"]
+    assert said in run("--config", three, "--node", "a").stderr, "nor does it start"
 
 
 def test_a_server_does_not_start_beside_others_without_a_secret(three):
