@@ -10,8 +10,8 @@ final class LinkLog {
     private let cluster: ClusterConfiguration
     private let logger: Logger
     private var pace = LogPace()
-    /// When each link was opened.
-    private var openedAt: [LinkID: Int64] = [:]
+    /// When the link to each node was opened; of none to whom there is none.
+    private var openedAt: [UInt8: Int64] = [:]
     /// The settings that each node was said to differ in.
     private var differences: [UInt8: [SharedSettings.Difference]] = [:]
     /// Why the last link to a node ended or could not be made; of none to whom there is a link. As many as there are nodes.
@@ -43,8 +43,8 @@ final class LinkLog {
     func tell(_ action: ReplicatorAction, at now: Int64) {
         switch action {
         case .close: break
-        case .opened(let id, let node, let version, let differences):
-            openedAt[id] = now
+        case .opened(_, let node, let version, let differences):
+            openedAt[node] = now
             failures[node] = nil
             pace.forget("dial \(node)")
             pace.forget("greet \(node)")
@@ -52,14 +52,14 @@ final class LinkLog {
             writeOfLink("linked", node, now, ["version": "\(version)"]) { "linked with \(self.name(node))" }
             tell(differences, of: node)
         case .settings(let node, let differences): tell(differences, of: node)
-        case .lost(let id, let node, let reason):
-            let age = openedAt.removeValue(forKey: id).map { now - $0 } ?? 0
+        case .lost(_, let node, let reason):
+            let age = openedAt.removeValue(forKey: node).map { now - $0 } ?? 0
             progress[node] = nil
-            failures[node] = reason
+            note(failure: reason, of: node)
             writeOfLink("ended", node, now, ["after-ms": "\(age)"]) { "link with \(self.name(node)) ended: \(reason)" }
             if age < LinkLog.briefest { unsteady.insert(node) } else { unsteady.remove(node) }
         case .refused(let node, let reason):
-            failures[node] = reason
+            note(failure: reason, of: node)
             write("refused \(node)", now) { "no link with \(self.name(node)): \(reason)" }
         case .membership(let change): tell(change, at: now)
         case .copied(let node, let records, let milliseconds):
@@ -81,6 +81,11 @@ final class LinkLog {
                 "differed from \(self.name(node)) in silence, and is mended: \(records) records"
             }
         }
+    }
+
+    /// A connection in a node's name came to nothing. Beside a link that is up that may be anybody's, and says nothing of the node.
+    private func note(failure reason: String, of node: UInt8) {
+        if openedAt[node] == nil { failures[node] = reason }
     }
 
     private func tell(_ new: [SharedSettings.Difference], of node: UInt8) {
@@ -142,7 +147,7 @@ final class LinkLog {
     /// A node could not be reached: not at all, or somebody is there and it came to no link, which is news beside the first.
     func dialFailed(_ node: UInt8, _ reason: String, isThere: Bool = false, at now: Int64) {
         let address = cluster.node(node)?.peer.map { " at \($0)" } ?? ""
-        failures[node] = reason
+        note(failure: reason, of: node)
         write("\(isThere ? "greet" : "dial") \(node)", now) { "cannot reach \(self.name(node))\(address): \(reason)" }
     }
 

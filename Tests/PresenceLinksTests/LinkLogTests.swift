@@ -68,6 +68,30 @@ struct LinkLogTests {
         #expect(lines.all.last == "warning cannot reach node n2 at 127.0.0.1:7002: it does not answer")
     }
 
+    @Test("knows why there is no link to a node, and nothing of one to whom there is a link")
+    func failures() {
+        let refused = ReplicatorAction.refused(node: 2, reason: "is it running twice?")
+        let first = LinkID(rawValue: 1)
+        log.tell(refused, at: 0)
+        #expect(log.failures == [2: "is it running twice?"])
+        log.tell(.opened(first, node: 2, version: 4, differences: []), at: 10)
+        #expect(log.failures == [:])
+        // A second connection in its name, while the first one is up.
+        log.tell(refused, at: 20)
+        log.dialFailed(2, "Connection refused", at: 30)
+        #expect(log.failures == [:])
+        #expect(lines.all.contains("warning no link with node n2: is it running twice?"), "the log says so")
+        // It has come anew: its old link ends in silence.
+        log.tell(.opened(LinkID(rawValue: 2), node: 2, version: 4, differences: []), at: 40)
+        log.tell(refused, at: 50)
+        #expect(log.failures == [:])
+        log.tell(.lost(LinkID(rawValue: 2), node: 2, reason: "the connection ended"), at: 1_040)
+        #expect(log.failures == [2: "the connection ended"])
+        #expect(lines.all.last == "notice link with node n2 ended: the connection ended after-ms=1000")
+        log.tell(refused, at: 1_050)
+        #expect(log.failures == [2: "is it running twice?"])
+    }
+
     @Test("tells who missed so much that he is sent whole shards, and when they have gone")
     func fellBehind() {
         for second in 0..<12 as Range<Int64> {
