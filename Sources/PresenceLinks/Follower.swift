@@ -123,7 +123,7 @@ public final class Follower: Sendable {
     }
 
     /// Whether it has copied from all nodes that are there, from one at least: before that, users that it does not know yet look offline. Once true it stays.
-    public var isReady: Bool { peers.snapshot?.report.isReady ?? false }
+    public var isReady: Bool { peers.isReady }
 
     /// What its links are like, at most 100 ms ago; nil before ``start()``.
     public var links: PeerSnapshot? { peers.snapshot }

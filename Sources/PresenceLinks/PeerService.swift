@@ -190,6 +190,10 @@ public final class PeerService: Sendable {
     /// What the links are like, at most 100 ms ago; nil before ``start()``.
     public var snapshot: PeerSnapshot? { shown.newest }
 
+    /// Whether this node has copied from all nodes that are there, or has waited for them in vain: false before ``start()``, and once true it stays. A load, for
+    /// every client that comes.
+    public var isReady: Bool { shown.isReady }
+
     /// Has `listener` told of every change of who is there, on the links' thread; it must not wait. It takes the place of an earlier one.
     public func onMembership(_ listener: @escaping @Sendable (ClusterView) -> Void) { shown.listen(listener) }
 

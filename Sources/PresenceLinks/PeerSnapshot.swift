@@ -21,13 +21,21 @@ public struct PeerSnapshot: Sendable {
 
 /// What the links' thread lets others see, and whom it tells. The locks are held for a copy of a reference.
 final class Shown: Sendable {
+    /// Of the newest snapshot: each client that comes asks.
+    private let isReadyNow = Atomic(false)
     private let snapshot = Mutex<PeerSnapshot?>(nil)
     private let membership = Mutex<(view: ClusterView?, listener: (@Sendable (ClusterView) -> Void)?)>((nil, nil))
 
     /// The newest snapshot; nil before the start.
     var newest: PeerSnapshot? { snapshot.withLock { $0 } }
 
-    func publish(_ new: PeerSnapshot) { snapshot.withLock { $0 = new } }
+    /// Whether this node is ready, as the newest snapshot says; false before the start.
+    var isReady: Bool { isReadyNow.load(ordering: .acquiring) }
+
+    func publish(_ new: PeerSnapshot) {
+        snapshot.withLock { $0 = new }
+        isReadyNow.store(new.report.isReady, ordering: .releasing)
+    }
 
     /// Tells the listener, if there is one.
     func show(_ view: ClusterView) {

@@ -8,7 +8,7 @@ import PresenceServer
 struct PeerPort: ReplicationPort {
     let peers: PeerService
 
-    var isReady: Bool { peers.snapshot?.report.isReady ?? false }
+    var isReady: Bool { peers.isReady }
 
     func whenHeld(
         byAtLeast wanted: Int?, timeoutMilliseconds: Int?, _ done: @escaping @Sendable (Int) -> Void
