@@ -5,6 +5,7 @@ import secrets
 import signal
 import tempfile
 
+import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -225,3 +226,14 @@ class Cluster:
             return answers[0] or True
 
         return eventually(look, seconds)
+
+
+def online(node, *users):
+    return node.statuses(users) == ["online"] * len(users)
+
+
+@pytest.fixture
+def cluster():
+    """A cluster of a test's own. A file whose tests need it imports it; one whose clusters are otherwise has a fixture of that name."""
+    with Cluster() as cluster:
+        yield cluster.start()

@@ -5,21 +5,9 @@ import pathlib
 import resource
 import time
 
-import pytest
-
-from cluster import PATIENCE, Cluster
+from cluster import PATIENCE, Cluster, cluster, online
 from cluster_load import key
 from harness import eventually
-
-
-@pytest.fixture
-def cluster():
-    with Cluster() as cluster:
-        yield cluster.start()
-
-
-def online(node, *users):
-    return node.statuses(users) == ["online"] * len(users)
 
 
 def test_links_stand_over_addresses_of_version_6_and_host_names():

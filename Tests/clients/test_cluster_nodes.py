@@ -10,7 +10,7 @@ import pytest
 import redis
 import valkey.cluster
 
-from cluster import Cluster
+from cluster import Cluster, cluster, online
 from cluster_load import Beating, Ears, Events, Task, key
 from harness import NODE, NODE_MODULES, REDIS_CLI, SLACK, Ear, eventually
 from relay import Relay
@@ -37,17 +37,6 @@ def trio(shared):
     a.client.flushall()
     eventually(lambda: all(node.client.dbsize() == 0 for node in shared), 10)
     return a, b, c
-
-
-@pytest.fixture
-def cluster():
-    """A cluster of a test's own."""
-    with Cluster() as cluster:
-        yield cluster.start()
-
-
-def online(node, *users):
-    return node.statuses(users) == ["online"] * len(users)
 
 
 # What one node is told

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from cluster import Cluster
+from cluster import Cluster, online
 from cluster_clients import AllAlong
 from cluster_load import Beating, Ears, Events, key
 from harness import SLACK, eventually
@@ -36,10 +36,6 @@ def clients(cluster):
     with AllAlong(cluster["a"]) as clients:
         yield clients
     clients.noticed_nothing(cluster, ANSWERED)
-
-
-def online(node, *users):
-    return node.statuses(users) == ["online"] * len(users)
 
 
 def is_down(node, *names):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cluster import Cluster
+from cluster import Cluster, online
 from cluster_clients import PATIENCE, AllAlong
 from cluster_load import Beating, Ears, key
 from faked_clock import FakedClock
@@ -22,10 +22,6 @@ NOTICED = 2
 MENDED = 60
 # For how long a node that goes on holds those whom it could not hear of, in seconds.
 HELD = 5
-
-
-def online(node, *users):
-    return node.statuses(users) == ["online"] * len(users)
 
 
 def friends(node, user):

@@ -10,7 +10,7 @@ import glide
 import glide_sync
 import pytest
 
-from cluster import Cluster
+from cluster import cluster
 from cluster_load import Task, key
 from glide_clients import LOST, Glide
 from harness import eventually
@@ -42,13 +42,6 @@ def alone(server, client, kind):
     """GLIDE's client of an empty server."""
     with Glide(kind, (server.host, server.port)) as glide_:
         yield glide_
-
-
-@pytest.fixture
-def trio():
-    """A cluster of a test's own."""
-    with Cluster() as cluster:
-        yield cluster.start()
 
 
 # One node
@@ -134,21 +127,21 @@ def test_its_threads_hold_up_nobody_who_ends(server, kind, end):
 
 # A cluster
 
-def test_a_cluster_client_spreads_over_all_nodes(trio, kind):
-    a = trio["a"]
+def test_a_cluster_client_spreads_over_all_nodes(cluster, kind):
+    a = cluster["a"]
     with Glide(kind, (a.host, a.port), cluster=True) as client:
-        before = [node.info("stats")["total_commands_processed"] for node in trio]
+        before = [node.info("stats")["total_commands_processed"] for node in cluster]
         for number in range(600):
             assert client.set(f"key:{number}", str(number)) == "OK"
-        eventually(lambda: all(node.client.dbsize() == 600 for node in trio))
+        eventually(lambda: all(node.client.dbsize() == 600 for node in cluster))
         assert [client.get(f"key:{number}") for number in range(600)] == [str(number).encode() for number in range(600)]
-        after = [node.info("stats")["total_commands_processed"] for node in trio]
+        after = [node.info("stats")["total_commands_processed"] for node in cluster]
         assert all(now - then > 200 for now, then in zip(after, before))
         # Several slots in one command, which GLIDE takes apart; and what it asks of all nodes.
         assert client.mset({f"m{number}": str(number) for number in range(50)}) == "OK"
         eventually(lambda: client.mget([f"m{number}" for number in range(50)]) == [str(number).encode() for number in range(50)])
-        eventually(lambda: all(node.client.dbsize() == 650 for node in trio))
-        assert set(client.info()) == {f"{node.host}:{node.port}".encode() for node in trio}
+        eventually(lambda: all(node.client.dbsize() == 650 for node in cluster))
+        assert set(client.info()) == {f"{node.host}:{node.port}".encode() for node in cluster}
         cursor, keys = client.module.ClusterScanCursor(), set()
         while not cursor.is_finished():
             cursor, some = client.scan(cursor)
@@ -200,8 +193,8 @@ class Load:
         return all(node.client.mget(list(last)) == list(last.values()) for node in nodes)
 
 
-def test_a_cluster_client_goes_on_while_a_node_dies_and_uses_it_when_it_is_back(trio, kind):
-    a, b, c = trio
+def test_a_cluster_client_goes_on_while_a_node_dies_and_uses_it_when_it_is_back(cluster, kind):
+    a, b, c = cluster
     load = Load(kind, a, LOST)
     load.goes_on()
     c.kill()
@@ -211,30 +204,30 @@ def test_a_cluster_client_goes_on_while_a_node_dies_and_uses_it_when_it_is_back(
     assert load.done > killed_at + 200
     assert load.longest < NOTICED + 1, load.raised
     c.start()
-    trio.wait_until_linked()
+    cluster.wait_until_linked()
     served = c.info("stats")["total_commands_processed"]
     # Beyond what the test itself asks of it.
     eventually(lambda: load.goes_on() or c.info("stats")["total_commands_processed"] > served + 500, 40)
     load.stop()
-    assert all(node.status(f"u{number}") == "online" for node in trio for number in range(100))
+    assert all(node.status(f"u{number}") == "online" for node in cluster for number in range(100))
     # What the dead node had told one and not the other, comparisons find.
     eventually(lambda: load.is_everywhere([a, b, c]), MENDED)
 
 
-def test_a_cluster_client_goes_on_through_a_rolling_restart(trio, kind):
-    a, b, c = trio
+def test_a_cluster_client_goes_on_through_a_rolling_restart(cluster, kind):
+    a, b, c = cluster
     # GLIDE tries again by itself. Once in many runs a command is on its way to a connection that it has just seen end: it says so, and does not send that
     # again, since it cannot know whether it was done. No other error is allowed, and that one once a node.
     load = Load(kind, a, LOST)
-    for node in trio:
+    for node in cluster:
         load.goes_on()
         raw = node.server.raw()
         raw.send(b"SHUTDOWN DRAIN 2\r\n")
         assert raw.rest() == b""
         node.wait_for_end(10)
         node.start()
-        trio.wait_until_linked()
+        cluster.wait_until_linked()
     load.goes_on()
     load.stop()
     assert len(load.raised) <= 3 and all("internal sender" in problem for problem in load.raised), load.raised
-    eventually(lambda: load.is_everywhere(trio))
+    eventually(lambda: load.is_everywhere(cluster))
