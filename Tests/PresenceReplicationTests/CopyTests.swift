@@ -118,6 +118,52 @@ struct CopyTests {
         #expect(lacks(2, 0..<40, mesh, "mine") == 0)
     }
 
+    @Test("What peers have heard of a start that never was ready does not stand for what was known of the one before")
+    func heardOfNeverReady() throws {
+        let mesh = try mesh(4)
+        try connect(0..<4_000, at: 0, mesh)
+        // Only n2 hears what n4 writes last.
+        mesh.stuck = [[0, 3], [2, 3]]
+        try connect(0..<40, "last", at: 3, mesh)
+        mesh.stuck = []
+        mesh.lose(3)
+        // It is back, and hands over all that it has, which is nothing; then it is gone again, before it has copied.
+        try mesh.restart(3, incarnation: 9)
+        mesh.room = 1_000
+        func heard(_ index: Int) -> NodePositions? { mesh.nodes[index].peer(4)?.heard }
+        func isHeard(_ index: Int) -> Bool { heard(index)?.incarnation == 9 && heard(index)?.positions.count == 2 }
+        for _ in 0..<60 where !(isHeard(0) && isHeard(1)) {
+            mesh.movesLeft = 12
+            mesh.run(milliseconds: 10)
+        }
+        try #require(isHeard(0) && isHeard(1) && !mesh.nodes[3].isReady)
+        #expect(lacks(0, 0..<40, mesh, "last") == 40 && lacks(1, 0..<40, mesh, "last") == 0)
+        mesh.movesLeft = nil
+        mesh.lose(3)
+        // n1 and n2 have heard the same of n4, and not the same.
+        try mesh.restart(2, incarnation: 10)
+        mesh.run(milliseconds: 1_000)
+        #expect(mesh.nodes[2].isReady)
+        #expect(lacks(2, 0..<40, mesh, "last") == 0)
+        #expect(lacks(2, 0..<4_000, mesh) == 0)
+    }
+
+    @Test("Peers that cannot say how far they have each other's changes both hand over all")
+    func untold() throws {
+        let mesh = try Mesh(3) {
+            $0.digestInterval = 1_000_000_000
+            $0.fault = { $0 == .untoldPositions }
+        }
+        mesh.run(milliseconds: 50)
+        try connect(0..<500, at: 0, mesh)
+        try connect(0..<20, "other", at: 1, mesh)
+        try mesh.restart(2, incarnation: 9)
+        mesh.run(milliseconds: 500)
+        #expect(mesh.nodes[2].isReady)
+        #expect(lacks(2, 0..<500, mesh) == 0 && lacks(2, 0..<20, mesh, "other") == 0)
+        #expect(copied(to: 2, mesh) == [520, 520])
+    }
+
     @Test("A peer that is lost within its part leaves it to the other", arguments: [20, 40, 60, 80])
     func lostWithin(moves: Int) throws {
         let mesh = try mesh(3)
