@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 // MARK: lent memory as OpenSSL's input and output
 
@@ -251,6 +252,96 @@ static const char *own_certificate_problem(SSL_CTX *context, const char *purpose
 const char *presence_tls_own_certificate_problem(SSL_CTX *context) {
     const char *problem = own_certificate_problem(context, "ssl_server");
     return problem != NULL ? problem : own_certificate_problem(context, "ssl_client");
+}
+
+// MARK: revocation
+
+static void name_authority(const X509 *authority, char *text, size_t capacity) {
+    BIO *line = BIO_new(BIO_s_mem());
+    text[0] = 0;
+    if (line != NULL && X509_NAME_print_ex(line, X509_get_subject_name(authority), 0, XN_FLAG_RFC2253) >= 0) {
+        int count = BIO_read(line, text, (int)capacity - 1);
+        text[count > 0 ? count : 0] = 0;
+    }
+    BIO_free(line);
+}
+
+static void print_time(const ASN1_TIME *time, char *text, size_t capacity) {
+    struct tm parts;
+    if (ASN1_TIME_to_tm(time, &parts) != 1 || strftime(text, capacity, "%Y-%m-%d %H:%M UTC", &parts) == 0) text[0] = 0;
+}
+
+// Whether one of the lists of an authority is good today; if not, what is wrong.
+static int is_listed(X509 *authority, STACK_OF(X509_CRL) *lists, char *problem, size_t capacity) {
+    char name[256], time[64];
+    name_authority(authority, name, sizeof(name));
+    snprintf(problem, capacity, "it has no list of %s, whose certificates would all be refused", name);
+    for (int index = 0; index < sk_X509_CRL_num(lists); index++) {
+        X509_CRL *list = sk_X509_CRL_value(lists, index);
+        if (X509_NAME_cmp(X509_CRL_get_issuer(list), X509_get_subject_name(authority)) != 0) continue;
+        const ASN1_TIME *begin = X509_CRL_get0_lastUpdate(list), *end = X509_CRL_get0_nextUpdate(list);
+        if (X509_CRL_verify(list, X509_get0_pubkey(authority)) != 1) {
+            snprintf(problem, capacity, "its list of %s has another signature than that authority's", name);
+        } else if (X509_cmp_current_time(begin) >= 0) {
+            print_time(begin, time, sizeof(time));
+            snprintf(problem, capacity, "its list of %s is not good before %s", name, time);
+        } else if (end != NULL && X509_cmp_current_time(end) <= 0) {
+            print_time(end, time, sizeof(time));
+            snprintf(problem, capacity, "its list of %s ended on %s: have that authority make a new one", name, time);
+        } else {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int are_all_listed(X509_STORE *store, STACK_OF(X509_CRL) *lists, char *problem, size_t capacity) {
+    STACK_OF(X509_OBJECT) *known = X509_STORE_get0_objects(store);
+    for (int index = 0; index < sk_X509_OBJECT_num(known); index++) {
+        X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(known, index));
+        if (authority != NULL && !is_listed(authority, lists, problem, capacity)) return 0;
+    }
+    return 1;
+}
+
+static STACK_OF(X509_CRL) *read_lists(const char *path, char *problem, size_t capacity) {
+    BIO *file = BIO_new_file(path, "r");
+    STACK_OF(X509_CRL) *lists = sk_X509_CRL_new_null();
+    int is_good = file != NULL && lists != NULL;
+    while (is_good) {
+        X509_CRL *list = PEM_read_bio_X509_CRL(file, NULL, NULL, NULL);
+        if (list == NULL) {
+            int is_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+            is_good = is_end && sk_X509_CRL_num(lists) > 0;
+            break;
+        }
+        if (sk_X509_CRL_push(lists, list) <= 0) {
+            X509_CRL_free(list);
+            is_good = 0;
+        }
+    }
+    if (!is_good) presence_tls_reason(problem, capacity);
+    ERR_clear_error();
+    BIO_free(file);
+    if (is_good) return lists;
+    sk_X509_CRL_pop_free(lists, X509_CRL_free);
+    return NULL;
+}
+
+int presence_tls_load_revocations(SSL_CTX *context, const char *path, char *problem, size_t capacity) {
+    ERR_clear_error();
+    STACK_OF(X509_CRL) *lists = read_lists(path, problem, capacity);
+    if (lists == NULL) return 0;
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    int is_good = are_all_listed(store, lists, problem, capacity);
+    ERR_clear_error();
+    for (int index = 0; is_good && index < sk_X509_CRL_num(lists); index++) {
+        is_good = X509_STORE_add_crl(store, sk_X509_CRL_value(lists, index)) == 1;
+        if (!is_good) presence_tls_reason(problem, capacity);
+    }
+    sk_X509_CRL_pop_free(lists, X509_CRL_free);
+    if (is_good) X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    return is_good;
 }
 
 // MARK: keys and files

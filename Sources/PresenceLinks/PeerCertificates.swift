@@ -12,12 +12,18 @@ public struct PeerCertificates: Sendable, Equatable {
     public var keyFilePassword: String
     /// The authorities to trust, PEM.
     public var authorityFile: String
+    /// Which certificates they took back, PEM, a list of each; empty to look at none.
+    public var revocationFile: String
 
     /// These files. They are read when ``PeerCredentials`` are made of them.
-    public init(certificateFile: String, keyFile: String, keyFilePassword: String = "", authorityFile: String) {
+    public init(
+        certificateFile: String, keyFile: String, keyFilePassword: String = "", authorityFile: String,
+        revocationFile: String = ""
+    ) {
         self.certificateFile = certificateFile
         self.keyFile = keyFile
         self.keyFilePassword = keyFilePassword
         self.authorityFile = authorityFile
+        self.revocationFile = revocationFile
     }
 }

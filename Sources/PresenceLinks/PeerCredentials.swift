@@ -48,6 +48,7 @@ public struct PeerCredentials: Sendable {
             configuration.keyFile = certificates.keyFile
             configuration.keyFilePassword = certificates.keyFilePassword
             configuration.authorityFile = certificates.authorityFile
+            configuration.revocationFile = certificates.revocationFile
             configuration.readsNames = true
             return try TLSContext(configuration)
         }

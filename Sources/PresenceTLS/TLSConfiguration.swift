@@ -65,6 +65,8 @@ public struct TLSConfiguration: Sendable, Equatable {
     public var authorityFile = ""
     /// `tls-ca-cert-dir`: the same as a directory of hashed names; empty for none.
     public var authorityDirectory = ""
+    /// `tls-crl-file`: which certificates the authorities took back, PEM, a list of each of them; empty to look at none.
+    public var revocationFile = ""
     /// A client: whether the system's list of authorities is trusted too.
     public var trustsSystemAuthorities = false
     /// `tls-auth-clients`, of a server.

@@ -27,6 +27,7 @@ public final class TLSContext: @unchecked Sendable {
         try setSuites()
         try loadCertificate()
         try loadAuthorities()
+        try loadRevocations()
         setVerification()
         if !configuration.sharedKeys.isEmpty { sharedKeys.install(in: pointer, role: configuration.role) }
     }
@@ -41,12 +42,16 @@ public final class TLSContext: @unchecked Sendable {
         TLSCertificateNames.read { presence_tls_names(SSL_CTX_get0_certificate(pointer), $0, $1) }
     }
 
-    /// Verifies this side's own certificate as peers do who trust the same authorities, in both roles. Reads the clock, as every verification does.
+    /// Verifies this side's own certificate as peers do who trust the same authorities and know the same lists of what those took back, in both roles. Reads the
+    /// clock, as every verification does.
     ///
     /// - Throws: ``TLSError/setting(name:value:reason:)`` with what they would say.
     public func verifyOwnCertificate() throws(TLSError) {
-        guard let reason = presence_tls_own_certificate_problem(pointer) else { return }
-        throw problem("tls-cert-file", configuration.certificateFile, String(cString: reason))
+        guard let text = presence_tls_own_certificate_problem(pointer) else { return }
+        let reason = String(cString: text)
+        // OpenSSL's words.
+        guard !reason.contains("CRL") else { throw problem("tls-crl-file", configuration.revocationFile, reason) }
+        throw problem("tls-cert-file", configuration.certificateFile, reason)
     }
 
     /// What is wrong with a setting.
@@ -163,6 +168,19 @@ public final class TLSContext: @unchecked Sendable {
                 "tls-ca-cert-file", "",
                 "clients' certificates are wanted (tls-auth-clients), and there is nobody to trust")
         }
+    }
+
+    private func loadRevocations() throws(TLSError) {
+        guard !configuration.revocationFile.isEmpty else { return }
+        var reason = ""
+        let isLoaded = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { text in
+            text.initialize(repeating: 0)
+            let result = presence_tls_load_revocations(
+                pointer, configuration.revocationFile, text.baseAddress, text.count)
+            reason = text.baseAddress.map { String(cString: $0) } ?? ""
+            return result == 1
+        }
+        guard isLoaded else { throw problem("tls-crl-file", configuration.revocationFile, reason) }
     }
 
     private func setVerification() {

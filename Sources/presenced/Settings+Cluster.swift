@@ -94,6 +94,13 @@ extension Settings {
             name may speak as that node: an authority of this cluster's own.
             """),
         Setting(
+            "peer-tls-crl-file", .cluster, \.cluster.certificates.revocationFile, .text(0...4_096), isLive: true,
+            """
+            Which certificates those authorities took back, PEM, as `openssl ca -gencrl` makes it: a list of each authority in
+            `peer-tls-ca-cert-file`, none of which may have ended. It is looked at when a link begins and read anew as
+            `peer-tls-cert-file` is; links that are there stay. Once a list has ended no link begins until there is a new one.
+            """),
+        Setting(
             "max-clock-offset", .cluster, \.cluster.maxClockOffset, .duration(10...60_000), isLive: false,
             """
             How far apart the clocks of two nodes may be. Beyond it they refuse to link, and say so; nor is taken what

@@ -15,7 +15,17 @@ extension Settings {
 
     /// Every rule between the settings of certificates that is broken.
     func brokenCertificateRelations() -> [BrokenRelation] {
-        guard hasPeerCertificates else { return [] }
+        let revocations = cluster.certificates.revocationFile
+        guard hasPeerCertificates else {
+            guard !revocations.isEmpty else { return [] }
+            return [
+                BrokenRelation(
+                    names: ["peer-tls-crl-file", "peer-tls-cert-file"],
+                    message:
+                        "peer-tls-crl-file \(revocations) is about certificates, and nodes have none: set peer-tls-cert-file, "
+                        + "peer-tls-key-file and peer-tls-ca-cert-file, or leave it out")
+            ]
+        }
         let files = [
             ("peer-tls-cert-file", cluster.certificates.certificateFile, "this node's certificate"),
             ("peer-tls-key-file", cluster.certificates.keyFile, "its key"),

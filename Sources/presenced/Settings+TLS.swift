@@ -9,6 +9,7 @@ struct TLSSettings: Equatable, Sendable {
     var keyFilePass = ""
     var caCertFile = ""
     var caCertDir = ""
+    var crlFile = ""
     var authClients = "yes"
     var protocols: TLSVersions = [.tls12, .tls13]
     var ciphers = ""
@@ -47,6 +48,13 @@ extension Settings {
         Setting(
             "tls-ca-cert-dir", .tls, \.tls.caCertDir, .text(0...4_096), isLive: true,
             "The same as a directory, each file under its hash, as `openssl rehash` makes it."),
+        Setting(
+            "tls-crl-file", .tls, \.tls.crlFile, .text(0...4_096), isLive: true,
+            """
+            Which certificates those authorities took back, PEM, as `openssl ca -gencrl` makes it: a list of each authority,
+            none of which may have ended. It is looked at when a client connects; connections that are there stay. Once a
+            list has ended no client with a certificate gets in until there is a new one.
+            """),
         Setting(
             "tls-auth-clients", .tls, \.tls.authClients, .choice(["no", "optional", "yes"]), isLive: true,
             """
@@ -89,6 +97,7 @@ extension Settings {
         configuration.keyFilePassword = tls.keyFilePass
         configuration.authorityFile = tls.caCertFile
         configuration.authorityDirectory = tls.caCertDir
+        configuration.revocationFile = tls.crlFile
         configuration.clientVerification =
             switch tls.authClients {
             case "no": .none
@@ -128,6 +137,11 @@ extension Settings {
             ["tls-auth-clients", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-port"],
             "tls-auth-clients \(tls.authClients) needs authorities to trust: tls-ca-cert-file or tls-ca-cert-dir, "
                 + "or tls-auth-clients no to ask clients for no certificate")
+        require(
+            tls.crlFile.isEmpty || !tls.caCertFile.isEmpty || !tls.caCertDir.isEmpty,
+            ["tls-crl-file", "tls-ca-cert-file", "tls-ca-cert-dir"],
+            "tls-crl-file \(tls.crlFile) is about certificates of authorities, and none is trusted: set tls-ca-cert-file"
+        )
         return broken
     }
 }

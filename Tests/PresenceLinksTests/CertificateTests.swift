@@ -120,6 +120,38 @@ struct CertificateTests {
         await liar.service.stop()
     }
 
+    @Test("refuse whose certificate was taken back, whoever dials, once the list is read", arguments: [true, false])
+    func takenBack(_ isDialing: Bool) async throws {
+        let revoked = isDialing ? 1 : 2
+        let clusters = try LocalNodes.clusters(LocalNodes.freePorts(2))
+        let nodes = try clusters.map { cluster in
+            try LocalNode(
+                cluster, certificates: PeerCertificateFiles.certificates(cluster.own.name, revoked: "crl"))
+        }
+        let other = nodes[2 - revoked]
+        for node in nodes { try await node.service.start() }
+        try await eventually("they are joined") { nodes[0].isJoined(2) && nodes[1].isJoined(1) }
+        other.service.use(
+            try PeerCredentials(
+                cluster: other.cluster,
+                certificates: PeerCertificateFiles.certificates(other.cluster.own.name, revoked: "n\(revoked)-crl")))
+        try nodes[0].store.connect("alice", session: "s")
+        try await eventually("the link that is there stays") { nodes[1].store.status(of: "alice") == .online }
+        #expect(other.service.snapshot?.counters.refusedCertificates == 0)
+        // The other one stops, and comes back with what it had.
+        await nodes[revoked - 1].service.stop()
+        let again = try LocalNode(
+            clusters[revoked - 1], certificates: PeerCertificateFiles.certificates("n\(revoked)", revoked: "crl"))
+        try await again.service.start()
+        try await eventually("it is refused") { other.service.snapshot?.counters.refusedCertificates ?? 0 >= 1 }
+        try await eventually("and the log says why") {
+            other.log.has("certificate verify failed: certificate revoked (the certificate of n\(revoked))")
+        }
+        #expect(!again.isLinked(UInt8(3 - revoked)))
+        await again.service.stop()
+        await other.service.stop()
+    }
+
     @Test("refuse strange authorities, whoever dials, and count it", arguments: [true, false])
     func authority(_ isDialing: Bool) async throws {
         let strange = PeerCertificateFiles.certificates(isDialing ? "n1-foreign" : "n2-foreign", trusting: "both-ca")
@@ -245,6 +277,26 @@ struct PeerCredentialsTests {
                     == "peer-tls-cert-file \(at("\(name).pem")): it is the certificate of \(shown), and this node is n1: "
                     + "other nodes take it for n1 only if it names it, subjectAltName=DNS:n1")
         }
+    }
+
+    @Test("may have been taken back, which is said of this node's own, and of a list that is no use")
+    func revoked() {
+        let at = PeerCertificateFiles.file
+        func problem(_ list: String, trusting authority: String = "ca") -> String? {
+            self.problem(PeerCertificateFiles.certificates("n1", trusting: authority, revoked: list))
+        }
+        #expect(problem("crl") == nil && problem("n2-crl") == nil)
+        #expect(problem("n1-crl") == "peer-tls-cert-file \(at("n1.pem")): certificate revoked")
+        #expect(problem("nobody") == "peer-tls-crl-file \(at("nobody.pem")): No such file or directory")
+        #expect(problem("n1") == "peer-tls-crl-file \(at("n1.pem")): no start line")
+        #expect(
+            problem("old-crl")
+                == "peer-tls-crl-file \(at("old-crl.pem")): its list of CN=ca ended on 2020-02-01 00:00 UTC: have that "
+                + "authority make a new one")
+        #expect(
+            problem("crl", trusting: "both-ca")
+                == "peer-tls-crl-file \(at("crl.pem")): it has no list of CN=foreign-ca, whose certificates would all be "
+                + "refused")
     }
 
     @Test("name a host's node if it is the only one there, however the host is written")

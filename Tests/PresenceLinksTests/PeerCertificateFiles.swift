@@ -26,11 +26,12 @@ enum PeerCertificateFiles {
 
     /// A certificate, the key that it was made with, and whom to trust.
     static func certificates(
-        _ name: String, key: String? = nil, password: String = "", trusting authority: String = "ca"
+        _ name: String, key: String? = nil, password: String = "", trusting authority: String = "ca",
+        revoked: String = ""
     ) -> PeerCertificates {
         let usual = name.split(separator: "-").first.map { "\($0)-key" } ?? name
         return PeerCertificates(
             certificateFile: file("\(name).pem"), keyFile: file("\(key ?? usual).pem"), keyFilePassword: password,
-            authorityFile: file("\(authority).pem"))
+            authorityFile: file("\(authority).pem"), revocationFile: revoked.isEmpty ? "" : file("\(revoked).pem"))
     }
 }

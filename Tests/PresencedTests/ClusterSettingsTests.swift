@@ -308,7 +308,12 @@ struct ClusterSettingsTests {
     @Test("have all files of certificates, or none, and other nodes to show them to")
     func certificates() {
         let secure = Self.three + "peer-tls-cert-file /c\npeer-tls-key-file /k\npeer-tls-ca-cert-file /a\n"
-        #expect(problems(secure).isEmpty)
+        #expect(problems(secure).isEmpty && problems(secure + "peer-tls-crl-file /r\n").isEmpty)
+        #expect(
+            problems(Self.three + "peer-tls-crl-file /r\n") == [
+                "cluster.conf:5: peer-tls-crl-file /r is about certificates, and nodes have none: set peer-tls-cert-file, "
+                    + "peer-tls-key-file and peer-tls-ca-cert-file, or leave it out"
+            ])
         #expect(
             problems(Self.three + "peer-tls-cert-file /c\n") == [
                 "cluster.conf:5: peer-tls-cert-file /c alone makes no certificates for nodes: set peer-tls-key-file too, its key; or "

@@ -42,6 +42,11 @@ struct TLSSettingsTests {
                 ]
             ),
             ("--tls-port 6390 --tls-cert-file c --tls-key-file k --tls-ca-cert-file a", []),
+            ("--tls-port 6390 --tls-cert-file c --tls-key-file k --tls-ca-cert-file a --tls-crl-file r", []),
+            (
+                "--tls-port 6390 --tls-cert-file c --tls-key-file k --tls-auth-clients no --tls-crl-file r",
+                ["tls-crl-file r is about certificates of authorities, and none is trusted: set tls-ca-cert-file"]
+            ),
             ("--tls-port 6390 --tls-cert-file c --tls-key-file k --tls-auth-clients no", []),
             ("--tls-port 6390 --tls-psk-file p --port 0", []), ("--tls-cert-file c", []),
         ])

@@ -19,7 +19,7 @@ from cluster_load import key
 from harness import BINARY, ROOT, eventually
 
 # The settings whose effect is seen here: test_settings.py holds the list complete.
-tested = {"peer-tls-cert-file", "peer-tls-key-file", "peer-tls-key-file-pass", "peer-tls-ca-cert-file"}
+tested = {"peer-tls-cert-file", "peer-tls-key-file", "peer-tls-key-file-pass", "peer-tls-ca-cert-file", "peer-tls-crl-file"}
 
 
 @functools.cache
@@ -266,6 +266,41 @@ def test_certificates_change_while_nodes_run(cluster):
     eventually(lambda: refusals(a)["certificate"] > count)
     c.restart()
     cluster.wait_until_linked()
+
+
+def test_a_node_whose_certificate_was_taken_back_gets_no_link(cluster):
+    a, b, c = cluster.start()
+
+    def take_back(list_):
+        for node in (a, b):
+            file = cluster.folders[node.name] / "crl.pem"
+            shutil.copy(source(f"{list_}.pem"), file)
+            node.client.execute_command("CONFIG", "SET", "peer-tls-crl-file", str(file))
+
+    take_back("crl")
+    c.restart()
+    cluster.wait_until_linked()
+    take_back("c-crl")
+    assert a.info()["connected_slaves"] == 2, "links that are there stay"
+    c.client.set("k", "v")
+    assert c.client.wait(2, 5_000) == 2
+    c.restart()
+    reason = "certificate verify failed: certificate revoked (the certificate of c)"
+    eventually(lambda: reason in a.log and reason in b.log, 20)
+    assert a.info()["connected_slaves"] == b.info()["connected_slaves"] == 1
+    assert c.info()["connected_slaves"] == 0
+    eventually(lambda: refusals(a)["certificate"] > 0 and refusals(b)["certificate"] > 0)
+    # What it is given instead is another one.
+    take_back("crl")
+    cluster.wait_until_linked()
+    for node, list_, said in (
+            (c, "c-crl", "peer-tls-cert-file .*: certificate revoked"),
+            (a, "old-crl", "peer-tls-crl-file .*: its list of CN=ca ended on 2020-02-01 00:00 UTC: have that authority make a new one"),
+            (a, "a", "peer-tls-crl-file .*: no start line")):
+        with pytest.raises(redis.ResponseError, match=said):
+            node.client.execute_command("CONFIG", "SET", "peer-tls-crl-file", str(source(f"{list_}.pem")))
+    code, said = cluster.check(c, "--peer-tls-crl-file", source("c-crl.pem"))
+    assert code == 1 and said.startswith("--peer-tls-cert-file: peer-tls-cert-file "), said
 
 
 def test_what_cannot_be_used_changes_nothing(cluster):

@@ -207,6 +207,38 @@ def test_authorities_come_from_a_file_or_a_directory(start_tls, connect):
         plain.config_set("tls-ca-cert-dir", "")
 
 
+@effect("tls-crl-file")
+def test_a_certificate_that_was_taken_back_lets_nobody_in(start_tls, connect, tmp_path):
+    server = start_tls(auth="yes")
+    plain = connect(server)
+
+    def served():
+        return [name for name in ("client", "revoked") if server.tls_cli("PING", certificate=name, check=False) == "PONG"]
+
+    there = server.tls(certificate="revoked")
+    lists = tmp_path / "lists.pem"
+    shutil.copy(file("empty-crl.pem"), lists)
+    plain.config_set("tls-crl-file", str(lists))
+    assert served() == ["client", "revoked"]
+    # The file is another one, and is read again.
+    shutil.copy(file("crl.pem"), lists)
+    plain.config_set("tls-crl-file", str(lists))
+    assert served() == ["client"]
+    eventually(lambda: "certificate verify failed: certificate revoked" in server.log)
+    assert there.command("PING") == b"+PONG", "who is there stays"
+    there.close()
+    shutil.copy(file("old-crl.pem"), lists)
+    for reason, path in (
+            ("its list of CN=ca ended on 2020-02-01 00:00 UTC: have that authority make a new one", str(lists)),
+            ("it has no list of CN=ca, whose certificates would all be refused", file("foreign-crl.pem")),
+            ("no start line", file("ca.pem")), ("No such file or directory", str(tmp_path / "missing"))):
+        with pytest.raises(redis.ResponseError, match=f"tls-crl-file {re.escape(path)}: {re.escape(reason)}"):
+            plain.config_set("tls-crl-file", path)
+        assert served() == ["client"], "what cannot be used changes nothing"
+    plain.config_set("tls-crl-file", "")
+    assert served() == ["client", "revoked"]
+
+
 # Pre-shared keys
 
 

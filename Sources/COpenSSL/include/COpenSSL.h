@@ -79,6 +79,10 @@ const char *presence_tls_own_certificate_problem(SSL_CTX *context);
 /// Whether a directory can be read; if not, presence_tls_reason says why.
 int presence_tls_open_directory(const char *path);
 
+/// Reads revocation lists, PEM, and has every certificate of a chain looked up in them, beside those that authorities' directories have. There must be one, good
+/// today, of each authority that the context has read: else its certificates would all be refused. 1, or 0 and what is wrong as text that ends with a zero.
+int presence_tls_load_revocations(SSL_CTX *context, const char *path, char *problem, size_t capacity);
+
 /// The password of a key, which may be empty, and whether OpenSSL asked for it: then the key is locked.
 typedef struct {
     const char *text;
