@@ -32,6 +32,12 @@ extension ShardState {
         facts.ttlMilliseconds = ttlMilliseconds
     }
 
+    /// Sessions have come home here, and nothing is waited for any more: what a margin held back is announced as of when it became so, as at the home before.
+    mutating func announceWhatMarginsHeld(_ number: UInt32, at now: Timestamp) {
+        let begin = now.advanced(byMilliseconds: -settings.peerMargin - 1)
+        announceWhatTimeChanged(number, from: begin, until: now, firedTick: nil)
+    }
+
     /// Whether a session that is open was last beaten here.
     func hasSessionAtHome(_ record: UserRecord) -> Bool {
         var isFound = false

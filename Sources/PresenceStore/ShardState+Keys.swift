@@ -65,6 +65,7 @@ extension ShardState {
                 session.store(facts)
             }
             counters.beats += UInt64(evidence.liveCount)
+            if !isPlain { announceWhatMarginsHeld(number, at: now) }
             if announceWrite(number, nil, reason: .activity, at: now) || !isPlain { noteChange(number) }
             tell(.expire, ofUser: key)
             return true

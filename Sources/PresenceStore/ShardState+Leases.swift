@@ -378,6 +378,8 @@ extension ShardState {
             session.store(facts)
             hasMoved = true
         }
-        if hasMoved { noteChange(number) }
+        guard hasMoved else { return }
+        announceWhatMarginsHeld(number, at: now)
+        noteChange(number)
     }
 }

@@ -188,8 +188,8 @@ extension ShardState {
         bringHome(&facts, at: now)
         session.store(facts)
         record(number).isActivityToldForLong = false
+        announceWhatMarginsHeld(number, at: now)
         if isActive { act(number, session, at: now, reason: .activity) }
-        // The margin is gone.
         arm(number, evidence(of: record(number), at: now, near: now), at: now)
         noteChange(number)
         return true

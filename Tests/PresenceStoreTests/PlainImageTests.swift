@@ -119,7 +119,8 @@ struct PlainImageTests {
 
     @Test(
         "A user who is known is joined the short way as by his facts, whatever else happened where",
-        arguments: SeededRandom.cases(max(400, ModelTests.seedCount)))
+        // Who came home in the margin behind his idleness was told idle by the next look, as of then.
+        arguments: [SeededRandom(seed: 8_237_263_924_030_556_063)] + SeededRandom.cases(max(400, ModelTests.seedCount)))
     func joined(random: SeededRandom) throws {
         var random = random
         let clock = TestClock()
@@ -143,6 +144,8 @@ struct PlainImageTests {
                 try change(long.store, clock, "alice", &copy)
             }
             if random.chance(oneIn: 3), let image = short.store.image(of: "alice") {
+                // Who reads one of them announces what time has changed there: the other is read, too.
+                try #require(long.store.image(of: "alice") == image, "\(random)")
                 _ = try source.mergeFacts(of: image.span, from: 2, at: clock.now())
             }
             if random.chance(oneIn: 2) { clock.advance(byMilliseconds: Int64.random(in: 0...12_000, using: &random)) }

@@ -412,4 +412,36 @@ struct ReplicationTests {
         try mesh.wait(5_000)
         #expect(mesh.stores.map { $0.status(of: "alice") } == [.offline, .offline])
     }
+
+    @Test(
+        "Who comes home in the margin behind his idleness is announced idle at once, as of when he became so",
+        arguments: [false, true])
+    func homeWithinMargin(byExpire: Bool) throws {
+        var mesh = ReplicaMesh(2) { $0.policy.idleAfter = 20_000 }
+        let (one, two, clock) = (mesh.stores[0], mesh.stores[1], mesh.clock)
+        let reader = two.makeReader { _ in }
+        func told() -> [StatusChange] {
+            var events: [StoreEvent] = []
+            for shard in 0..<two.shardCount { reader.read(shard: shard, limit: 10, into: &events) }
+            return events.compactMap { if case .status(let change) = $0 { change } else { nil } }
+        }
+        try one.connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 60_000))
+        one.beat("alice", session: "phone", isActive: true)
+        let limit = clock.now().advanced(byMilliseconds: 20_000)
+        try mesh.wait(20_500)
+        #expect(told().map(\.new) == [.online])
+        if byExpire {
+            let end = clock.now().advanced(byMilliseconds: 90_000)
+            #expect(try two.expire(.presence, "alice".utf8.span, at: end, now: clock.now()))
+        } else {
+            #expect(two.beat("alice", session: "phone"))
+        }
+        let changes = told()
+        #expect(changes.map(\.new) == [.idle])
+        #expect(changes.map(\.reason) == [.inactivity])
+        #expect(changes.map(\.timestamp) == [limit])
+        try mesh.wait(100)
+        #expect(told().isEmpty)
+        #expect(one.image(of: "alice") == two.image(of: "alice"))
+    }
 }
