@@ -169,14 +169,6 @@ enum PresenceQueryCommands {
                 return
             }
         }
-        guard settings.changesSomething else {
-            reply.error("ERR syntax error")
-            return
-        }
-        if settings.until != nil, settings.status == nil, settings.activity == nil {
-            reply.error("ERR EX and PX are the end of the STATUS and ACTIVITY that are given with them")
-            return
-        }
         do throws(StoreError) {
             try loop.store.set(bytes.extracting(user), settings, at: loop.now)
             reply.simple("OK")

@@ -30,6 +30,8 @@ public enum StoreError: Error, Sendable, Hashable {
     case selfRelation
     /// An activity text has control characters, or is not UTF-8.
     case activityNotText
+    /// An end was given without a status or an activity text that it could be the end of.
+    case nothingEnds
     /// A user was to be invisible, which `allow-invisible` forbids.
     case invisibleNotAllowed
     /// The user changed what he sets by hand more often within this minute than `status-changes-per-minute` allows.
@@ -81,6 +83,8 @@ public enum StoreError: Error, Sendable, Hashable {
             "ERR a user can neither block nor befriend himself"
         case .activityNotText:
             "ERR the activity text must be UTF-8 without control characters"
+        case .nothingEnds:
+            "ERR EX and PX are the end of a STATUS other than auto, or of an ACTIVITY text, and neither is given: leave them out"
         case .invisibleNotAllowed:
             "ERR nobody may be invisible here (allow-invisible no)"
         case .tooManyChanges(let limit):

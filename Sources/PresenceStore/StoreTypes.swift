@@ -76,7 +76,8 @@ public struct UserSettings: Sendable, Hashable {
     public var status: ManualStatus??
     /// An activity text to set, `.some(nil)` or empty to clear it.
     public var activity: [UInt8]??
-    /// The first instant at which the status and text given here do not hold any more; nil is no end.
+    /// The first instant at which the status and text given here do not hold any more; nil is no end. Only with one of these: neither automatic nor a
+    /// text that is cleared has an end.
     public var until: Timestamp?
     /// Who may see that he is here.
     public var visibility: Visibility?
@@ -99,6 +100,13 @@ public struct UserSettings: Sendable, Hashable {
     public var changesSomething: Bool { status != nil || activity != nil || changesPrivacy }
 
     var changesPrivacy: Bool { visibility != nil || lastSeen != nil }
+
+    /// Whether a status or a text is set: what `until` can be the end of.
+    package var setsWhatMayEnd: Bool {
+        if let status, status != nil { return true }
+        if let activity, let activity { return !activity.isEmpty }
+        return false
+    }
 }
 
 /// What services may read of a user. `invisible` is shown as offline.

@@ -268,27 +268,35 @@ extension ModelRun {
         let status = random.chance(oneIn: 3) ? nil : random.pick(ManualStatus.allCases)
         let until = random.chance(oneIn: 2) ? nil : now.advanced(byMilliseconds: .random(in: 0...9_000, using: &random))
         note("manual \(user) \(status as Any) until \(until as Any)")
+        let change = UserSettings(status: .some(status), until: until)
+        guard try set(user, change, mayEnd: status != nil) else { return }
         model.setManual(user, status, until: until)
-        known.insert(user)
-        touch(.presence, user)
-        do {
-            try store.set(user.bytes.span, UserSettings(status: .some(status), until: until), at: now)
-        } catch {
-            throw difference("\(error)")
-        }
     }
 
     private mutating func setActivity(_ user: Name) throws(Difference) {
         let text = random.chance(oneIn: 3) ? nil : Name(random.bytes(1...128).map { 32 + $0 % 95 })
         let until = random.chance(oneIn: 2) ? nil : now.advanced(byMilliseconds: .random(in: 0...9_000, using: &random))
         note("activity \(user) of \(text?.bytes.count ?? 0) until \(until as Any)")
+        let change = UserSettings(activity: .some(text?.bytes), until: until)
+        guard try set(user, change, mayEnd: text != nil) else { return }
         model.setActivity(user, text, until: until)
-        known.insert(user)
-        touch(.presence, user)
+    }
+
+    /// Sets in the store what a user sets by hand. False if that was refused, since an end was given and nothing that may end.
+    private mutating func set(_ user: Name, _ change: UserSettings, mayEnd: Bool) throws(Difference) -> Bool {
+        var isTaken = true
         do {
-            try store.set(user.bytes.span, UserSettings(activity: .some(text?.bytes), until: until), at: now)
+            try store.set(user.bytes.span, change, at: now)
+        } catch .nothingEnds {
+            isTaken = false
         } catch {
             throw difference("\(error)")
         }
+        try agree(isTaken, mayEnd || change.until == nil, "whether that may be set")
+        if isTaken {
+            known.insert(user)
+            touch(.presence, user)
+        }
+        return isTaken
     }
 }

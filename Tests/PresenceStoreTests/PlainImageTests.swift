@@ -54,6 +54,7 @@ struct PlainImageTests {
         var change = UserSettings(until: random.chance(oneIn: 3) ? until : nil)
         if random.chance(oneIn: 2) { change.status = .some(random.pick([nil] + ManualStatus.allCases)) }
         if random.chance(oneIn: 2) { change.activity = .some(random.pick([nil, Array("reading".utf8), [65]])) }
+        if !change.setsWhatMayEnd { change.until = nil }
         if change.changesSomething { try store.set(user, change) }
     }
 

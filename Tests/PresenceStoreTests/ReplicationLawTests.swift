@@ -71,6 +71,7 @@ struct ReplicationLawTests {
                 if random.chance(oneIn: 2) { change.activity = .some(random.pick([nil, Array("reading".utf8), [65]])) }
                 if random.chance(oneIn: 4) { change.visibility = random.pick(Visibility.allCases) }
                 if random.chance(oneIn: 4) { change.lastSeen = random.pick(LastSeenVisibility.allCases) }
+                if !change.setsWhatMayEnd { change.until = nil }
                 if change.changesSomething { try store.set(user, change) }
             case 13, 14:
                 let other = random.pick(Run.users + Run.beating)

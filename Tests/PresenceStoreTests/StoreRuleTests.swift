@@ -289,6 +289,32 @@ struct StoreRuleTests {
         #expect(store.timeToLive(.presence, SlowModel.Name("u").bytes.span, at: later) == .milliseconds(1_500))
     }
 
+    @Test("An end of nothing that ends is refused, and nothing of it is done or counted")
+    func endOfNothing() throws {
+        let store = store { $0.statusChangesPerMinute = 2 }
+        let end = now.advanced(byMilliseconds: 60_000)
+        let user = SlowModel.Name("u").bytes
+        let refused = [
+            UserSettings(status: .some(nil), until: end), UserSettings(activity: .some(nil), until: end),
+            UserSettings(activity: .some([]), until: end), UserSettings(until: end),
+            UserSettings(status: .some(nil), activity: .some([]), until: end, visibility: .nobody),
+            UserSettings(until: end, lastSeen: .coarse),
+        ]
+        for change in refused {
+            #expect(throws: StoreError.nothingEnds) { try store.set(user.span, change, at: now) }
+        }
+        #expect(store.describe(user.span, at: now) == nil, "nobody has become known")
+        // What ends stands beside what does not.
+        let text = UserSettings(status: .some(nil), activity: .some([65]), until: end)
+        try store.set(user.span, text, at: now)
+        #expect(store.describe(user.span, at: now)?.activity == [65])
+        #expect(store.describe(user.span, at: end)?.activity == nil)
+        try store.set(user.span, UserSettings(status: .dnd, activity: .some([]), until: end), at: now)
+        try store.connect("u", session: "s", at: now)
+        #expect(store.status(of: "u", at: now) == .dnd)
+        #expect(store.status(of: "u", at: end) == .online)
+    }
+
     @Test("A changed limit is announced without a look by anyone, for what it is, and who has ended does not come back")
     func policyAnnounced() throws {
         let store = store()
