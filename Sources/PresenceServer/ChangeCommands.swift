@@ -48,13 +48,15 @@ enum ChangeCommands {
         let text = Text.array(bytes, request.argument(1))
         var question = Question(
             cursor: text == [UInt8(ascii: "0")] ? .oldest : text == [UInt8(ascii: "$")] ? .newest : .text(text))
+        var given = GivenOptions()
         for index in stride(from: 2, to: request.argumentCount, by: 2) {
-            guard index + 1 < request.argumentCount else {
+            let option = Word(bytes, request.argument(index))
+            guard index + 1 < request.argumentCount, given.isFirst(option) else {
                 reply.error("ERR syntax error")
                 return nil
             }
             let number = Numbers.integer(bytes, request.argument(index + 1))
-            switch Word(bytes, request.argument(index)) {
+            switch option {
             case "COUNT":
                 guard let number, number >= 1, number <= Int64(maximumCount) else {
                     reply.error("ERR COUNT is 1 to \(maximumCount)")

@@ -127,14 +127,16 @@ enum PresenceQueryCommands {
         _ reply: inout ReplyBuffer
     ) {
         guard let user = loop.user(bytes, request.argument(1), &reply) else { return }
+        var given = GivenOptions()
         var settings = UserSettings()
         for index in stride(from: 2, to: request.argumentCount, by: 2) {
-            guard index + 1 < request.argumentCount else {
+            let option = Word(bytes, request.argument(index))
+            guard index + 1 < request.argumentCount, given.isFirst(option) else {
                 reply.error("ERR syntax error")
                 return
             }
             let value = request.argument(index + 1)
-            switch Word(bytes, request.argument(index)) {
+            switch option {
             case "STATUS":
                 if Word(bytes, value) == "AUTO" {
                     settings.status = .some(nil)
@@ -158,8 +160,8 @@ enum PresenceQueryCommands {
                 settings.lastSeen = lastSeen
             case "ACTIVITY":
                 settings.activity = .some(Text.array(bytes, value))
-            case "EX" where settings.until == nil, "PX" where settings.until == nil:
-                let unit: Lifetimes.Unit = Word(bytes, request.argument(index)) == "EX" ? .seconds : .milliseconds
+            case "EX", "PX":
+                let unit: Lifetimes.Unit = option == "EX" ? .seconds : .milliseconds
                 guard
                     let end = Lifetimes.end(bytes, value, unit, after: loop.now, command: "presence.set", &reply)
                 else { return }

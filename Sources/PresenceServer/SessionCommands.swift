@@ -48,6 +48,7 @@ enum SessionCommands {
         _ reply: inout ReplyBuffer
     ) {
         guard let user = loop.user(bytes, request.argument(1), &reply) else { return }
+        var given = GivenOptions()
         var options = ConnectOptions()
         var device = 0..<0
         var platform = 0..<0
@@ -55,6 +56,10 @@ enum SessionCommands {
         var index = 3
         while index < request.argumentCount {
             let option = Word(bytes, request.argument(index))
+            guard given.isFirst(option) else {
+                reply.error("ERR syntax error")
+                return
+            }
             if option == "PASSIVE" {
                 options.isPassive = true
                 index += 1
@@ -69,7 +74,7 @@ enum SessionCommands {
             case "DEVICE": device = value
             case "PLATFORM": platform = value
             case "SERVER": server = value
-            case "EX" where options.ttlMilliseconds == nil, "PX" where options.ttlMilliseconds == nil:
+            case "EX", "PX":
                 guard
                     let ttl = Lifetimes.milliseconds(
                         bytes, value, isSeconds: option == "EX", command: "presence.connect", &reply)
