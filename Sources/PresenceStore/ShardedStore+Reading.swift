@@ -21,10 +21,10 @@ extension ShardedStore {
 
     /// Sets or clears a manual status and an activity text.
     ///
-    /// - Throws: when an id or the text is too long, the text is no text, an end is given and nothing that ends, he may not be invisible, has changed too
+    /// - Throws: when the id is empty, it or the text is too long, the text is no text, an end is given and nothing that ends, he may not be invisible, has changed too
     ///   often within this minute, or memory is out; then nothing has changed.
     public func set(_ user: Span<UInt8>, _ change: UserSettings, at now: Timestamp) throws(StoreError) {
-        try checkIDs(user, Span())
+        try checkID(user)
         guard change.until == nil || change.setsWhatMayEnd else { throw .nothingEnds }
         try withUser(user) { state, user, hash throws(StoreError) in
             let limit = state.settings.maxActivityLength

@@ -80,7 +80,7 @@ extension ShardedStore {
     ///   - others: the ids of the others.
     ///   - now: when.
     /// - Returns: how many edges changed; of those who were named so already none does.
-    /// - Throws: `idTooLong`, `selfRelation`, `tooManyRelations`, `outOfMemory`; the first three before anything has changed.
+    /// - Throws: `idTooLong`, `idEmpty`, `selfRelation`, `tooManyRelations`, `outOfMemory`; the first four before anything has changed.
     /// - Complexity: O(others x log edges), 64 of them a lock hold. An edge takes at most 16 bytes among many. Who is friend
     ///   and blocked is two edges, and a block is two where the store hides both.
     @discardableResult
@@ -88,13 +88,13 @@ extension ShardedStore {
         _ user: Span<UInt8>, _ change: RelationChange, to bytes: Span<UInt8>, _ others: Span<KeyRange>,
         at now: Timestamp
     ) throws(StoreError) -> Int {
-        try checkIDs(user, Span())
+        try checkID(user)
         let own = userHash(user)
         var hashes: [UInt64] = []
         hashes.reserveCapacity(others.count)
         for index in others.indices {
             let other = bytes.extracting(others[index].range)
-            try checkIDs(other, Span())
+            try checkID(other)
             hashes.append(userHash(other))
             if hashes[index] == own { throw .selfRelation }
         }

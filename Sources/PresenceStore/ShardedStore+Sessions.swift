@@ -5,8 +5,8 @@ extension ShardedStore {
     /// Opens a session of a user, or opens it anew if it was there.
     ///
     /// - Parameters:
-    ///   - user: the id, at most 255 bytes.
-    ///   - session: the id of the connection, at most 255 bytes.
+    ///   - user: the id, 1 to 255 bytes.
+    ///   - session: the id of the connection, 1 to 255 bytes.
     ///   - device: what the session runs on, at most 128 bytes; empty for none.
     ///   - platform: the browser or the app, likewise.
     ///   - server: the gateway that holds the session, likewise.
@@ -20,7 +20,8 @@ extension ShardedStore {
         _ user: Span<UInt8>, session: Span<UInt8>, device: Span<UInt8>, platform: Span<UInt8>, server: Span<UInt8>,
         _ options: ConnectOptions = ConnectOptions(), at now: Timestamp
     ) throws(StoreError) -> Int {
-        try checkIDs(user, session)
+        try checkID(user)
+        try checkID(session)
         try checkWords(device, platform, server)
         return try withWords(device, platform, server) { words throws(StoreError) in
             try session.withUnsafeBytes { bytes throws(StoreError) in
@@ -82,8 +83,8 @@ extension ShardedStore {
     /// offline ends the session.
     ///
     /// - Parameters:
-    ///   - user: the id, at most 255 bytes.
-    ///   - session: the id of the connection, at most 255 bytes.
+    ///   - user: the id, 1 to 255 bytes.
+    ///   - session: the id of the connection, 1 to 255 bytes.
     ///   - device: what the session runs on, at most 128 bytes; empty for none.
     ///   - platform: the browser or the app, likewise.
     ///   - server: the gateway that holds the session, likewise.
@@ -122,7 +123,8 @@ extension ShardedStore {
         _ server: Span<UInt8>, _ write: RecordWrite, at now: Timestamp,
         first look: (inout ShardState, BytesKey, UInt64) -> Void
     ) throws(StoreError) -> Bool {
-        try checkIDs(user, session)
+        try checkID(user)
+        try checkID(session)
         try checkWords(device, platform, server)
         return try withWords(device, platform, server) { words throws(StoreError) in
             try session.withUnsafeBytes { bytes throws(StoreError) in
@@ -137,9 +139,12 @@ extension ShardedStore {
 
     // MARK: Bounds
 
-    func checkIDs(_ user: Span<UInt8>, _ session: Span<UInt8>) throws(StoreError) {
+    /// Whether these bytes may be the id of a user, or of a session.
+    @inline(__always)
+    func checkID(_ id: Span<UInt8>) throws(StoreError) {
         let limit = BytesKey.maximumIDLength
-        if user.count > limit || session.count > limit { throw .idTooLong(limit: limit) }
+        if id.count > limit { throw .idTooLong(limit: limit) }
+        if id.isEmpty { throw .idEmpty }
     }
 
     private func checkWords(

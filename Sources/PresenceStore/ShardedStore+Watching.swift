@@ -39,7 +39,7 @@ extension ShardedStore {
     ///   - users: the users' ids.
     ///   - now: the instant of the rows.
     ///   - wake: of a list that is made: called on any thread when there is something to take a frame of. Must return at once.
-    /// - Throws: `tooManyWatched`, `tooManyWatchLists`, `idTooLong`, `tooManyWatchers`, `outOfMemory`: the list is what it was.
+    /// - Throws: `tooManyWatched`, `tooManyWatchLists`, `idTooLong`, `idEmpty`, `tooManyWatchers`, `outOfMemory`: the list is what it was.
     /// - Complexity: O(users), 64 of them a hold of the watch's lock. A user on one list takes at most 64 bytes.
     public func watch(
         _ viewer: Span<UInt8>, since cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
@@ -53,8 +53,8 @@ extension ShardedStore {
         _ viewer: Span<UInt8>, since cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
         at now: Timestamp, isNewList: Bool, wake: @escaping @Sendable (Watch) -> Void
     ) throws(StoreError) -> WatchReply {
-        try checkIDs(viewer, Span())
-        for index in users.indices { try checkIDs(bytes.extracting(users[index].range), Span()) }
+        try checkID(viewer)
+        for index in users.indices { try checkID(bytes.extracting(users[index].range)) }
         let limits = watchLimits
         let hash = userHash(viewer)
         while true {

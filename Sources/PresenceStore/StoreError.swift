@@ -6,6 +6,8 @@ public enum StoreError: Error, Sendable, Hashable {
     case tooManySessions(limit: Int)
     /// An id of a user or a session is longer than 255 bytes.
     case idTooLong(limit: Int)
+    /// An id of a user or a session has no byte: it names nobody.
+    case idEmpty
     /// A device, platform or server is longer than 128 bytes.
     case wordTooLong(limit: Int)
     /// A lease of a server without a name.
@@ -58,6 +60,8 @@ public enum StoreError: Error, Sendable, Hashable {
             "ERR the user already has \(limit) live sessions, the limit of max-sessions-per-user"
         case .idTooLong(let limit):
             "ERR a user id or session id may have at most \(limit) bytes"
+        case .idEmpty:
+            "ERR a user id or session id must not be empty; the key of a user is the prefix (key-prefix) and his id"
         case .wordTooLong(let limit):
             "ERR DEVICE, PLATFORM and SERVER may have at most \(limit) bytes each"
         case .serverMissing:

@@ -144,7 +144,7 @@ extension ShardedStore {
     ///   - viewer: whose list it is. He has one at a time; ``WatchFrames/add(_:)`` lengthens it.
     ///   - users: whom he watches, himself among them if he likes.
     ///   - window: changes of so long a time are one frame.
-    /// - Throws: `watchesAlready`, `tooManyWatched`, `tooManyWatchLists`, `tooManyWatchers`, `idTooLong`, `outOfMemory`; there is no list then.
+    /// - Throws: `watchesAlready`, `tooManyWatched`, `tooManyWatchLists`, `tooManyWatchers`, `idTooLong`, `idEmpty`, `outOfMemory`; there is no list then.
     /// - Complexity: O(users). A user on one list takes at most 64 bytes.
     public func frames(
         for viewer: String, of users: [String], every window: Duration = .milliseconds(50)

@@ -111,11 +111,11 @@ struct ModelRun {
         store.setKeyspaceInterest([.expired, .new, .generic, .string, .evicted])
         reader = store.makeReader { _ in }
         users = [
-            "alice", "0f8fad5b-d9cb-469f-a165-70867728950e", Name([1, 255, 64]), "",
+            "alice", "0f8fad5b-d9cb-469f-a165-70867728950e", Name([1, 255, 64]), "b",
             Name([UInt8](repeating: 120, count: 255)), "7c9e6679-7425-40de-944b-e07fc1f90ae7",
         ]
         sessions = [
-            "phone", "ws-conn-abc123def456", "16fd2706-8baf-433b-82eb-8c7fada847da", "",
+            "phone", "ws-conn-abc123def456", "16fd2706-8baf-433b-82eb-8c7fada847da", "2",
             Name([UInt8](repeating: 122, count: 200)),
         ]
         keys = ["a", "0f8fad5b-d9cb-469f-a165-70867728950e", "alice", Name([UInt8](repeating: 107, count: 500)), ""]

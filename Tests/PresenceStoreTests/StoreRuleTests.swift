@@ -102,6 +102,26 @@ struct StoreRuleTests {
         #expect(throws: StoreError.idTooLong(limit: 255)) {
             try store.set(tooLong.bytes.span, UserSettings(status: .some(.dnd)), at: now)
         }
+        #expect(throws: StoreError.idEmpty) { try store.connect("", session: "s", at: now) }
+        #expect(throws: StoreError.idEmpty) { try store.connect("u", session: "", at: now) }
+        #expect(throws: StoreError.idEmpty) {
+            try store.write("u", session: "", RecordWrite(status: .online), at: now)
+        }
+        #expect(throws: StoreError.idEmpty) {
+            try store.write("", session: "s", RecordWrite(status: .offline, endsAllSessions: true), at: now)
+        }
+        #expect(throws: StoreError.idEmpty) { try store.set("", UserSettings(status: .some(.dnd))) }
+        #expect(throws: StoreError.idEmpty) { try store.relate("u", .block, to: "") }
+        #expect(throws: StoreError.idEmpty) { try store.relate("", .friend, to: "u") }
+        #expect(throws: StoreError.idEmpty) { try store.frames(for: "u", of: ["v", ""]) }
+        #expect(throws: StoreError.idEmpty) { try store.frames(for: "", of: ["v"]) }
+        // Who cannot come is unknown to everything else.
+        for id: SlowModel.Name in ["", tooLong] {
+            #expect(!store.beat(id, session: "s", at: now) && !store.beat("u", session: id, at: now))
+            #expect(!store.disconnect("u", session: id, at: now))
+            #expect(store.status(of: id, at: now) == .offline && !store.exists(.presence, id, at: now))
+            #expect(!store.remove(.presence, id, at: now))
+        }
         #expect(throws: StoreError.wordTooLong(limit: 128)) {
             try store.connect("u", session: "t", device: word, at: now)
         }
