@@ -129,7 +129,7 @@ public struct Session: Sendable, Hashable {
     public func graceEnd(_ policy: Policy) -> Timestamp {
         let deadline = deadline(policy)
         guard let closed, closed.leavesGrace, !isPassive, closed.at < deadline else { return .distantPast }
-        return min(closed.at.advanced(byMilliseconds: policy.grace(isLoss: closed.isLoss)), deadline)
+        return min(policy.graceEnd(of: closed), deadline)
     }
 
     /// What this session alone says, manual status aside: `offline` if it is not live, then what it brings, then

@@ -5,10 +5,10 @@ import Presence
 /// A read judges by the limits that hold. But timers are armed for the old ones, and what a limit ends at once has no timer at all: a sweep looks at
 /// every user, a chunk of records at a time, announces what is so now, and arms anew.
 extension ShardState {
-    /// Other limits from now on; a storm that is known stays known.
-    mutating func update(_ policy: Policy) {
+    /// Other limits from now on; a storm that is known stays known, and whose grace is over stays ended.
+    mutating func update(_ policy: Policy, at now: Timestamp) {
         var policy = policy
-        policy.storm = settings.policy.storm
+        policy.follow(settings.policy, at: now)
         guard policy != settings.policy else { return }
         settings.policy = policy
         policySweepHand = (0, -1)

@@ -274,12 +274,16 @@ public final class ShardedStore: Sendable {
     }
 
     /// Other limits for the rules, from now on for all users. Reads go by them at once; what they bring about by themselves is announced as `advance` comes
-    /// to each user, a slice at a time, at the instant of that look. Who has ended by then stays ended, whatever the next change allows.
+    /// to each user, a slice at a time, at the instant of that look. Who has ended by then stays ended, whatever the next change allows; who has ended
+    /// by `now` is not given a grace that is made longer.
     ///
     /// Cost: every shard is locked once; later, one look at every user.
-    public func update(policy: Policy) {
-        for index in 0..<shardCount { withShard(index) { $0.update(policy) } }
+    public func update(policy: Policy, at now: Timestamp) {
+        for index in 0..<shardCount { withShard(index) { $0.update(policy, at: now) } }
     }
+
+    /// The same now.
+    public func update(policy: Policy) { update(policy: policy, at: clock.now()) }
 
     /// Another TTL for sessions that choose none, in milliseconds, within the hard limit.
     public func setSessionTTL(milliseconds: Int64) { updateSettings { $0.sessionTTLMilliseconds = milliseconds } }

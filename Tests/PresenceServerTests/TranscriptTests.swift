@@ -76,15 +76,23 @@ import TranscriptSupport
             $0.blockHidesBoth = blockHidesBoth
             $0.allowsInvisible = allowsInvisible
         }
-        // The one live setting that stories change.
-        server.settings.add("heartbeat-hard-limit", "300s")
+        // The live settings that stories change.
+        server.settings.add("heartbeat-hard-limit", "\(policy.heartbeatHardLimit)ms")
+        server.settings.add("disconnect-grace", "\(policy.disconnectGrace)ms")
+        server.settings.add("lost-grace", "\(policy.lostGrace)ms")
         server.settings.changed.withLock {
-            $0 = { [store = server.store, policy] pairs in
-                for (name, value) in pairs where name == "heartbeat-hard-limit" {
-                    var policy = policy
-                    policy.heartbeatHardLimit = Transcript.duration(value) ?? 0
-                    store.update(policy: policy)
+            $0 = { [store = server.store, unowned settings = server.settings, policy] _ in
+                var policy = policy
+                for (name, value) in settings.get(matching: "*") {
+                    let duration = Transcript.duration(value) ?? 0
+                    switch name {
+                    case "heartbeat-hard-limit": policy.heartbeatHardLimit = duration
+                    case "disconnect-grace": policy.disconnectGrace = duration
+                    case "lost-grace": policy.lostGrace = duration
+                    default: continue
+                    }
                 }
+                store.update(policy: policy)
             }
         }
         return server

@@ -201,4 +201,77 @@ struct GraceTests {
             #expect(story.told() == [] && story.seen() == [])
         }
     }
+
+    // MARK: Graces that change
+
+    private func update(_ story: Story, grace: Int64) {
+        var policy = Policy()
+        policy.disconnectGrace = grace
+        policy.lostGrace = grace
+        story.store.update(policy: policy, at: story.now)
+    }
+
+    @Test(
+        "A grace made longer brings nobody back; who is still in his, and who comes later, has the longer one",
+        arguments: Way.all)
+    func longer(_ way: Way) throws {
+        let story = try Story(start, isLate: way.isLate, grace: 5_000)
+        let store = story.store
+        store.setKeyspaceInterest([.new, .expired])
+        for user: SlowModel.Name in ["alice", "dora", "emil"] { try store.connect(user, session: "s", at: start) }
+        story.go(to: 10_000)
+        store.disconnect("alice", session: "s", reason: way.reason, at: story.now)
+        story.go(to: 16_000)
+        store.disconnect("dora", session: "s", reason: way.reason, at: story.now)
+        if !way.isLate {
+            #expect(story.told().filter { $0.contains("-> offline") }.map { $0.prefix(6) } == ["15000:"])
+        }
+        story.go(to: 20_000)
+        update(story, grace: 60_000)
+        // Late or not, he is gone since the grace of then was over, and is told so once.
+        #expect(store.status(of: "alice", at: story.now) == .offline)
+        #expect(!store.exists(.presence, "alice", at: story.now))
+        #expect(store.timeToLive(.presence, user.span, at: story.now) == .missing)
+        #expect(store.explain(user.span, for: nil, at: story.now).held == nil)
+        #expect(store.status(of: "dora", at: story.now) == .online)
+        let ends = story.told().filter { $0.contains("offline") && !$0.contains("offline ->") }
+        #expect(ends == (way.isLate ? ["15000: online -> offline, grace_ended, since 0, version 15000"] : []))
+        store.disconnect("emil", session: "s", reason: way.reason, at: story.now)
+        story.go(to: 75_999)
+        #expect(story.told() == [])
+        for user: SlowModel.Name in ["dora", "emil"] { #expect(store.status(of: user, at: story.now) == .online) }
+        story.go(to: 76_000)
+        #expect(store.status(of: "dora", at: story.now) == .offline)
+        story.go(to: 80_000)
+        #expect(store.status(of: "emil", at: story.now) == .offline)
+        #expect(
+            story.told().filter { $0.contains("->") } == [
+                "76000: online -> offline, grace_ended, since 0, version 76000",
+                "80000: online -> offline, grace_ended, since 0, version 80000",
+            ])
+    }
+
+    @Test("Whoever hears of an end only when the grace is longer holds nobody for it")
+    func longerElsewhere() throws {
+        let clock = TestClock(start)
+        let one = MergeTests.store(1, clock)
+        let two = MergeTests.store(2, clock)
+        try one.connect("alice", session: "s")
+        try two.merge(try #require(one.image(of: "alice")))
+        #expect(two.status(of: "alice") == .online)
+        clock.advance(byMilliseconds: 10_000)
+        one.disconnect("alice", session: "s")
+        clock.advance(byMilliseconds: 1_000)
+        var policy = Policy()
+        policy.disconnectGrace = 60_000
+        for store in [one, two] { store.update(policy: policy) }
+        clock.advance(byMilliseconds: 1_000)
+        // The word of his end was on its way for two seconds.
+        try two.merge(try #require(one.image(of: "alice")))
+        for store in [one, two] {
+            #expect(store.status(of: "alice") == .offline)
+            #expect(!store.exists(.presence, "alice", at: clock.now()))
+        }
+        #expect(one.describe("alice") == two.describe("alice"))
+    }
 }

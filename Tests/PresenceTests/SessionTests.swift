@@ -93,4 +93,47 @@ struct SessionTests {
             if above(one, two) && above(two, three) { #expect(above(one, three), "\(random)") }
         }
     }
+
+    @Test("However often graces change: whose grace was over once is never in one again, and nobody else loses his")
+    func gracesThatChange() {
+        for var random in SeededRandom.cases(2_000) {
+            var policy = Policy()
+            var ends: [(session: Session, isOver: Bool)] = []
+            var now = start
+            for _ in 0..<60 {
+                // Changes come at odd instants, and all else is even: never in the millisecond in which a grace is over.
+                now = now.advanced(byMilliseconds: 2 * Int64.random(in: 0...2_000, using: &random))
+                if random.chance(oneIn: 2) {
+                    var ended = session
+                    ended.heartbeat = now
+                    ended.closed = Closure(at: now, isLoss: Bool.random(using: &random))
+                    ends.append((ended, false))
+                } else {
+                    var next = Policy()
+                    next.disconnectGrace = random.pick([0, 1_000, 6_000, 40_000])
+                    next.lostGrace = random.pick([0, 2_000, 15_000, 30_000])
+                    next.follow(policy, at: now.advanced(byMilliseconds: 1))
+                    // What is over under the old one by then.
+                    note(&ends, policy, at: now.advanced(byMilliseconds: 1))
+                    policy = next
+                    now = now.advanced(byMilliseconds: 2)
+                }
+                for (session, isOver) in ends {
+                    let isHeld = now < session.graceEnd(policy)
+                    #expect(isHeld == (!isOver && now < plainEnd(session, policy)), "\(random)")
+                }
+                note(&ends, policy, at: now)
+            }
+        }
+    }
+
+    private func note(_ ends: inout [(session: Session, isOver: Bool)], _ policy: Policy, at now: Timestamp) {
+        for place in ends.indices where now >= plainEnd(ends[place].session, policy) { ends[place].isOver = true }
+    }
+
+    /// The end of a grace by the settings alone.
+    private func plainEnd(_ session: Session, _ policy: Policy) -> Timestamp {
+        guard let closed = session.closed else { return .distantPast }
+        return min(closed.at.advanced(byMilliseconds: policy.grace(isLoss: closed.isLoss)), session.deadline(policy))
+    }
 }

@@ -100,6 +100,13 @@ def test_graces_hold_back_that_a_user_went(client, name, reason):
     open_session(client)
     client.execute_command("PRESENCE.DISCONNECT", USER, "s", "REASON", reason)
     assert status(client) == "offline"
+    # Made longer, it brings nobody back.
+    advance(client, 1)
+    client.config_set(name, "60s")
+    assert (status(client), client.exists(USER), client.ttl(USER)) == ("offline", 0, -2)
+    open_session(client)
+    client.execute_command("PRESENCE.DISCONNECT", USER, "s", "REASON", reason)
+    assert (status(client), client.ttl(USER)) == ("online", 60)
 
 
 @effect("max-sessions-per-user")
