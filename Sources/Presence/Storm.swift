@@ -1,18 +1,21 @@
 /// A time in which a large share of all sessions was lost at once: a gateway or a network died, and not the people.
 ///
-/// What was lost from `began` on is not announced before `heldUntil`, and then not all at once. Who comes back meanwhile was never gone. Nobody is held
+/// What was lost from `heldFrom` on is not announced before `heldUntil`, and then not all at once. Who comes back meanwhile was never gone. Nobody is held
 /// past the hard limit after his last heartbeat.
 public struct Storm: Sendable, Hashable {
-    /// Losses from this instant on are held.
+    /// When the first of the losses that make it a storm was seen.
     public var began: Timestamp
+    /// Losses from this instant on are held. It lies before `began`, since a wheel that is late sees losses later than they were.
+    public var heldFrom: Timestamp
     /// The first instant at which held losses are announced; losses from then on are not held any more.
     public var heldUntil: Timestamp
     /// For how long the announcements are spread out from then on, in milliseconds.
     public var spreadMilliseconds: Int64
 
-    /// A storm from its parts.
-    public init(began: Timestamp, heldUntil: Timestamp, spreadMilliseconds: Int64) {
+    /// A storm from its parts; without `heldFrom`, losses from its begin on are held.
+    public init(began: Timestamp, heldUntil: Timestamp, spreadMilliseconds: Int64, heldFrom: Timestamp? = nil) {
         self.began = began
+        self.heldFrom = heldFrom ?? began
         self.heldUntil = heldUntil
         self.spreadMilliseconds = spreadMilliseconds
     }
@@ -25,7 +28,7 @@ public struct Storm: Sendable, Hashable {
     ///   - pacing: the user's place among all that are held, 0 for the first, 65 535 for the last.
     @inlinable
     func release(of session: Session, lostAt loss: Timestamp, pacing: UInt16, _ policy: Policy) -> Timestamp {
-        guard loss >= began, loss < heldUntil else { return .distantPast }
+        guard loss >= heldFrom, loss < heldUntil else { return .distantPast }
         let release = heldUntil.advanced(byMilliseconds: spreadMilliseconds * Int64(pacing) / 65_536)
         return min(release, session.heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit))
     }

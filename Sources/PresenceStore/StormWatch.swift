@@ -22,7 +22,7 @@ public struct StormSettings: Sendable, Hashable {
 public struct StormReport: Sendable, Hashable {
     /// Whether it is over.
     public var isOver: Bool
-    /// Losses from this instant on are held.
+    /// When the first of these losses was seen: at most a tenth of a second after it, if time is advanced as often.
     public var began: Timestamp
     /// When announcements begin, as far as is known now.
     public var heldUntil: Timestamp
@@ -112,10 +112,11 @@ final class StormWatch: Sendable {
         from begin: Timestamp, at now: Timestamp
     ) {
         let settings = state.settings
-        var storm = state.storm ?? Storm(began: begin, heldUntil: begin, spreadMilliseconds: 0)
+        let first = state.samples.first { $0.losses != before }?.at ?? now
+        var storm = state.storm ?? Storm(began: first, heldUntil: begin, spreadMilliseconds: 0, heldFrom: begin)
         let isNew = state.storm == nil
         if isNew { state.lossesAtBegin = before }
-        let latest = storm.began.advanced(
+        let latest = storm.heldFrom.advanced(
             byMilliseconds: settings.windowMilliseconds + StormWatch.mostHolds * settings.holdMilliseconds)
         let until = min(state.lastLoss.advanced(byMilliseconds: settings.holdMilliseconds), latest)
         // Not more often than every second: each change is told to all shards.

@@ -38,7 +38,7 @@ struct ModelSession: Sendable {
         } else if heartbeat <= opened {
             return nil
         }
-        guard storm.began <= loss, loss < storm.heldUntil else { return nil }
+        guard storm.heldFrom <= loss, loss < storm.heldUntil else { return nil }
         return min(storm.heldUntil, heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit))
     }
 }

@@ -69,6 +69,7 @@ struct StormTests {
         #expect(held.changes.isEmpty)
         #expect(held.storms.count == 1)
         #expect(held.storms.first.map { !$0.isOver && $0.lost == 2_000 } == true)
+        #expect(held.storms.first?.began == later(12_000), "when the gateway was dropped, not a window before")
         #expect(store.stormNumbers == (1, true))
         let gone = (0..<5_000).filter { $0 % 5 < 2 }
         for index in gone { #expect(store.status(of: user(index), at: later(30_000)) == .online) }
@@ -79,6 +80,7 @@ struct StormTests {
             try store.connect(user(index), session: "s", server: "gw-c", at: later(30_000))
         }
         let told = run(store, reader, from: 30_100, to: 70_000, beats)
+        #expect(told.storms.map(\.began) == [later(12_000)])
         #expect(told.changes.count == 1_000)
         #expect(told.changes.allSatisfy { $0.change.new == .offline && $0.change.reason == .graceEnded })
         // Two thousand at a thousand a second: within two seconds, and not all at once.
@@ -100,6 +102,9 @@ struct StormTests {
         // Beats end; all run out 120 s after their last one.
         let held = run(store, reader, from: 12_000, to: 300_900)
         #expect(held.storms.count == 1)
+        // The first runs out after 121 s; losses are looked at ten times a second.
+        let began = try #require(held.storms.first?.began)
+        #expect(began >= later(121_000) && began <= later(121_200))
         // What was told before anybody could know.
         let early = held.changes.count
         #expect(early < 5_000)

@@ -40,7 +40,7 @@ struct ModelAgreementTests {
         for var random in SeededRandom.cases(1_500) {
             var policy = random.policy()
             // Where the model's time begins.
-            policy.storm?.began = Timestamp(milliseconds: 1_000)
+            policy.storm?.heldFrom = Timestamp(milliseconds: 1_000)
             policy.storm?.heldUntil = Timestamp(milliseconds: 1_000 + Int64.random(in: 0...400, using: &random))
             var model = SlowModel(at: Timestamp(milliseconds: 1_000), policy: policy, sessionTTLMilliseconds: 30)
             var ruled = RuledUser(now: model.now, policy: policy)
