@@ -1,6 +1,9 @@
 import Presence
 
-/// How often each user of a shard changed his status or text by hand within the present minute.
+/// How often each user of a shard changed his status, his text or his visibility by hand within the present minute.
+///
+/// Each of these puts all who watch him to work, also one that only says who may see him. What one edge changes, one viewer is told of: edges are not
+/// counted.
 ///
 /// Only who did so at all is in it, and it is emptied with every minute. It is bounded: whoever finds it full is let through and counted.
 struct ChangeRate {

@@ -54,7 +54,8 @@ public final class ShardedStore: Sendable {
         public var maxWords = 16_384
         /// Friends and blocked users that a user may have, 0 to 1 000 000.
         public var maxRelations = 5_000
-        /// How often a user may change within a minute what he sets by hand; 0 is no limit. Sessions and beats are not counted.
+        /// How often a user may change within a minute what he sets by hand: status, text, and who may see what of him. 0 is no limit. Sessions, beats,
+        /// friends and blocks are not counted.
         public var statusChangesPerMinute = 60
         /// Whether a user may be invisible.
         public var allowsInvisible = true

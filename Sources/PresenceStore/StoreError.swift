@@ -36,7 +36,7 @@ public enum StoreError: Error, Sendable, Hashable {
     case nothingEnds
     /// A user was to be invisible, which `allow-invisible` forbids.
     case invisibleNotAllowed
-    /// The user changed what he sets by hand more often within this minute than `status-changes-per-minute` allows.
+    /// What the user sets by hand (status, text, who may see what) was set as often within this minute as `status-changes-per-minute` allows.
     case tooManyChanges(limit: Int)
     /// A cursor of changes that this store did not give.
     case cursorInvalid
@@ -92,7 +92,7 @@ public enum StoreError: Error, Sendable, Hashable {
         case .invisibleNotAllowed:
             "ERR nobody may be invisible here (allow-invisible no)"
         case .tooManyChanges(let limit):
-            "ERR the user changed more than \(limit) times within this minute, the limit of status-changes-per-minute"
+            "ERR this user's status, text or visibility was set \(limit) times within this minute, the limit of status-changes-per-minute"
         case .cursorInvalid:
             "ERR this is no cursor of this node's present run: begin with 0 for the oldest kept, or $ from now on, and read again "
                 + "what you keep"

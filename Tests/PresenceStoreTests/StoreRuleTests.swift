@@ -335,6 +335,23 @@ struct StoreRuleTests {
         #expect(store.status(of: "u", at: end) == .online)
     }
 
+    @Test("Whatever is set by hand counts against the changes of a minute, and edges do not")
+    func changesOfAMinute() throws {
+        let store = store { $0.statusChangesPerMinute = 4 }
+        let user = SlowModel.Name("u").bytes
+        let changes = [
+            UserSettings(status: .dnd), UserSettings(activity: .some([65])), UserSettings(visibility: .friends),
+            UserSettings(lastSeen: .coarse),
+        ]
+        for change in changes { try store.set(user.span, change, at: now) }
+        for change in changes + [UserSettings(visibility: .nobody)] {
+            #expect(throws: StoreError.tooManyChanges(limit: 4)) { try store.set(user.span, change, at: now) }
+        }
+        #expect(store.relations(of: user.span, at: now).visibility == .friends)
+        for other in ["a", "b", "c", "d", "e"] { try store.relate("u", .block, to: other) }
+        try store.set(user.span, UserSettings(visibility: .nobody), at: now.advanced(byMilliseconds: 60_000))
+    }
+
     @Test("A changed limit is announced without a look by anyone, for what it is, and who has ended does not come back")
     func policyAnnounced() throws {
         let store = store()

@@ -15,13 +15,14 @@ def test_a_user_changes_so_often_a_minute_and_beats_as_he_likes(start, connect):
     client.execute_command("PRESENCE.CONNECT", key("alice"), "phone")
     for status in ("dnd", "away", "idle", "dnd", "auto"):
         assert client.execute_command("PRESENCE.SET", key("alice"), "STATUS", status) == "OK"
-    with pytest.raises(redis.ResponseError, match="status-changes-per-minute"):
-        client.execute_command("PRESENCE.SET", key("alice"), "STATUS", "dnd")
+    for change in (("STATUS", "dnd"), ("ACTIVITY", "lunch"), ("VISIBILITY", "nobody"), ("LASTSEEN", "coarse")):
+        with pytest.raises(redis.ResponseError, match="visibility was set 5 times .* status-changes-per-minute"):
+            client.execute_command("PRESENCE.SET", key("alice"), *change)
     assert client.execute_command("PRESENCE.MGET", key("alice")) == ["online"]
     for _ in range(100):
         assert client.execute_command("PRESENCE.ACTIVE", key("alice"), "phone") == 1
     assert client.execute_command("PRESENCE.SET", key("bob"), "STATUS", "dnd") == "OK"
-    assert int(client.info("presence")["refused_changes"]) == 1
+    assert int(client.info("presence")["refused_changes"]) == 4
     client.execute_command("PRESENCE.ADVANCE", 60_000)
     assert client.execute_command("PRESENCE.SET", key("alice"), "STATUS", "dnd") == "OK"
     client.config_set("status-changes-per-minute", 0)
