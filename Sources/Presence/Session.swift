@@ -192,11 +192,12 @@ public struct Session: Sendable, Hashable {
     /// 70 minutes: within what the store's record of a session holds to the millisecond.
     private static let greatestExactTTL: Int64 = 1 << 22
 
-    /// Makes it run out at an instant, as if its TTL had ended then: a heartbeat after it, wherever it was taken, goes before that.
+    /// Makes it run out at an instant, as if its TTL had ended then: what others know of its last heartbeat gives way to that, and a heartbeat after it,
+    /// wherever it was taken, goes before it.
     ///
-    /// - Parameter instant: not before the last heartbeat.
+    /// - Parameter instant: behind the last heartbeat.
     package mutating func runOut(at instant: Timestamp) {
-        ttlMilliseconds = min(max(instant.milliseconds(since: heartbeat), 0), Session.greatestExactTTL)
+        ttlMilliseconds = min(max(instant.milliseconds(since: heartbeat) - 1, 0), Session.greatestExactTTL)
         heartbeat = instant.advanced(byMilliseconds: -ttlMilliseconds)
     }
 

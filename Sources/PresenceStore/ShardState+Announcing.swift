@@ -282,7 +282,8 @@ extension ShardState {
         var next = evidence.nextTransition(after: now)
         if evidence.liveCount < record.sessionCount {
             record.forEachSession { session in
-                if session.isClosed { next = min(next, keptUntil(session, of: record, near: now)) }
+                guard session.isClosed || isToldPastItsEnd(session) else { return }
+                next = min(next, keptUntil(session, of: record, near: now))
             }
         }
         if record.hasText, let end = record.untoldEndOfText(near: now) { next = min(next, end) }

@@ -180,6 +180,11 @@ extension ShardState {
         return activity.advanced(byMilliseconds: min(policy.idleAfter, policy.awayAfter)) <= now
     }
 
+    /// Whether an open session has no home any more: that it ran out is told for a margin, since others may know of a later deadline.
+    func isToldPastItsEnd(_ session: SessionRecord) -> Bool {
+        !session.isClosed && session.home == 0 && stamps.node != 0 && replicaLog.isKept
+    }
+
     // MARK: Away from home
 
     /// Whether a session that is open was last beaten at another node, or nobody says where.

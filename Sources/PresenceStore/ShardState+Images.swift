@@ -146,7 +146,8 @@ extension ShardState {
     ) {
         let facts = factsToTell(of: session, at: now)
         let waiting = self.facts(of: session, near: now)
-        guard !isOver(facts, waiting: waiting.marginMilliseconds + waiting.stalledMilliseconds, at: now) else { return }
+        let margin = isToldPastItsEnd(session) ? settings.peerMargin : waiting.marginMilliseconds
+        guard !isOver(facts, waiting: margin + waiting.stalledMilliseconds, at: now) else { return }
         var flags: UInt8 = session.isPacked ? UserImage.SessionFlag.isPacked : 0
         if facts.isPassive { flags |= UserImage.SessionFlag.isPassive }
         flags |= (facts.brought?.rawValue ?? 0) << UserImage.SessionFlag.broughtShift

@@ -178,6 +178,7 @@ extension ShardState {
     /// When the record may forget a session.
     func keptUntil(_ session: SessionRecord, of record: UserRecord, near now: Timestamp) -> Timestamp {
         var kept = session.keptUntil(near: now, settings.policy)
+        if isToldPastItsEnd(session) { return kept.advanced(byMilliseconds: settings.peerMargin) }
         let hasStorm = settings.policy.storm != nil
         guard hasStorm || !session.isClosed && (hasLeases || stall.isRemembered || session.home != stamps.node)
         else { return kept }
@@ -284,6 +285,8 @@ extension ShardState {
                 last = session
                 if end.reason == .leaseLost, settings.hasUnheardPeer {
                     // Its gateway may have taken it to where nobody here can look: that it ended is not written down.
+                    // The others may have been told of a later end: they are to hear of this one.
+                    if end.deadline < facts.deadline(settings.policy) { facts.home = 0 }
                     facts.runOut(at: end.deadline)
                     session.store(facts)
                     arm(number, record.header, by: now)

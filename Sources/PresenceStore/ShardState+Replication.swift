@@ -130,7 +130,9 @@ extension ShardState {
         // What ran out here while its home went on: the sender's image brings it back.
         guard facts.isLive(at: now, settings.policy) else { return .unknown }
         let isNewer = (facts.heartbeat, facts.home) < (beat.heartbeat, sender)
-        let acted = beat.activity.flatMap { $0 > facts.activity ?? .distantPast ? $0 : nil }
+        // The sender may not have heard yet that the session was opened anew: what was done before that is not of this one.
+        let known = facts.activity ?? facts.incarnation.timestamp
+        let acted = beat.activity.flatMap { $0 > known ? $0 : nil }
         guard isNewer || acted != nil else {
             // Beaten at both, and here last: the other one must know before it takes it for over.
             if facts.home == stamps.node, sender != 0 { replicaLog.note(beat.user, .record) }

@@ -269,6 +269,36 @@ struct ReplicationTests {
         #expect(mesh.stores.map { $0.status(of: "alice") } == [.online, .online])
     }
 
+    /// A heartbeat with activity of a user's only session, as it is told.
+    private func activeBeat(of user: String, _ store: ShardedStore, at now: Timestamp) -> ReplicaBeat {
+        var beat = ReplicaBeat(user: store.userHash(user.utf8.span), session: 0, heartbeat: now, activity: now)
+        store.withShard(shard(of: user, store)) { state in
+            state.record(state.find(userHash: beat.user)).forEachSession { beat.session = $0.hash(state.hash) }
+        }
+        return beat
+    }
+
+    @Test("A heartbeat that was told before its session was opened anew elsewhere brings it no activity")
+    func beatOfBefore() throws {
+        let mesh = ReplicaMesh(2)
+        let (one, two) = (mesh.stores[0], mesh.stores[1])
+        try one.connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 300_000))
+        one.beat("alice", session: "phone", isActive: true)
+        mesh.clock.advance(byMilliseconds: 1_000)
+        var beat = activeBeat(of: "alice", one, at: mesh.clock.now())
+        mesh.clock.advance(byMilliseconds: 1_000)
+        try two.connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 300_000))
+        #expect(two.merge(beat, from: 1, at: mesh.clock.now()) == .stale)
+        mesh.clock.advance(byMilliseconds: 299_000)
+        #expect(two.beat("alice", session: "phone"))
+        #expect(two.status(of: "alice") == .online)
+        mesh.clock.advance(byMilliseconds: 2_000)
+        #expect(two.status(of: "alice") == .online, "no information is not inactivity")
+        // What was done since is news.
+        beat.activity = mesh.clock.now()
+        #expect(two.merge(beat, from: 1, at: mesh.clock.now()) == .merged)
+    }
+
     @Test("A heartbeat that overtakes its session is not known, one that is old is stale, and none resurrects")
     func beats() throws {
         let mesh = ReplicaMesh(2)
@@ -276,11 +306,7 @@ struct ReplicationTests {
         try one.connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 10_000))
         mesh.clock.advance(byMilliseconds: 5_000)
         one.beat("alice", session: "phone", isActive: true)
-        var beat = ReplicaBeat(
-            user: one.userHash("alice".utf8.span), session: 0, heartbeat: mesh.clock.now(), activity: mesh.clock.now())
-        one.withShard(shard(of: "alice", one)) { state in
-            state.record(state.find(userHash: beat.user)).forEachSession { beat.session = $0.hash(state.hash) }
-        }
+        var beat = activeBeat(of: "alice", one, at: mesh.clock.now())
         #expect(two.merge(beat, from: 1, at: mesh.clock.now()) == .unknown)
         let image = try #require(one.image(of: "alice"))
         _ = try two.merge(image.span, from: 1, at: mesh.clock.now())
@@ -377,6 +403,27 @@ struct ReplicationTests {
         try mesh.wait(21_000)
         try mesh.wait(5_000)
         for user in users { #expect(mesh.stores.map { $0.status(of: user) } == [.offline, .offline], "\(user)") }
+        #expect(mesh.stores.map { $0.statistics().sessions } == [0, 0])
+    }
+
+    @Test("That a lease ended while a third node is silent is told to those who are there, for good")
+    func leaseEndsInSilence() throws {
+        var mesh = ReplicaMesh(2) { $0.policy.lostGrace = 0 }
+        try mesh.stores[0].connect(
+            "alice", session: "phone", server: "gateway", ConnectOptions(ttlMilliseconds: 60_000))
+        try mesh.stores[0].lease(Array("gateway".utf8).span, forMilliseconds: 20_000, at: mesh.clock.now())
+        try mesh.exchange()
+        for store in mesh.stores { store.setHasUnheardPeer(true) }
+        try mesh.wait(19_900)
+        #expect(mesh.stores.map { $0.status(of: "alice") } == [.online, .online])
+        try mesh.wait(200)
+        #expect(mesh.stores.map { $0.status(of: "alice") } == [.offline, .offline])
+        #expect(mesh.stores[0].explain("alice").version == mesh.stores[1].explain("alice").version)
+        // What the other one tells of him next has not the deadline that it knew.
+        try mesh.stores[1].set("alice", UserSettings(activity: .some(Array("reading".utf8))))
+        try mesh.wait(10)
+        #expect(mesh.stores.map { $0.status(of: "alice") } == [.offline, .offline])
+        try mesh.wait(3_000)
         #expect(mesh.stores.map { $0.statistics().sessions } == [0, 0])
     }
 
