@@ -4,7 +4,11 @@ import PresenceTesting
 extension Simulation {
     /// One thing, or two.
     func misbehave() {
-        if scale.hasStops { return stopForLong() }
+        switch scale.outage {
+        case .stop: return stopForLong()
+        case .kill: return killForLong()
+        case nil: break
+        }
         lastTrouble = world
         let index = Int.random(in: nodes.indices, using: &random)
         let other = (index + Int.random(in: 1..<nodes.count, using: &random)) % nodes.count
@@ -44,10 +48,23 @@ extension Simulation {
     private func stopForLong() {
         guard nodes.allSatisfy({ !$0.isPaused }) else { return }
         let index = Int.random(in: nodes.indices, using: &random)
+        // Two stops between which it heard hardly anything would be one that the hard limit ends.
+        guard milliseconds - nodes[index].resumedAt > nodes[index].stallHold else { return }
         note("stop \(index)")
         nodes[index].isPaused = true
         lastTrouble = world
         later(.resume(index), milliseconds: Int64.random(in: 2_000...50_000, using: &random))
+    }
+
+    /// Long enough for sessions to run out, or for good. Whoever is left has copied all that there is.
+    private func killForLong() {
+        let there = nodes.indices.filter { nodes[$0].isUp }
+        guard there.count > 1, there.allSatisfy({ nodes[$0].replicator.isReady }) else { return }
+        let index = random.pick(there)
+        lastTrouble = world
+        crash(index, isNoticed: random.chance(oneIn: 2))
+        guard !random.chance(oneIn: 8) else { return }
+        later(.restart(index), milliseconds: Int64.random(in: 500...50_000, using: &random))
     }
 
     private func cut(_ ways: [[Int]], _ name: String, _ length: Int64) {

@@ -25,7 +25,7 @@ struct Checkers {
         lastLook = simulation.milliseconds
         for node in simulation.nodes where node.isUp && !node.isPaused {
             for text in node.listen() { fail(simulation, "n\(node.index + 1): \(text)") }
-            if simulation.scale.hasStops { checkEnds(node, simulation) }
+            if simulation.scale.outage == .stop { checkEnds(node, simulation) }
             node.toldOffline = []
             for change in node.announced { simulation.trace.add(change, by: node.index) }
             node.announced = []
@@ -92,10 +92,12 @@ struct Checkers {
         let wrongFor = accuracy.look(
             shown, true: truth, at: place, elapsed, simulation.milliseconds, simulation.matter(with: node, isLinked))
         // With healthy links all show what is true once the word of a session's home is not waited for any more. Where clocks differ, of two writes at one
-        // instant another one may be the last; and what a node had taken when it was stopped, and not told yet, nobody else can know.
-        let isCalm = !simulation.scale.hasChaos && !simulation.scale.hasStops
+        // instant another one may be the last; and what a node had not told when it was stopped or killed, nobody else can know.
+        let isCalm = !simulation.scale.hasChaos
         if wrongFor == 0 { reported.remove(place) }
-        if isCalm, isLinked, wrongFor > Simulation.margin + 500, reported.insert(place).inserted {
+        if isCalm, isLinked, wrongFor > Simulation.margin + 500, !simulation.mayFollowFromWhatIsLost(ofUser: index),
+            reported.insert(place).inserted
+        {
             fail(
                 simulation,
                 "\(user) is \(truth), and \(shown) at n\(node.index + 1) for \(wrongFor) ms, where nothing is wrong")

@@ -11,6 +11,8 @@ extension Workload {
         let name: String
         var node: Int
         var isUp = true
+        /// Whether it died and has not reached a node since.
+        var beginsAnew = false
     }
 
     /// How long a lease lasts, and how often it is renewed, in milliseconds. Cuts last longer at times.
@@ -39,6 +41,9 @@ extension Workload {
             gateways[number].node = node
         }
         let node = simulation.nodes[gateways[number].node]
+        // Its lease would be one for sessions of before as well, where the node that knew of their end was lost.
+        if gateways[number].beginsAnew, simulation.scale.outage != nil { drop(number, at: node, simulation) }
+        gateways[number].beginsAnew = false
         do throws(StoreError) {
             try node.store.lease(
                 gateways[number].name.utf8.span, forMilliseconds: Workload.lease, at: node.clock.now())
@@ -67,6 +72,7 @@ extension Workload {
     /// It dies, and nobody but its lease tells; or somebody sees it die.
     private mutating func end(_ number: Int, _ simulation: Simulation) {
         gateways[number].isUp = false
+        gateways[number].beginsAnew = true
         simulation.note("\(gateways[number].name) ends")
         for index in clients.indices where clients[index].gateway == number && clients[index].isConnected {
             clients[index].isConnected = false
@@ -74,12 +80,16 @@ extension Workload {
         }
         guard simulation.random.chance(oneIn: 2), let at = anyNode(simulation) else { return }
         let node = simulation.nodes[at]
+        drop(number, at: node, simulation)
+        simulation.settle(node)
+    }
+
+    private mutating func drop(_ number: Int, at node: SimulatedNode, _ simulation: Simulation) {
         do throws(StoreError) {
             try node.store.drop(gateways[number].name.utf8.span, at: node.clock.now())
             truth.drop(gateways[number].name, at: simulation.milliseconds)
         } catch {
             simulation.checkers.fail(simulation, "\(gateways[number].name) cannot be dropped: \(error)")
         }
-        simulation.settle(node)
     }
 }

@@ -11,8 +11,8 @@ extension Simulation {
         var hasChaos = true
         /// Gateways that each hold some of the clients with a lease.
         var gateways = 0
-        /// Whether nodes are stopped for long, one at a time, and nothing else goes wrong.
-        var hasStops = false
+        /// What becomes of a node now and then, for long, where nothing else goes wrong; nil for nothing.
+        var outage: Outage?
         /// For how long such a node holds sessions that it could not hear of, in milliseconds.
         var stallHold: Int64 = 5_000
         /// Whether fault points fail.
@@ -25,9 +25,17 @@ extension Simulation {
         var flaw: Flaw?
     }
 
+    /// How a node is lost for long.
+    enum Outage {
+        /// It is stopped, and goes on where it was: one at a time.
+        case stop
+        /// It is killed, and begins anew with nothing, or stays away; one stays.
+        case kill
+    }
+
     /// The kinds of lives that tests play.
     enum Life: String, CaseIterable {
-        case calm, chaos, gateways, follower, stops, thousand
+        case calm, chaos, gateways, follower, stops, kills, thousand
 
         var scale: Scale {
             var scale = Scale()
@@ -36,9 +44,9 @@ extension Simulation {
             case .chaos: break
             case .gateways: scale.gateways = 3
             case .follower: scale.followers = 1
-            case .stops:
+            case .stops, .kills:
                 scale.hasChaos = false
-                scale.hasStops = true
+                scale.outage = self == .stops ? .stop : .kill
                 scale.users = 20
                 scale.gateways = 3
                 scale.chaos = 150_000

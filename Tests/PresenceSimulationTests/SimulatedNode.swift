@@ -17,15 +17,20 @@ final class SimulatedNode {
     private var reader: EventReader
     private var listener: ShardListener
     private let woken: Woken
-    private let stallHold: Int64
+    let stallHold: Int64
     /// Whether it takes part; one that crashed does not.
     var isUp = true
     /// It is stopped, and goes on where it was: what arrives waits.
     var isPaused = false {
-        didSet { if isPaused, !oldValue { pausedAt = clock.worldMilliseconds } }
+        didSet {
+            if isPaused, !oldValue { pausedAt = clock.worldMilliseconds }
+            if !isPaused, oldValue { resumedAt = clock.worldMilliseconds }
+        }
     }
     /// When it was stopped last, in milliseconds of simulated time.
     private(set) var pausedAt: Int64 = -1
+    /// When it went on last.
+    private(set) var resumedAt: Int64 = -100_000
     /// Whom it announced offline since somebody asked last.
     var toldOffline: [String] = []
     /// What it announced since somebody asked last.

@@ -97,7 +97,7 @@ final class Simulation {
         self.scale = scale
         random = SeededRandom(seed: seed)
         faults = Faults(seed: seed, isOn: scale.hasChaos && scale.hasFaults)
-        isChaotic = scale.hasChaos || scale.hasStops
+        isChaotic = scale.hasChaos || scale.outage != nil
         workload = Workload(users: scale.users)
         workload.addGateways(scale.gateways, nodes: scale.nodes)
         checkers = Checkers()
@@ -132,7 +132,7 @@ final class Simulation {
         queue.add(.act, at: 100_000_000)
         queue.add(.look, at: 500_000_000)
         for gateway in workload.gateways.indices { queue.add(.renew(gateway), at: 200_000_000 + Int64(gateway)) }
-        if scale.hasChaos || scale.hasStops { queue.add(.chaos, at: 2_000_000_000) }
+        if isChaotic { queue.add(.chaos, at: 2_000_000_000) }
     }
 
     var milliseconds: Int64 { world / 1_000_000 }

@@ -71,6 +71,13 @@ struct SimulationTests {
         try play(.stops, random)
     }
 
+    @Test(
+        "A node that is killed, for a while or for good, takes nothing with it but what it alone knew",
+        arguments: SeededRandom.cases(max(seedCount / 5, 2)))
+    func kills(random: SeededRandom) throws {
+        try play(.kills, random)
+    }
+
     @Test("A node that goes on as if it had heard of everybody meanwhile is found out")
     func stopsWithoutHold() throws {
         var scale = Simulation.Life.stops.scale

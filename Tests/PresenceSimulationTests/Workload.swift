@@ -15,6 +15,10 @@ struct Workload {
         var isConnected = false
         /// When a node last took its beat, or opened its session, in milliseconds of simulated time.
         var lastBeat: Int64 = 0
+        /// The node that took that.
+        var beatNode = 0
+        /// When a node last took that a person did something, and which; nil if nobody did since the session was opened.
+        var lastAct: (at: Int64, node: Int)?
         /// Since when it has been connected without a break.
         var since: Int64 = 0
         var isPassive = false
@@ -66,6 +70,7 @@ struct Workload {
             client.user.utf8.span, session: client.session.utf8.span, isActive: isActive, at: node.clock.now())
         {
             signed(&client, simulation)
+            if isActive { client.lastAct = (simulation.milliseconds, client.node) }
             truth.sign(client, server: server(of: client), isActive: isActive, at: simulation.milliseconds)
         } else {
             open(&client, simulation)
@@ -77,7 +82,9 @@ struct Workload {
     func server(of client: Client) -> String { client.gateway.map { gateways[$0].name } ?? "gate" }
 
     func reaches(_ node: Int, _ simulation: Simulation) -> Bool {
-        simulation.nodes[node].isUp && !simulation.nodes[node].isPaused
+        let node = simulation.nodes[node]
+        // The service lets nobody in who would be shown less than there is.
+        return node.isUp && !node.isPaused && (simulation.scale.outage != .kill || node.replicator.isReady)
     }
 
     func anyNode(_ simulation: Simulation) -> Int? {
@@ -87,6 +94,7 @@ struct Workload {
 
     mutating func signed(_ client: inout Client, _ simulation: Simulation) {
         client.lastBeat = simulation.milliseconds
+        client.beatNode = client.node
         lastSign[client.user] = simulation.milliseconds
     }
 
@@ -100,6 +108,7 @@ struct Workload {
                 platform: "ios".utf8.span, server: server.utf8.span, options, at: node.clock.now())
             client.isConnected = true
             client.since = simulation.milliseconds
+            client.lastAct = nil
             signed(&client, simulation)
             truth.open(client, server: server, at: simulation.milliseconds)
         } catch {
@@ -117,8 +126,13 @@ struct Workload {
         let other = simulation.random.pick(users)
         let now = node.clock.now()
         do throws(StoreError) {
-            // Where nodes stop, what users look like is followed: nobody does what makes it unsure.
-            let deeds = simulation.scale.hasStops ? [0, 0, 0, 11, 14, 16, 19] : Array(0..<24)
+            // Where nodes stop, what they announce is followed: nobody does what makes it unsure.
+            let deeds =
+                switch simulation.scale.outage {
+                case .stop: [0, 0, 0, 11, 14, 16, 19]
+                case .kill: [0, 0, 0, 0, 9, 11, 12, 14, 16, 19]
+                case nil: Array(0..<24)
+                }
             switch simulation.random.pick(deeds) {
             case 0..<9:
                 guard !clients[index].isConnected else { return }
