@@ -11,8 +11,8 @@ struct Accuracy {
     private(set) var wrong: Int64 = 0
     /// Those shown wrong, by what was the matter.
     private(set) var causes: [String: Int64] = [:]
-    /// Since when a node shows a user wrong, in milliseconds.
-    private var since: [Int: Int64] = [:]
+    /// Since when a node shows a user otherwise than he is, in milliseconds, and what he is.
+    private var since: [Int: (at: Int64, status: Status)] = [:]
 
     /// The share of time that was shown wrong.
     var share: Double { looked == 0 ? 0 : Double(wrong) / Double(looked) }
@@ -24,7 +24,7 @@ struct Accuracy {
     /// - Parameters:
     ///   - place: a number of the node and the user.
     ///   - cause: what is the matter with the node.
-    /// - Returns: for how long it has been wrong, in milliseconds; 0 if it is right.
+    /// - Returns: for how long it has shown otherwise than this, in milliseconds; 0 if it is right. Another change begins anew: each is waited for.
     mutating func look(
         _ shown: Status, true status: Status, at place: Int, _ elapsed: Int64, _ now: Int64,
         _ cause: @autoclosure () -> String
@@ -37,9 +37,9 @@ struct Accuracy {
         }
         wrong += elapsed
         causes["\(cause()): \(Accuracy.kind(shown, status))", default: 0] += elapsed
-        let begin = since[place] ?? now
-        since[place] = begin
-        return now - begin
+        if let begin = since[place], begin.status == status { return now - begin.at }
+        since[place] = (now, status)
+        return 0
     }
 
     private static func kind(_ shown: Status, _ status: Status) -> String {
