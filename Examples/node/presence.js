@@ -4,8 +4,8 @@
 /**
  * Presence for a Node.js service: typed functions over node-redis, which is all the client that presenced needs.
  *
- * `Presences` is what a gateway and a service do with users who are here. The functions below it are those of the guide
- * (sections 4, 5, 6, 8), as code that runs. Types are JSDoc: `tsc --checkJs` and editors read them.
+ * `Presences` is what a gateway and a service do with users who are here. The functions below it are those that
+ * presence code on Redis usually has: cache, look-up, blocking, consistency. Types are JSDoc: `tsc --checkJs` and editors read them.
  *
  * @typedef {ReturnType<typeof import('redis').createClient>} RedisClient
  *
@@ -147,7 +147,7 @@ class Presences {
   }
 }
 
-// Section 4: the cache strategy.
+// The cache strategy.
 
 /**
  * Statuses in this process, told of changes by events: `status` of a user that was asked for before costs no round trip.
@@ -184,14 +184,14 @@ class StatusCache {
   }
 }
 
-// Section 5: the look-up of a service that also has a database.
+// The look-up of a service that also has a database.
 
 const PROFILE_TTL = 120;
 
 /**
  * Who is here is known in memory; of who is not, the database knows when he was seen last.
  *
- * The guide writes the database's status back to the presence key. That would make a user online whom nobody heard of for
+ * On Redis the database's status is often written back to the presence key. That would make a user online whom nobody heard of for
  * long, so presenced refuses it: a key that is not there *is* the answer "offline". What is worth caching is the profile,
  * under a key of its own.
  *
@@ -212,7 +212,7 @@ async function getUserStatus(presences, profiles, userId) {
   return { status: UserStatus.OFFLINE, lastSeen: cached || null };
 }
 
-// Section 6: blocking.
+// Blocking.
 
 /**
  * What `requester` may see of `target`.
@@ -230,7 +230,7 @@ async function getUserStatusAs(presences, profiles, target, requester) {
   return presences.status(target);
 }
 
-// Section 8: consistency.
+// Consistency.
 
 const HARD_LIMIT_MS = 5 * 60 * 1000;
 
@@ -244,7 +244,7 @@ function isTooOld(presence, now) {
 }
 
 /**
- * The guide's check of the heartbeat. Of a plain Redis it catches records without a TTL; presenced has the same limit
+ * The check of the heartbeat that is usual on Redis. Of a plain Redis it catches records without a TTL; presenced has the same limit
  * (`heartbeat-hard-limit`) and announces the end itself, so there it never strikes.
  *
  * @param {Presences} presences

@@ -1,7 +1,7 @@
 """Presence for a Python service: typed functions over redis-py, which is all the client that presenced needs.
 
-`Presences` is what a gateway and a service do with users who are here. The functions below it are those of the guide
-(sections 4, 5, 6, 8), as code that runs.
+`Presences` is what a gateway and a service do with users who are here. The functions below it are those that
+presence code on Redis usually has: cache, look-up, blocking, consistency.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Presences:
                 yield StatusChanged.from_json(message["data"])
 
 
-# Section 4: the cache strategy.
+# The cache strategy.
 
 
 class StatusCache:
@@ -168,7 +168,7 @@ class StatusCache:
         self._known[event.user_id] = event.new_status
 
 
-# Section 5: the look-up of a service that also has a database.
+# The look-up of a service that also has a database.
 
 
 class Profiles(Protocol):
@@ -193,7 +193,7 @@ PROFILE_TTL = timedelta(minutes=2)
 def get_user_status(presences: Presences, profiles: Profiles, user_id: str) -> UserStatus:
     """Who is here is known in memory; of who is not, the database knows when he was seen last.
 
-    The guide writes the database's status back to the presence key. That would make a user online whom nobody heard of
+    On Redis the database's status is often written back to the presence key. That would make a user online whom nobody heard of
     for long, so presenced refuses it: a key that is not there *is* the answer "offline". What is worth caching is the
     profile, under a key of its own.
     """
@@ -208,7 +208,7 @@ def get_user_status(presences: Presences, profiles: Profiles, user_id: str) -> U
     return UserStatus(Status.OFFLINE, instant(str(cached)))
 
 
-# Section 6: blocking.
+# Blocking.
 
 
 def get_user_status_as(presences: Presences, profiles: Profiles, target: str, requester: str) -> Status:
@@ -220,7 +220,7 @@ def get_user_status_as(presences: Presences, profiles: Profiles, target: str, re
     return presences.status(target)
 
 
-# Section 8: consistency.
+# Consistency.
 
 HARD_LIMIT = timedelta(minutes=5)
 
@@ -231,7 +231,7 @@ def is_too_old(presence: Presence, now: datetime) -> bool:
 
 
 def get_status(presences: Presences, user_id: str) -> Status:
-    """The guide's check of the heartbeat. Of a plain Redis it catches records without a TTL; presenced has the same limit
+    """The check of the heartbeat that is usual on Redis. Of a plain Redis it catches records without a TTL; presenced has the same limit
     (`heartbeat-hard-limit`) and announces the end itself, so there it never strikes."""
     presence = presences.get(user_id)
     if presence is None:
@@ -242,7 +242,7 @@ def get_status(presences: Presences, user_id: str) -> Status:
     return presence.status
 
 
-# Instants: ISO 8601 in UTC with milliseconds, as in the guide.
+# Instants: ISO 8601 in UTC with milliseconds, as the server writes them.
 
 
 def text(instant: datetime | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The examples for Python and Node.js: their demos tell the same story, and each function does what the guide's does."""
+"""The examples for Python and Node.js: their demos tell the same story, and each function does what its like on Redis does."""
 
 import importlib.util
 import json
@@ -272,7 +272,7 @@ class TestNode:
         assert [row[:3] for row in out["heard"]] == [["ann", "offline", "online"], ["ann", "online", "offline"]]
         assert out["heard"][1][3] == "ws_disconnect"
 
-    def test_the_guide_s_functions(self, server, client):
+    def test_the_usual_functions(self, server, client):
         out = self.out(server, """
             const asked = [];
             const profiles = {
