@@ -70,8 +70,8 @@ extension ShardState {
         let verdict = evidence.verdict(at: now)
         if verdict.publicStatus == record.announced && verdict.isPresent == record.isPresent {
             // Time alone never brings anyone back to online, nor to life. To another status it can: away by hand, then online, then away.
-            // Nor does a storm, but it holds whatever time had made of him before.
-            if verdict.publicStatus == .online && !evidence.isHeldByStorm || !verdict.isPresent { return evidence }
+            // Nor does a grace, or a storm, but it holds whatever time had made of him before.
+            if verdict.publicStatus == .online && verdict.rule != .grace || !verdict.isPresent { return evidence }
             if firedTick == nil && !wheel.mayHaveComeUp(record.header, by: now) { return evidence }
         }
         announceWhatTimeChanged(number, until: now, firedTick: firedTick)
