@@ -42,7 +42,9 @@ test: test-swift test-clients ## Set up, build, run the Swift tests, then real R
 test-swift: setup-tests ## The Swift tests alone.
 	@scripts/announce debug "Building presenced and its tests" "about 5 minutes the first time on 2 cores, seconds after that"
 	swift build --build-tests $(SWIFT_FLAGS)
-	swift test --skip-build $(SWIFT_FLAGS)
+	swift test --skip-build $(SWIFT_FLAGS) --skip PresenceSimulationTests
+	@# By themselves: they fill the threads on which other tests' links and tickers wait.
+	swift test --skip-build $(SWIFT_FLAGS) --filter PresenceSimulationTests
 
 test-clients: setup-tests ## redis-cli, redis-py, valkey-py, GLIDE and redis-benchmark against PRESENCED_BINARY (the debug build).
 	@test -x "$(PRESENCED_BINARY)" || swift build --product presenced $(SWIFT_FLAGS)

@@ -19,9 +19,9 @@ import Synchronization
 ///     ClusterNode("cache number 9 peer 10.0.0.9:7399", usualNumber: 2),
 /// ]
 /// let follower = try Follower(cluster: "shop", nodes: nodes, own: "cache", secret: secretFileText)
-/// let events = follower.store.events()
 /// try await follower.start()
-/// for await event in events { ... }
+/// while !follower.isReady { try await Task.sleep(for: .milliseconds(10)) }
+/// for await event in follower.store.events() { ... }
 /// ```
 /// **Kept true.** It can only be read, so it has nothing of its own to tell. What a node told it alone before that node was lost, it gives back to the others.
 /// A block that a node answered is held here, if the follower could be reached. While no node can be reached it shows what it knew, until sessions run out.
@@ -93,15 +93,20 @@ public final class Follower: Sendable {
     /// What decides how users are shown, as nodes spell it: a join compares it.
     static func shared(_ configuration: ShardedStore.Configuration) -> SharedSettings {
         let policy = configuration.policy
+        let storms = configuration.storms
         let durations = [
             ("away-after", policy.awayAfter), ("disconnect-grace", policy.disconnectGrace),
             ("heartbeat-hard-limit", policy.heartbeatHardLimit), ("idle-after", policy.idleAfter),
             ("lost-grace", policy.lostGrace), ("max-clock-offset", configuration.maxClockOffset),
-            ("peer-margin", configuration.peerMargin),
-            ("tombstone-ttl", configuration.stringTombstoneMilliseconds),
+            ("peer-margin", configuration.peerMargin), ("storm-hold", storms.holdMilliseconds),
+            ("storm-window", storms.windowMilliseconds), ("tombstone-ttl", configuration.stringTombstoneMilliseconds),
+        ]
+        let numbers = [
+            ("storm-minimum", storms.minimum), ("storm-pace", storms.pace), ("storm-share", storms.sharePercent),
         ]
         return SharedSettings(
             durations.map { SharedSettings.Setting($0, SharedSettings.spell(milliseconds: $1)) }
+                + numbers.map { SharedSettings.Setting($0, "\($1)") }
                 + [SharedSettings.Setting("block-hides", configuration.blockHidesBoth ? "both" : "target")])
     }
 

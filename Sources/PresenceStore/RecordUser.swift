@@ -5,12 +5,12 @@ import Presence
 ///  0      1       2      3        4     8      12         13        18       26
 /// +------+-------+------+--------+-----+------+----------+---------+--------+----------+-----------+---------+-------+----------+
 /// | kind | flags | id   | number | armed, change number   | last    | version| id, 16 B | relations | manual  | text  | sessions |
-/// |      |       | size | of     | (see | status, present |  seen   | (stamp)| a UUID   | 8 B, wat- | 14 B    | 15 B+ | 31 B+ id |
+/// |      |       | size | of     | (see | status, present |  seen   | (stamp)| a UUID   | 8 B, wat- | 14 B    | 15 B+ | 30 B+ id |
 /// |      |       |      | sessions header)              |  5 B    |  8 B   |          | chers 4 B | if any  | if any| each     |
 /// +------+-------+------+--------+-----+------+----------+---------+--------+----------+-----------+---------+-------+----------+
 /// ```
 /// Relations (an address) and watchers (the first of a list) are there if he has any.
-/// With a UUID, no manual status, no text and one session whose id is 20 bytes, as in `ws-conn-abc123def456`: 93 bytes, a slot of 96.
+/// With a UUID, no manual status, no text and one session whose id is 20 bytes, as in `ws-conn-abc123def456`: 92 bytes, a slot of 96.
 /// The last change of status is the version's own instant.
 struct UserRecord {
     static let idOffset = 26

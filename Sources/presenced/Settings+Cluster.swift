@@ -129,7 +129,7 @@ extension Settings {
             "replica-log-entries", .cluster, \.cluster.replicaLogEntries, .integer(1_024...1 << 30), isLive: false,
             """
             Changes that are kept for other nodes, in all shards together, rounded up to a power of two in each; 9 bytes
-            each. A node that was away for longer copies everything when it is back.
+            each. A node that missed more than that of a shard is sent this shard as a whole.
             """),
         Setting(
             "digest-interval", .cluster, \.cluster.digestInterval, .duration(1_000...86_400_000), isLive: false,

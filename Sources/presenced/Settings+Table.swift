@@ -112,8 +112,8 @@ extension Settings {
             "disconnect-grace", .presence, \.disconnectGrace, .duration(0...3_600_000), isLive: true,
             """
             After a goodbye (`PRESENCE.DISCONNECT`) the user keeps his status for this long, so that who comes back at
-            once was never announced as gone. Made longer, it is for those who still are in one and those to come: it
-            brings nobody back.
+            once was never announced as gone; never for longer than the session would have lived without the goodbye.
+            Made longer, it is for those who still are in one and those to come: it brings nobody back.
             """),
         Setting(
             "lost-grace", .presence, \.lostGrace, .duration(0...3_600_000), isLive: true,

@@ -87,6 +87,6 @@ private let introduction = """
       if one is wrong, none is taken. Changes live as long as the process.
     - Values are checked alone and together: `session-ttl` is at most `heartbeat-hard-limit`, `heartbeat-interval` is
       below `session-ttl`, `idle-after` below `away-after`, the graces at most `heartbeat-hard-limit`, and `maxmemory`
-      above `shards` times `change-ring-size`.
+      above `shards` times `change-ring-size` and, with other nodes, the 9 bytes of each of `replica-log-entries`.
 
     """

@@ -218,7 +218,7 @@ struct ClusterSettingsTests {
         // Those of a follower that sets nothing are those of a node that sets nothing.
         let own = Follower.shared(ShardedStore.Configuration())
         #expect(own.differences(from: Settings().sharedSettings).allSatisfy { $0.ours == nil })
-        #expect(own.all.count == 9)
+        #expect(own.all.count == 14)
         #expect(
             problems(lines.replacing("secret-file /s\n", with: ""))[0].contains("nodes know each other by a secret"))
     }
