@@ -44,9 +44,12 @@ enum WatchCommands {
             let answer = try loop.store.watch(
                 bytes.extracting(viewer), since: bytes.extracting(cursor), bytes, users.span, at: loop.now
             ) { ServerLoop.wake($0, peers, server) }
-            let route = server.registry.route(WatchHub.channelPrefix + id)
+            let channel = WatchHub.channelPrefix + id
+            let route = server.registry.route(channel)
             let home = route.loops == 0 ? loop.index : route.loops.trailingZeroBitCount
-            server.watches.note(answer.watch, home: home, hasSubscriber: route.receivers > 0, at: loop.now)
+            // Who hears it by a pattern hears it while it lives, and keeps no list.
+            let hasSubscriber = server.registry.subscribers(of: channel) > 0
+            server.watches.note(answer.watch, home: home, hasSubscriber: hasSubscriber, at: loop.now)
             write(answer, at: loop.now, &reply)
         } catch {
             reply.error(error.message)

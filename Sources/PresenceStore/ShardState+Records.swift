@@ -132,7 +132,9 @@ extension ShardState {
                     kept = WordNumbers(of: session)
                     isPassive = facts.isPassive
                     if facts.brought == brought {
-                        reason = write.status == .idle || write.status == .away ? .inactivity : .activity
+                        // By what becomes of his activity, not by the word: an `idle` brings back who was away.
+                        let isLater = facts.activity.map { $0 <= activity } ?? (write.status == .online)
+                        reason = isLater ? .activity : .inactivity
                     }
                     // A write that only adds, and whose activity has all its limits ahead, is a heartbeat. Any other is a new incarnation: its stamp
                     // tells a later look where to begin (see `announceWhatTimeChanged`).

@@ -96,9 +96,12 @@ extension ShardState {
 
     /// Changes one edge. Returns false if it was so already; `number` may be another afterwards.
     ///
-    /// - Parameter othersRead: what the user could read of the other, in stores that hide both.
+    /// - Parameters:
+    ///   - othersRead: what the user could read of the other, in stores that hide both.
+    ///   - blockersRead: what the other could read when he blocked the user, and reads until he takes that back, in such stores; nil if he does not.
     mutating func relate(
-        _ number: inout UInt32, _ change: RelationChange, to other: UInt64, othersRead: LastSeen?, at now: Timestamp
+        _ number: inout UInt32, _ change: RelationChange, to other: UInt64, othersRead: LastSeen?,
+        blockersRead: LastSeen?, at now: Timestamp
     ) throws(StoreError) -> Bool {
         var relation = relation(number, to: other, at: now) ?? Relation()
         let isSo = change.isFriendship ? relation.isFriend : relation.isBlocked
@@ -110,7 +113,7 @@ extension ShardState {
         }
         let privacy = relations.privacy(near: now)
         let lastSeen = record(number).lastSeen(near: now)
-        let read = privacy.lastSeen(lastSeen, Standing(relation))
+        let read = blockersRead ?? privacy.lastSeen(lastSeen, Standing(relation))
         if change.isFriendship {
             relation.isFriend = change.holds
         } else {

@@ -130,9 +130,12 @@ extension ShardedStore {
         let mirrors = blockHidesBoth && change == .block
         let own = userHash(user)
         var read: [LastSeen?] = []
+        // Of those who block him themselves, and read him no more: what they could read then.
+        var blockersRead: [LastSeen?] = []
         for index in part {
             let other = bytes.extracting(others[index].range)
             read.append(mirrors ? view(of: other, for: user, at: now).lastSeen : nil)
+            blockersRead.append(blockHidesBoth ? readByBlocker(other, of: own, at: now) : nil)
             if change.holds {
                 try withUser(other) { state, key, hash throws(StoreError) in _ = try state.name(key, hash, at: now) }
             }
@@ -142,8 +145,10 @@ extension ShardedStore {
             var number = try state.known(key, hash, at: now)
             var changed: [Int] = []
             for index in part {
+                let place = index - part.lowerBound
                 if try state.relate(
-                    &number, change, to: hashes[index], othersRead: read[index - part.lowerBound], at: now)
+                    &number, change, to: hashes[index], othersRead: read[place], blockersRead: blockersRead[place],
+                    at: now)
                 {
                     changed.append(index)
                 }
@@ -229,6 +234,15 @@ extension ShardedStore {
             guard number != 0 else { return .offline }
             let side = sides.isEmpty ? ShardState.ViewerSide() : sides[position]
             return state.view(number, for: viewerHash, isSelf: hash == viewerHash, side, at: now).status
+        }
+    }
+
+    /// What a user could read of another one when he blocked him; nil if he does not.
+    private func readByBlocker(_ blocker: Span<UInt8>, of target: UInt64, at now: Timestamp) -> LastSeen? {
+        withUser(blocker) { state, key, hash in
+            guard let relation = state.relation(state.find(key, hash), to: target, at: now), relation.isBlocked
+            else { return nil }
+            return relation.othersRead ?? .unknown
         }
     }
 

@@ -76,14 +76,19 @@ extension SlowModel {
         }
     }
 
-    /// Changes what a user set or said; whom that hides him from, of `everyone`, goes on reading what he could.
-    private mutating func change(_ user: Name, among everyone: [Name], _ body: (inout ModelPrivacy) -> Void) {
+    /// Changes what a user set or said; whom that hides him from, of `everyone`, goes on reading what he could. If it is of one other alone who blocks him, that
+    /// is what he could when he did so.
+    private mutating func change(
+        _ user: Name, among everyone: [Name], of other: Name? = nil, _ body: (inout ModelPrivacy) -> Void
+    ) {
         let before = privacy[user] ?? ModelPrivacy()
         var after = before
         body(&after)
         for viewer in everyone where viewer != user {
             if !after.hides(from: viewer) {
                 after.readByHidden[viewer] = nil
+            } else if viewer == other, blockHidesBoth, privacy[viewer]?.blocked.contains(user) == true {
+                after.readByHidden[viewer] = readable(of: user, for: viewer)
             } else if !before.hides(from: viewer) {
                 after.readByHidden[viewer] = readableBesides(of: user, for: viewer)
             }
@@ -108,7 +113,7 @@ extension SlowModel {
         let isSo = (isFriendship ? privacy.friends : privacy.blocked).contains(other)
         guard isSo != holds else { return false }
         let read = readable(of: other, for: user)
-        change(user, among: everyone) { privacy in
+        change(user, among: everyone, of: other) { privacy in
             switch (isFriendship, holds) {
             case (true, true): privacy.friends.insert(other)
             case (true, false): privacy.friends.remove(other)

@@ -258,7 +258,8 @@ public struct SlowModel: Sendable {
         if before == nil || before?.brought != written.brought {
             announce(user, reasonOfOpening(user, before, written))
         } else {
-            announce(user, status == .online ? .activity : .inactivity)
+            let isLater = before?.activity.map { $0 <= activity } ?? (status == .online)
+            announce(user, isLater ? .activity : .inactivity)
         }
         return true
     }

@@ -123,7 +123,8 @@ extension Settings {
             """
             For how long a node that was stopped or suspended for more than 2 s goes on showing whom it could not hear of
             meanwhile as they were, so that clients and other nodes can tell who is there: nobody is announced offline or
-            idle for his silence in that time. 0s announces at once what silence says. Each node may have its own. `INFO presence` counts such stops as `stalls`.
+            idle for his silence in that time. 0s announces at once what silence says. Each node may have its own; one without
+            other nodes holds nobody. `INFO presence` counts such stops as `stalls`.
             """),
         Setting(
             "replica-log-entries", .cluster, \.cluster.replicaLogEntries, .integer(1_024...1 << 30), isLive: false,

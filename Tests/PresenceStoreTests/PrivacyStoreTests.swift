@@ -107,6 +107,28 @@ struct PrivacyStoreTests {
         #expect(both.view(of: name("alice").span, for: name("bob").span, at: start).status == .offline)
     }
 
+    @Test(
+        "Whom a viewer blocked, and who then hides from him, he reads as of his own block",
+        arguments: RelationChange.allCases)
+    func hiddenTwice(_ change: RelationChange) throws {
+        let both = store { $0.blockHidesBoth = true }
+        let (alice, bob) = (name("alice"), name("bob"))
+        try both.connect("alice", session: "s", at: start)
+        both.beat("alice", session: "s", isActive: true, at: start)
+        #expect(try relate(both, "bob", .block, ["alice"]) == 1)
+        // Nothing of this is for him.
+        both.beat("alice", session: "s", isActive: true, at: start.advanced(byMilliseconds: 10))
+        try both.set(alice.span, UserSettings(visibility: .friends), at: start.advanced(byMilliseconds: 20))
+        if !change.holds { _ = try relate(both, "alice", change == .unfriend ? .friend : .block, ["bob"]) }
+        _ = try relate(both, "alice", change, ["bob"])
+        _ = try relate(both, "alice", .block, ["bob"])
+        both.beat("alice", session: "s", isActive: true, at: start.advanced(byMilliseconds: 30))
+        let later = start.advanced(byMilliseconds: 40)
+        #expect(both.view(of: alice.span, for: bob.span, at: later).lastSeen == .exact(start))
+        #expect(try relate(both, "bob", .unblock, ["alice"], at: later) == 1)
+        #expect(both.view(of: alice.span, for: bob.span, at: later).lastSeen == .exact(start))
+    }
+
     /// Two histories that differ only in what a hidden user did: everything that the viewer can read is the same.
     @Test("Nothing that a hidden user does changes what the viewer reads", arguments: [false, true])
     func nonInterference(_ hidesBoth: Bool) throws {

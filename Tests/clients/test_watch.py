@@ -80,6 +80,15 @@ def test_a_list_lingers_and_then_is_gone(client, server, connect):
     client.execute_command("PRESENCE.UNWATCH", key("lingerer"))
 
 
+def test_who_listens_by_a_pattern_hears_a_list_and_keeps_none(client, server, connect):
+    everything = Ear(connect(server), patterns=["presence.watch:*"])
+    watch(client, "patterned", "anna")
+    client.execute_command("PRESENCE.CONNECT", key("anna"), "phone")
+    assert rows(frames(everything, 0.3)) == [("anna", "online")]
+    assert eventually(lambda: int(client.info("presence")["watch_lists"]) == 0, 8)
+    everything.close()
+
+
 def test_many_viewers_on_both_loops_hear_of_one(client, server, connect):
     subscribers = [Ear(connect(server), f"presence.watch:fan-{number}") for number in range(40)]
     for number in range(40):
