@@ -51,7 +51,7 @@ class GlideCluster:
 
 
 class Traffic:
-    """One client, in a thread of its own. What it reads otherwise than it must be, and what is raised, is noted with the instant."""
+    """One client, in a thread of its own. What it reads otherwise than it must be is noted with the instant of its last write, what is raised with its own."""
 
     KEYS, USERS = 100, 20
 
@@ -62,7 +62,7 @@ class Traffic:
         self.begun, self.done, self.wrong, self.raised, self.pauses, self.last = 0, 0, [], [], [], {}
         for user in self.users:
             self._connect(user)
-        self._answered = time.monotonic()
+        self._answered = self._written = time.monotonic()
         self._task = Task(self._step)
 
     def _connect(self, user):
@@ -75,6 +75,7 @@ class Traffic:
         try:
             assert self.client.ask("SET", name, value) in ("OK", True)
             self.last[name] = value
+            self._written = time.monotonic()
             self._expect(name, self.client.ask("GET", name), value)
             self._connect(user)
             # He was online before anything went wrong, so he is at every node.
@@ -92,7 +93,11 @@ class Traffic:
 
     def _expect(self, name, answer, right):
         if answer != right:
-            self.wrong.append((time.monotonic(), name, answer, right))
+            self.wrong.append((self._written, name, answer, right))
+
+    def wrong_besides(self, stopped_at):
+        """What was wrong, but for a write that was answered in the moment before a node was stopped: until that goes on it may be its alone."""
+        return [found for found in self.wrong if not stopped_at - 0.2 < found[0] <= stopped_at]
 
     def goes_on(self, rounds=50):
         before = self.done
