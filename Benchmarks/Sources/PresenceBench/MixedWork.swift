@@ -10,6 +10,10 @@ struct MixedWork {
     private let scripts: (write: String, end: String)
 
     init(_ traits: ServerTraits, _ connection: Connection) throws {
+        if traits.isPresenced {
+            // A day in minutes: users change as often in a second as people do in an hour.
+            try connection.command(["CONFIG", "SET", "status-changes-per-minute", "0"], expecting: .simple("OK"))
+        }
         self.init(
             isPresenced: traits.isPresenced,
             scripts: traits.isPresenced
