@@ -97,8 +97,8 @@ let server: [Target] = [
     .testTarget(
         name: "PresenceLinksTests",
         dependencies: [
-            "Presence", "PresenceCluster", "PresenceLinks", "PresenceReplication", "PresenceStore", "PresenceTLS",
-            "PresenceTesting",
+            "LoopbackPorts", "Presence", "PresenceCluster", "PresenceLinks", "PresenceReplication", "PresenceStore",
+            "PresenceTLS", "PresenceTesting",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
@@ -131,6 +131,9 @@ let server: [Target] = [
         ] + jemalloc
     ),
 
+    // Ports for the servers that tests start.
+    .target(name: "LoopbackPorts", path: "Tests/LoopbackPorts"),
+
     // Stories that run against the server in process and against the binary: their form, and who plays them.
     .target(name: "TranscriptSupport", path: "Tests/TranscriptSupport"),
 
@@ -146,7 +149,9 @@ let server: [Target] = [
         ]
     ),
     .testTarget(name: "PresenceMigrationTests", dependencies: ["Presence", "PresenceMigration", "PresenceTesting"]),
-    .testTarget(name: "PresencedTests", dependencies: ["presenced", "PresenceTesting", "TranscriptSupport"]),
+    .testTarget(
+        name: "PresencedTests",
+        dependencies: ["presenced", "LoopbackPorts", "PresenceTesting", "TranscriptSupport"]),
     .testTarget(name: "TidyTests"),
 ]
 

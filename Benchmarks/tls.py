@@ -24,17 +24,22 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 SUITE = "TLS_AES_128_GCM_SHA256"
 
 
-def free_port():
-    with socket.socket() as probe:
+def free_ports(count):
+    """That nobody listens on; held together while they are looked for, so that no two are one."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
 
 
 class Server:
     """One server with a plain and a TLS port; nobody is asked for a certificate, both have the same one."""
 
     def __init__(self, name, program, more, certificates):
-        self.name, self.port, self.tls_port = name, free_port(), free_port()
+        self.name, (self.port, self.tls_port) = name, free_ports(2)
         self.certificates = certificates
         self.process = subprocess.Popen(
             [program, "--port", str(self.port), "--tls-port", str(self.tls_port), "--bind", "127.0.0.1",

@@ -1,3 +1,4 @@
+import LoopbackPorts
 import PresenceCluster
 import PresenceReplication
 import PresenceStore
@@ -12,7 +13,7 @@ struct CertificateTests {
     private func run(
         _ shown: [PeerCertificates?], secrets: [SharedSecret] = [], _ body: ([LocalNode]) async throws -> Void
     ) async throws {
-        let clusters = try LocalNodes.clusters(LocalNodes.freePorts(shown.count))
+        let clusters = try LocalNodes.clusters(LoopbackPorts.free(shown.count))
         let nodes = try clusters.enumerated().map { index, cluster in
             try LocalNode(
                 cluster, secret: secrets.isEmpty ? LocalNode.secret : secrets[index], certificates: shown[index])
@@ -47,7 +48,7 @@ struct CertificateTests {
 
     @Test("are followed by a service that has one too")
     func follower() async throws {
-        let ports = try LocalNodes.freePorts(2)
+        let ports = LoopbackPorts.free(2)
         let lines = [
             try ClusterNode("n1 number 1 resp clients.example:1 peer 127.0.0.1:\(ports[0])", usualNumber: 1),
             try ClusterNode("n2 number 2 peer 127.0.0.1:\(ports[1])", usualNumber: 2),
@@ -72,7 +73,7 @@ struct CertificateTests {
     @Test("say nothing to a node that shows another's certificate: who dials names both")
     func answererIsAnother() async throws {
         // The one at the second address has the third node's certificate, and does not know it: its own cluster calls it n3.
-        let ports = try LocalNodes.freePorts(3)
+        let ports = LoopbackPorts.free(3)
         let here = try LocalNodes.clusters(ports)
         let there = try LocalNodes.clusters([ports[0], ports[2], ports[1]])
         let a = try LocalNode(here[0], certificates: files("n1"))
@@ -95,7 +96,7 @@ struct CertificateTests {
     @Test("refuse who says that he is another node than his certificate's, and tell him")
     func dialerIsAnother() async throws {
         // He says that he is n1, and shows what n3 would.
-        let ports = try LocalNodes.freePorts(2)
+        let ports = LoopbackPorts.free(2)
         let clusters = try LocalNodes.clusters(ports)
         let b = try LocalNode(clusters[1], certificates: files("n2"))
         let liar = try LocalNode(clusters[0], certificates: files("n1"))
@@ -123,7 +124,7 @@ struct CertificateTests {
     @Test("refuse whose certificate was taken back, whoever dials, once the list is read", arguments: [true, false])
     func takenBack(_ isDialing: Bool) async throws {
         let revoked = isDialing ? 1 : 2
-        let clusters = try LocalNodes.clusters(LocalNodes.freePorts(2))
+        let clusters = try LocalNodes.clusters(LoopbackPorts.free(2))
         let nodes = try clusters.map { cluster in
             try LocalNode(
                 cluster, certificates: PeerCertificateFiles.certificates(cluster.own.name, revoked: "crl"))

@@ -1,4 +1,5 @@
 import Logging
+import LoopbackPorts
 import Presence
 import PresenceCluster
 import PresenceReplication
@@ -13,7 +14,7 @@ struct FollowerTests {
 
     /// A node `a`, and the line of a follower of this number.
     private func lines(follower number: Int) throws -> [ClusterNode] {
-        let ports = try LocalNodes.freePorts(2)
+        let ports = LoopbackPorts.free(2)
         return [
             try ClusterNode("a number 5 resp clients.example:1 peer 127.0.0.1:\(ports[0])", usualNumber: 1),
             try ClusterNode("cache number \(number) peer 127.0.0.1:\(ports[1])", usualNumber: 2),

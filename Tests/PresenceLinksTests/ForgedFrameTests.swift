@@ -1,3 +1,4 @@
+import LoopbackPorts
 import Presence
 import PresenceCluster
 import PresenceReplication
@@ -13,7 +14,7 @@ struct ForgedFrameTests {
     private func run(_ body: (LocalNode) async throws -> Void) async throws {
         // It answers no ping, and is not given up for it here.
         let patient = Membership.Limits(suspectAfter: 60_000, downAfter: 120_000)
-        let node = try LocalNode(LocalNodes.clusters(LocalNodes.freePorts(2))[1]) {
+        let node = try LocalNode(LocalNodes.clusters(LoopbackPorts.free(2))[1]) {
             $0.replicator.silence = patient ?? .usual
         }
         try await node.service.start()

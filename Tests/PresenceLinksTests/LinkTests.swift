@@ -1,3 +1,4 @@
+import LoopbackPorts
 import Presence
 import PresenceCluster
 import PresenceReplication
@@ -75,7 +76,7 @@ struct LinkTests {
 
     @Test("come back after a cut and go on where they were")
     func cut() async throws {
-        let ports = try LocalNodes.freePorts(2)
+        let ports = LoopbackPorts.free(2)
         let relay = Relay(to: ports[1])
         let reached = [ports[0], try await relay.start()]
         let clusters = try LocalNodes.clusters(ports, reached: reached)
@@ -123,7 +124,7 @@ struct LinkTests {
     @Test("stand over addresses of version 6 and host names, and come again")
     func addresses() async throws {
         let hosts = ["::1", "localhost", "0:0:0:0:0:0:0:1"]
-        let nodes = try LocalNodes.clusters(LocalNodes.freePorts(3), hosts: hosts).map { try LocalNode($0) }
+        let nodes = try LocalNodes.clusters(LoopbackPorts.free(3), hosts: hosts).map { try LocalNode($0) }
         try await LocalNodes.run(nodes) { nodes in
             try await eventually("all are joined") {
                 nodes[0].isJoined(2) && nodes[0].isJoined(3) && nodes[1].isJoined(3)
@@ -143,7 +144,7 @@ struct LinkTests {
 
     @Test("say of a name that nobody knows that it is not known, on either side")
     func unknownName() async throws {
-        let clusters = try LocalNodes.clusters(LocalNodes.freePorts(2), hosts: ["127.0.0.1", "no-such-host.invalid"])
+        let clusters = try LocalNodes.clusters(LoopbackPorts.free(2), hosts: ["127.0.0.1", "no-such-host.invalid"])
         let nodes = try clusters.map { try LocalNode($0) }
         try await nodes[0].service.start()
         try await eventually("who dials says so") {
@@ -159,7 +160,7 @@ struct LinkTests {
 
     @Test("say in which settings they differ, once")
     func differences() async throws {
-        let clusters = try LocalNodes.clusters(LocalNodes.freePorts(2))
+        let clusters = try LocalNodes.clusters(LoopbackPorts.free(2))
         let nodes = try zip(clusters, ["90s", "60s"]).map { cluster, ttl in
             try LocalNode(cluster) {
                 $0.shared = SharedSettings([.init("block-hides", "target"), .init("session-ttl", ttl)])

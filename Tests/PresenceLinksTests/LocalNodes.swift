@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import LoopbackPorts
 import Presence
 import PresenceCluster
 import PresenceLinks
@@ -101,27 +102,6 @@ final class Lines: LogHandler, Sendable {
 
 /// Nodes on the loopback interface.
 enum LocalNodes {
-    /// Ports that nobody listens on now.
-    static func freePorts(_ count: Int) throws -> [Int] {
-        var descriptors: [Int32] = []
-        defer { for descriptor in descriptors { close(descriptor) } }
-        return try (0..<count).map { _ in
-            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            descriptors.append(descriptor)
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_addr.s_addr = inet_addr("127.0.0.1")
-            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
-                }
-            }
-            try #require(isBound)
-            return Int(UInt16(bigEndian: address.sin_port))
-        }
-    }
-
     /// What each of some nodes is told of all. `reached` are the ports under which a node is known to the others, if they differ from its own.
     static func clusters(
         _ ports: [Int], reached: [Int]? = nil, hosts: [String]? = nil, name: String = "test"
@@ -142,7 +122,7 @@ enum LocalNodes {
     static func run(
         _ count: Int, _ change: (inout PeerSettings) -> Void = { _ in }, _ body: ([LocalNode]) async throws -> Void
     ) async throws {
-        try await run(try clusters(freePorts(count)).map { try LocalNode($0, change) }, body)
+        try await run(clusters(LoopbackPorts.free(count)).map { try LocalNode($0, change) }, body)
     }
 
     /// The same of nodes that are made already.

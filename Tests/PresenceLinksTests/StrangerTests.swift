@@ -1,3 +1,4 @@
+import LoopbackPorts
 import NIOCore
 import NIOPosix
 import Presence
@@ -14,7 +15,7 @@ import Testing
 struct StrangerTests {
     @Test("with another secret gets no link, and both logs say what may be wrong")
     func secret() async throws {
-        let clusters = try LocalNodes.clusters(LocalNodes.freePorts(2))
+        let clusters = try LocalNodes.clusters(LoopbackPorts.free(2))
         let a = try LocalNode(clusters[0], secret: SharedSecret([UInt8](repeating: 7, count: 32)))
         let b = try LocalNode(clusters[1])
         try await a.service.start()
@@ -34,7 +35,7 @@ struct StrangerTests {
 
     @Test("of another cluster gets no link, though he has the secret")
     func cluster() async throws {
-        let ports = try LocalNodes.freePorts(2)
+        let ports = LoopbackPorts.free(2)
         let a = try LocalNode(try LocalNodes.clusters(ports, name: "one")[0])
         let b = try LocalNode(try LocalNodes.clusters(ports, name: "two")[1])
         try await a.service.start()
@@ -47,7 +48,7 @@ struct StrangerTests {
 
     @Test("has the secret, but no line of cluster.conf, is told so and gets no link")
     func unknown() async throws {
-        let ports = try LocalNodes.freePorts(2)
+        let ports = LoopbackPorts.free(2)
         let a = try LocalNode(try LocalNodes.clusters(ports)[0])
         let known = try ["other", "n2"].enumerated().map { index, name in
             try ClusterNode(

@@ -1,3 +1,4 @@
+import LoopbackPorts
 import Presence
 import PresenceCluster
 import PresenceReplication
@@ -13,7 +14,7 @@ struct StuckPeerTests {
         _ change: @escaping (inout PeerSettings) -> Void,
         _ body: (_ a: LocalNode, _ b: LocalNode, _ c: LocalNode, Relay) async throws -> Void
     ) async throws {
-        let ports = try LocalNodes.freePorts(3)
+        let ports = LoopbackPorts.free(3)
         let relay = Relay(to: ports[1])
         var reached = ports
         reached[1] = try await relay.start()

@@ -1,4 +1,5 @@
 import Foundation
+import LoopbackPorts
 import Testing
 
 /// `Examples/follower`, built as its readers would, beside a real node.
@@ -36,10 +37,10 @@ struct FollowerExampleTests {
         try (String(repeating: "c5", count: 32) + "\n").write(toFile: secret, atomically: true, encoding: .utf8)
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: secret)
 
-        let port = try RunningPresenced.freePort()
+        let port = LoopbackPorts.free()
         let nodes = [
-            "a resp 127.0.0.1:\(port) peer 127.0.0.1:\(try RunningPresenced.freePort())",
-            "cache number 9 peer 127.0.0.1:\(try RunningPresenced.freePort())",
+            "a resp 127.0.0.1:\(port) peer 127.0.0.1:\(LoopbackPorts.free())",
+            "cache number 9 peer 127.0.0.1:\(LoopbackPorts.free())",
         ]
         let node = try RunningPresenced(
             ["--cluster", "shop", "--secret-file", secret, "--node", nodes.joined(separator: ", "), "--node", "a"],

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import LoopbackPorts
 import Testing
 
 /// The real binary, serving on a free port of the loopback interface until it is ended, by its process number.
@@ -13,7 +14,7 @@ final class RunningPresenced {
 
     /// Starts it with these settings and waits until it accepts connections, on that port or a free one.
     init(_ settings: [String] = [], port given: Int? = nil) throws {
-        port = try given ?? Self.freePort()
+        port = given ?? LoopbackPorts.free()
         process.executableURL = Self.binary
         process.arguments = ["--port", String(port)] + settings
         process.standardInput = FileHandle.nullDevice
@@ -90,21 +91,6 @@ final class RunningPresenced {
         address.sin_port = UInt16(port).bigEndian
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
         return address
-    }
-
-    /// A port that nobody listens on now.
-    static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = loopback(0)
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
-            }
-        }
-        guard isBound else { throw Failure("no free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 
     private static func connects(to port: Int) -> Bool {

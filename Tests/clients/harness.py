@@ -1,5 +1,6 @@
 """Starts the real binary and speaks to it: through real clients, or byte by byte where a client would be too polite."""
 
+import itertools
 import os
 import pathlib
 import random
@@ -23,10 +24,20 @@ NODE_MODULES = pathlib.Path("/usr/share/nodejs")
 SLACK = 0.4
 
 
+# From 10 000 up, each once: below those that Linux gives to outgoing connections, any of which could take a port before its server does.
+_PORTS = itertools.count(random.randrange(22_000))
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of the loopback interface that nobody listens on, and that nobody else was given here."""
+    while True:
+        port = 10_000 + next(_PORTS) % 22_000
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:
