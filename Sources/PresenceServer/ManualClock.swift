@@ -18,6 +18,9 @@ public final class ManualClock: PresenceClock {
         Timestamp(milliseconds: milliseconds.load(ordering: .relaxed))
     }
 
+    /// True: the store announces at the very millisecond to which it was moved.
+    public var isHeld: Bool { true }
+
     /// Moves it on. It cannot be moved back: a negative number moves it by nothing.
     public func advance(byMilliseconds delta: Int64) {
         milliseconds.wrappingAdd(max(0, delta), ordering: .relaxed)

@@ -64,7 +64,9 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     init(_ configuration: ShardedStore.Configuration, shard: Int, budget: MemoryBudget, at now: Timestamp) {
         let bits = configuration.shards.trailingZeroBitCount
         index = SegmentedIndex(skippedBits: bits)
-        wheel = TimerWheel(at: now, phase: shard * 64 / configuration.shards)
+        wheel = TimerWheel(
+            at: now, phase: shard * 64 / configuration.shards,
+            ticks: configuration.wheelTick ?? (configuration.clock.isHeld ? .millisecond : .tenMilliseconds))
         ring = ChangeRing(capacity: configuration.changeRingBytes)
         replicaLog = ReplicaLog(capacity: configuration.replicaLogEntries)
         hash = BytesHash(secret: configuration.hashSecret)

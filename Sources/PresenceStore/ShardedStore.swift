@@ -79,6 +79,8 @@ public final class ShardedStore: Sendable {
         public var maxClockOffset: Int64 = 1_000
         /// Where the operations without `at now` take the time from.
         public var clock: any PresenceClock = SystemClock()
+        /// The wheel's tick; nil leaves it to the clock.
+        package var wheelTick: WheelTick?
 
         /// The defaults.
         public init() {}

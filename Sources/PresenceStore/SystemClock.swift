@@ -12,6 +12,14 @@ import Presence
 public protocol PresenceClock: Sendable {
     /// Now, in milliseconds since 1970.
     func now() -> Timestamp
+    /// Whether time stands still but for those who move it, as in tests. A store made with such a clock announces what is due at its very millisecond; with any
+    /// other, within 10 ms.
+    var isHeld: Bool { get }
+}
+
+extension PresenceClock {
+    /// Time goes on by itself.
+    public var isHeld: Bool { false }
 }
 
 /// The machine's time: it never goes back, a step of the wall clock does not move it at once, and a suspend counts (`SlewedTime`).

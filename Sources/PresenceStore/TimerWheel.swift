@@ -1,5 +1,16 @@
 import Presence
 
+/// How long a tick of a store's wheel is: what is due is announced when the tick begins that is not before it.
+package enum WheelTick: Sendable {
+    /// Where time goes on by itself.
+    case tenMilliseconds
+    /// Where somebody moves the clock, and expects each end at its own millisecond. All spans of the wheel are a tenth then.
+    case millisecond
+
+    @inline(__always)
+    var milliseconds: Int64 { self == .millisecond ? 1 : 10 }
+}
+
 /// When which record has to be looked at again: a wheel of two levels whose buckets are chunked arrays of record numbers.
 ///
 /// ```
@@ -22,7 +33,7 @@ import Presence
 /// **Cost.** Arming is O(1); a tick with nothing due reads one occupancy word; a number costs 4.6 bytes and, when it comes up, a seventh of a node's
 /// cache miss. Nodes are never given back, only reused.
 struct TimerWheel: ~Copyable {
-    static let tickMilliseconds: Int64 = 10
+    /// A window's length at most: of ticks of 10 ms.
     static let windowMilliseconds: Int64 = 640
     private static let fineBits: UInt64 = 6
     private static let fineCount: UInt64 = 64
@@ -33,6 +44,7 @@ struct TimerWheel: ~Copyable {
     private static let numbersPerNode = 7
     private static let nodesPerPage = 512
 
+    private let length: WheelTick
     /// Shards shift their ticks against each other, so that their windows do not all begin at one instant.
     private let phase: UInt64
     /// The last tick that is done. All its numbers have been handed out.
@@ -58,9 +70,10 @@ struct TimerWheel: ~Copyable {
     private(set) var entryCount = 0
 
     /// A wheel that has done everything up to `now`.
-    init(at now: Timestamp, phase: Int) {
+    init(at now: Timestamp, phase: Int, ticks length: WheelTick = .tenMilliseconds) {
+        self.length = length
         self.phase = UInt64(phase) % TimerWheel.fineCount
-        currentTick = TimerWheel.tick(now, self.phase)
+        currentTick = TimerWheel.tick(now, length) &+ self.phase
         fine = .allocate(capacity: Int(TimerWheel.fineCount))
         fine.initialize(repeating: 0, count: Int(TimerWheel.fineCount))
         coarse = .allocate(capacity: Int(TimerWheel.coarseCount))
@@ -87,7 +100,7 @@ struct TimerWheel: ~Copyable {
     @inline(__always)
     mutating func arm(_ number: UInt32, _ header: RecordHeader, by deadline: Timestamp) {
         guard deadline < .distantFuture else { return }
-        var tick = TimerWheel.tickUp(deadline, phase)
+        var tick = tickDue(at: deadline)
         if tick <= currentTick { tick = currentTick + 1 }
         let window = tick >> TimerWheel.fineBits
         let openWindow = (currentTick + 1) >> TimerWheel.fineBits
@@ -118,7 +131,7 @@ struct TimerWheel: ~Copyable {
     ///
     /// The caller looks at each: `isDue` tells stale entries apart.
     mutating func takeDue(at now: Timestamp, into numbers: UnsafeMutablePointer<UInt32>) -> Int {
-        let target = TimerWheel.tick(now, phase)
+        let target = tickBegun(at: now)
         leapIfFarBehind(target)
         while currentTick < target {
             let next = currentTick + 1
@@ -189,7 +202,7 @@ struct TimerWheel: ~Copyable {
         let distance = Int32(bitPattern: armed &- TimerWheel.short(origin))
         // What looks like the first tick after a wrap may be the one before it.
         let tick = Int64(origin) + Int64(distance) - (armed == 1 ? 2 : 1) - Int64(phase)
-        return Timestamp(milliseconds: max(0, tick) * TimerWheel.tickMilliseconds)
+        return Timestamp(milliseconds: max(0, tick) * length.milliseconds)
     }
 
     /// Whether an armed tick is one that can have been given while `tick` was the current one.
@@ -203,7 +216,7 @@ struct TimerWheel: ~Copyable {
     func mayHaveComeUp(_ header: RecordHeader, by now: Timestamp) -> Bool {
         let armed = header.armedTick
         guard armed != 0 else { return false }
-        let tick = TimerWheel.tickUp(now, phase)
+        let tick = tickDue(at: now)
         if tick > currentTick + TimerWheel.coarseCount << TimerWheel.fineBits { return true }
         return Int32(bitPattern: TimerWheel.short(tick) &- armed) >= 0
     }
@@ -213,9 +226,9 @@ struct TimerWheel: ~Copyable {
         guard armed != 0, currentTick >= leapTarget, isNear(armed, currentTick) else { return nil }
         let distance = Int32(bitPattern: armed &- TimerWheel.short(currentTick))
         let tick = currentTick &+ UInt64(bitPattern: Int64(distance))
-        guard tick >= TimerWheel.tick(now, phase) else { return nil }
+        guard tick >= tickBegun(at: now) else { return nil }
         let next = (tick >> TimerWheel.fineBits + 1) << TimerWheel.fineBits
-        return Timestamp(milliseconds: Int64(next - phase) * TimerWheel.tickMilliseconds)
+        return Timestamp(milliseconds: Int64(next - phase) * length.milliseconds)
     }
 
     /// With no entries there is nothing to do in between.
@@ -237,14 +250,19 @@ struct TimerWheel: ~Copyable {
 
     /// The tick that has begun at `time`. Times before 1970 count as 1970.
     @inline(__always)
-    private static func tick(_ time: Timestamp, _ phase: UInt64) -> UInt64 {
-        UInt64(max(0, time.milliseconds)) / UInt64(tickMilliseconds) &+ phase
-    }
+    private func tickBegun(at time: Timestamp) -> UInt64 { TimerWheel.tick(time, length) &+ phase }
 
     /// The first tick that begins at `time` or later.
     @inline(__always)
-    private static func tickUp(_ time: Timestamp, _ phase: UInt64) -> UInt64 {
-        (UInt64(max(0, time.milliseconds)) &+ UInt64(tickMilliseconds - 1)) / UInt64(tickMilliseconds) &+ phase
+    private func tickDue(at time: Timestamp) -> UInt64 {
+        TimerWheel.tick(Timestamp(milliseconds: time.milliseconds &+ (length.milliseconds - 1)), length) &+ phase
+    }
+
+    /// The same of a shard that does not shift its ticks. Both divisions are by a constant.
+    @inline(__always)
+    private static func tick(_ time: Timestamp, _ length: WheelTick) -> UInt64 {
+        let milliseconds = UInt64(max(0, time.milliseconds))
+        return length == .millisecond ? milliseconds : milliseconds / 10
     }
 
     // MARK: Nodes

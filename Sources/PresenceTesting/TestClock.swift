@@ -26,6 +26,9 @@ public final class TestClock: PresenceClock {
         Timestamp(milliseconds: milliseconds.load(ordering: .acquiring))
     }
 
+    /// True: a store announces at the very millisecond to which the clock was moved.
+    public var isHeld: Bool { true }
+
     /// Moves the clock on; back, if negative, which no clock in service does: to show that even that breaks nothing.
     ///
     /// - Returns: the new instant.

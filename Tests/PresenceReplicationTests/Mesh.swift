@@ -77,6 +77,7 @@ final class Mesh {
         _ number: UInt8, _ configure: (inout ShardedStore.Configuration) -> Void = { _ in }
     ) -> ShardedStore {
         var configuration = ShardedStore.Configuration(clock: clock)
+        configuration.wheelTick = .tenMilliseconds
         configuration.shards = 2
         configuration.node = number
         configuration.hashSecret = (1, 2)

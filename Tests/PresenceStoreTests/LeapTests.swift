@@ -15,6 +15,7 @@ struct LeapTests {
             var configuration = ShardedStore.Configuration()
             configuration.shards = 1
             configuration.clock = TestClock(start.advanced(byMilliseconds: -5_000))
+            configuration.wheelTick = .tenMilliseconds
             configuration.policy.disconnectGrace = 0
             configuration.sessionTTLMilliseconds = 8_000
             let store = ShardedStore(configuration)
@@ -45,6 +46,7 @@ struct LeapTests {
         var configuration = ShardedStore.Configuration()
         configuration.shards = shards
         configuration.clock = TestClock(wrap.advanced(byMilliseconds: -9_000))
+        configuration.wheelTick = .tenMilliseconds
         configuration.policy.disconnectGrace = 0
         configuration.sessionTTLMilliseconds = 8_000
         let store = ShardedStore(configuration)

@@ -20,6 +20,7 @@ struct MergeTests {
         _ node: UInt8, _ clock: TestClock, _ change: (inout ShardedStore.Configuration) -> Void = { _ in }
     ) -> ShardedStore {
         var configuration = ShardedStore.Configuration(clock: clock)
+        configuration.wheelTick = .tenMilliseconds
         configuration.node = node
         configuration.shards = 4
         configuration.hashSecret = (1, 2)

@@ -8,6 +8,7 @@ struct ModelPlan: Sendable, CustomStringConvertible {
     var shards = 1
     /// Where time begins; a place just before a wrap, as a rule.
     var start = Timestamp(milliseconds: 1_767_225_600_000)
+    var tick = WheelTick.tenMilliseconds
     /// The wheel turns only now and then, and a step looks at one user at most: reads must be right by themselves.
     var isLate = false
     var steps = 1_000
@@ -107,6 +108,7 @@ struct ModelRun {
         configuration.statusChangesPerMinute = 0
         configuration.hashSecret = (random.next(), random.next())
         configuration.clock = TestClock(plan.start)
+        configuration.wheelTick = plan.tick
         store = ShardedStore(configuration)
         store.setKeyspaceInterest([.expired, .new, .generic, .string, .evicted])
         reader = store.makeReader { _ in }

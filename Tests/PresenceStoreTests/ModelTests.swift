@@ -43,6 +43,10 @@ struct ModelTests {
             ModelPlan(
                 name: "ticks of 32 bits wrap, eight shards", shards: 8,
                 start: .init(milliseconds: 42 * 10 << 32 - 200_000), isLate: isLate, steps: 400, pauses: []),
+            // Ticks of a millisecond: every 2^32 ms, and a horizon of 32 s.
+            ModelPlan(
+                name: "ticks of a millisecond", shards: 2, start: .init(milliseconds: 420 << 32 - 200_000),
+                tick: .millisecond, isLate: isLate, steps: 400, pauses: [32_704, 32_768, 60_000], pauseEvery: 40),
             // Small steps: windows of 640 ms begin and end inside and between them.
             ModelPlan(name: "windows", isLate: isLate, steps: 1_500, pauses: [640, 1_280], longestStep: 90),
             // The horizon of 327 s is passed again and again.
