@@ -76,6 +76,6 @@ extension ShardedStore {
     ///
     /// For those who read, think, and then write only if nothing has happened in between: Redis's `WATCH`.
     public func fingerprint(of kind: KeyKind, _ key: Span<UInt8>, at now: Timestamp) -> UInt64 {
-        withKey(kind, key) { state, key, hash in state.fingerprint(kind, key, hash, at: now) }
+        withKey(kind, key, at: now) { state, key, hash, now in state.fingerprint(kind, key, hash, at: now) }
     }
 }

@@ -158,8 +158,8 @@ extension ReplicaFacts.PrivacyRegisters {
             merged.value.strangersRead = other.value.strangersRead
             merged.value.friendsRead = other.value.friendsRead
         } else if visibilityStamp == other.visibilityStamp {
-            merged.value.strangersRead = value.strangersRead.hidingMore(other.value.strangersRead)
-            merged.value.friendsRead = value.friendsRead.hidingMore(other.value.friendsRead)
+            merged.value.strangersRead = value.strangersRead.joined(other.value.strangersRead)
+            merged.value.friendsRead = value.friendsRead.joined(other.value.friendsRead)
         }
         if lastSeenStamp < other.lastSeenStamp {
             merged.lastSeenStamp = other.lastSeenStamp
@@ -196,7 +196,7 @@ extension Relation {
         _ left: Relation, _ right: Relation, _ stamp: KeyPath<Relation, EdgeStamp>
     ) -> Relation { left[keyPath: stamp] < right[keyPath: stamp] ? right : left }
 
-    /// Of copies of one write the one that says less.
+    /// Of two copies of one write what both come to.
     private static func read(
         _ left: Relation, _ right: Relation, _ stamp: KeyPath<Relation, EdgeStamp>, _ read: KeyPath<Relation, LastSeen?>
     ) -> LastSeen? {
@@ -206,7 +206,7 @@ extension Relation {
         guard let mine = left[keyPath: read], let others = right[keyPath: read] else {
             return left[keyPath: read] ?? right[keyPath: read]
         }
-        return mine.hidingMore(others)
+        return mine.joined(others)
     }
 }
 
@@ -217,15 +217,14 @@ extension EdgeStamp: Comparable {
 }
 
 extension LastSeen {
-    /// Whichever of the two tells a viewer less: nothing, then the earlier instant, then the coarser.
-    fileprivate func hidingMore(_ other: LastSeen) -> LastSeen {
-        func rank(_ value: LastSeen) -> (Timestamp, Int) {
-            switch value {
-            case .unknown: (.distantPast, 0)
-            case .coarse(let instant): (instant, 1)
-            case .exact(let instant): (instant, 2)
-            }
+    /// What two copies of one write come to: the form that tells less, and of one form the later instant, which somebody read (`ShardState.raiseReads`).
+    fileprivate func joined(_ other: LastSeen) -> LastSeen {
+        switch (self, other) {
+        case (.exact(let one), .exact(let two)): .exact(max(one, two))
+        case (.coarse(let one), .coarse(let two)): .coarse(max(one, two))
+        case (.unknown, _), (_, .unknown): .unknown
+        case (.coarse, .exact): self
+        case (.exact, .coarse): other
         }
-        return rank(other) < rank(self) ? other : self
     }
 }

@@ -13,6 +13,7 @@ struct ShardSettings: Sendable {
     var maxRelations: Int
     var statusChangesPerMinute: Int
     var allowsInvisible: Bool
+    let blockHidesBoth: Bool
     var maxWatch: Int
     var maxWatchersPerUser: Int
     var maxWatchLists: Int
@@ -37,6 +38,7 @@ struct ShardSettings: Sendable {
         maxRelations = configuration.maxRelations
         statusChangesPerMinute = configuration.statusChangesPerMinute
         allowsInvisible = configuration.allowsInvisible
+        blockHidesBoth = configuration.blockHidesBoth
         maxWatch = configuration.maxWatch
         maxWatchersPerUser = configuration.maxWatchersPerUser
         maxWatchLists = configuration.maxWatchLists

@@ -184,6 +184,7 @@ extension ShardState {
     ) {
         let record = record(number)
         let wasPresent = record.isPresent
+        toldUntil = max(toldUntil, now)
         if verdict.publicStatus != record.announced {
             let old = record.announced
             let since = record.version == .zero ? nil : record.version.timestamp

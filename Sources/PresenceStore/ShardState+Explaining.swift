@@ -50,7 +50,10 @@ extension ShardedStore {
     /// - Complexity: O(sessions), and O(edges) for their number.
     public func explain(_ user: Span<UInt8>, for viewer: Span<UInt8>?, at now: Timestamp) -> Explanation {
         var explanation = Explanation(id: user.withUnsafeBytes { [UInt8]($0) }, now: now, policy: Policy())
-        withUser(user) { state, key, hash in state.explain(key, hash, into: &explanation) }
+        withUser(user, at: now) { state, key, hash, now in
+            explanation.now = now
+            state.explain(key, hash, into: &explanation)
+        }
         if let viewer { explanation.viewer = explain(user, to: viewer, at: now) }
         return explanation
     }
@@ -62,7 +65,7 @@ extension ShardedStore {
         let side = viewerSide(of: user, for: viewer, at: now)
         var rule = ViewRule.everyone
         var relation: Relation?
-        withUser(user) { state, key, hash in
+        withUser(user, at: now) { state, key, hash, now in
             let number = state.find(key, hash)
             guard number != 0 else { return }
             rule = state.view(number, for: viewerHash, isSelf: hash == viewerHash, side, at: now).rule

@@ -68,6 +68,7 @@ extension ShardState {
             }
         }
         boundSessions(&merged)
+        let hasReadLater = raiseReads(&merged, over: local)
         noteConflicts(of: local, with: incoming, from: sender, userHash)
         countLosses(merged, local)
         stamps.observe(incoming.newestStamp)
@@ -83,10 +84,17 @@ extension ShardState {
             }
         }
         let hasNews = announce(merged, local, incoming, isNew: isNew, from: sender, number, userHash, at: now)
+        if hasReadLater || merged != local && hasSeenLater(local, than: incoming) { replicaLog.note(userHash, .record) }
         let hasChanged = isNew || merged != local || hasNews
         return MergeOutcome(
             hasChanged: hasChanged,
             changedEdges: merged.edges.filter { local.edges[$0.key] != $0.value }.map(\.key))
+    }
+
+    /// Whether activity of a session at home here was not known where somebody wrote. Who ends or hides the user there would leave it untold.
+    private func hasSeenLater(_ local: ReplicaFacts, than incoming: ReplicaFacts) -> Bool {
+        guard let seen = local.facts.lastSeen, seen > incoming.facts.lastSeen ?? .distantPast else { return false }
+        return local.facts.sessions.values.contains { $0.home == stamps.node }
     }
 
     /// Whether a session says nothing any more: it ran out, or it was ended and its TTL and grace are over.

@@ -133,6 +133,12 @@ extension ShardState {
         let hasNews = announce(
             number, evidence(of: record, at: now, near: now).verdict(at: now), Heard(plain, from: sender), reason,
             hasActed ? place : nil, before: before, hasLearned: hasLearned, userHash, at: now)
+        if hasLearned, local.home == stamps.node,
+            record.lastSeen(near: now) ?? .distantPast > plain.lastSeen ?? .distantPast
+        {
+            // Activity that was not known where somebody wrote, and would stay untold.
+            replicaLog.note(userHash, .record)
+        }
         if hasLearned { noteForWatchers(record) }
         arm(number, evidence(of: record, at: now, near: now), at: now)
         return hasLearned || hasNews ? .taken : .known

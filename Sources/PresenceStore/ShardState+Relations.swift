@@ -228,9 +228,8 @@ extension ShardState {
         _ = settle(number, at: now)
         try makeBudget(for: blockBytes, sparing: number, at: now)
         // A record that moves leaves its timer behind, and with it the look at what has run out.
-        number = prune(number, at: now, mayShrink: false)
+        number = try grow(number, by: bytes, at: now)
         let size = record(number).byteCount
-        number = try resize(number, to: size + bytes, at: now)
         let record = record(number)
         (record.address + offset + bytes).copyMemory(from: record.address + offset, byteCount: size - offset)
         return record

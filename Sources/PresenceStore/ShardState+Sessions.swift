@@ -96,15 +96,9 @@ extension ShardState {
             session.storeWords(device: words.device, platform: words.platform, server: words.server)
             return number
         } else {
-            let live = record(number).sessionCount
-            number = prune(number, at: now, keepsTombstones: live < settings.maxSessionsPerUser, mayShrink: false)
-            let size = record(number).byteCount + SessionRecord.fixedBytes + key.storedCount
-            if size > Slabs.maximumSize {
-                number = prune(number, at: now, keepsTombstones: false, mayShrink: false)
-            }
-            let needed = record(number).byteCount + SessionRecord.fixedBytes + key.storedCount
-            guard needed <= Slabs.maximumSize else { throw .tooManySessions(limit: record(number).sessionCount) }
-            number = try resize(number, to: needed, at: now)
+            let isFull = record(number).sessionCount >= settings.maxSessionsPerUser
+            number = try grow(
+                number, by: SessionRecord.fixedBytes + key.storedCount, keepsTombstones: !isFull, at: now)
         }
         let record = record(number)
         let session = SessionRecord(record.address + record.byteCount)
@@ -309,6 +303,19 @@ extension ShardState {
 
     // MARK: Room
 
+    /// The number of a settled record once it has room for some bytes more: what has run out goes, and if need be, or at once, all tombstones that may.
+    mutating func grow(
+        _ number: UInt32, by bytes: Int, keepsTombstones: Bool = true, at now: Timestamp
+    ) throws(StoreError) -> UInt32 {
+        var number = prune(number, at: now, keepsTombstones: keepsTombstones, mayShrink: false)
+        if record(number).byteCount + bytes > Slabs.maximumSize {
+            number = prune(number, at: now, keepsTombstones: false, mayShrink: false)
+        }
+        let size = record(number).byteCount + bytes
+        guard size <= Slabs.maximumSize else { throw .userTooLarge(limit: Slabs.maximumSize) }
+        return try resize(number, to: size, at: now)
+    }
+
     /// Drops sessions that ran out, and tombstones that are over; all tombstones but that of the last grace, if they are not to be kept. The record
     /// must be settled; its number may change.
     mutating func prune(
@@ -316,11 +323,7 @@ extension ShardState {
     ) -> UInt32 {
         let record = record(number)
         let policy = settings.policy
-        // Of those that ended, the one whose end is held back longest stands for all.
-        var lastHold = now
-        if !keepsTombstones {
-            record.forEachSession { lastHold = max(lastHold, holdEnd(of: $0, record, near: now)) }
-        }
+        let heldLongest = keepsTombstones ? nil : sessionHeldLongest(record, at: now)
         var source = record.sessionsOffset
         var target = source
         var kept = 0
@@ -330,7 +333,7 @@ extension ShardState {
             let size = session.byteCount
             var isOver = keptUntil(session, of: record, near: now) <= now
             if !keepsTombstones, session.isClosed || facts(of: session, near: now).deadline(policy) <= now {
-                isOver = lastHold <= now || holdEnd(of: session, record, near: now) < lastHold
+                isOver = session.address != heldLongest
             }
             if isOver {
                 if !session.isClosed {
@@ -358,6 +361,22 @@ extension ShardState {
         let other = slabs.allocate(target)
         move(number, to: other, byteCount: target)
         return other
+    }
+
+    /// Of those that ended, the one whose end is held back longest stands for all: of several, as when a storm lets go of all at once, the one that ended last.
+    private func sessionHeldLongest(_ record: UserRecord, at now: Timestamp) -> UnsafeMutableRawPointer? {
+        var longest = (hold: now, end: Timestamp.distantPast)
+        var place: UnsafeMutableRawPointer?
+        record.forEachSession { session in
+            let hold = holdEnd(of: session, record, near: now)
+            guard hold > now, hold >= longest.hold else { return }
+            let facts = facts(of: session, near: now)
+            let end = facts.closed?.at ?? facts.deadline(settings.policy)
+            guard hold > longest.hold || end >= longest.end else { return }
+            longest = (hold, end)
+            place = session.address
+        }
+        return place
     }
 
     /// Until when the end of a session is held back, by a grace or a storm; `distantPast` if it lives, or nothing holds it.

@@ -127,12 +127,12 @@ extension ShardedStore {
         switch read.content {
         case .tombstone(let hash, let since, let hasRunOut):
             let tombstone = Tombstone(stamp: read.stamp, since: since, hasRunOut: hasRunOut)
-            return withShard(shardIndex(hash)) { $0.mergeTombstone(tombstone, hash, at: now) }
+            return withShard(shardIndex(hash), at: now) { $0.mergeTombstone(tombstone, hash, at: $1) }
         case .string(let end, let isEndAlone, let key, let value):
             do throws(StoreError) {
                 return try image.withUnsafeBytes { bytes throws(StoreError) in
                     let value = UnsafeRawBufferPointer(rebasing: bytes[value])
-                    return try withKey(.string, image.extracting(key)) { state, key, hash throws(StoreError) in
+                    return try withKey(.string, image.extracting(key), at: now) { state, key, hash, now throws(StoreError) in
                         try state.mergeString(
                             key, hash, value, end: end, isEndAlone: isEndAlone, stamp: read.stamp, at: now)
                     }

@@ -73,17 +73,16 @@ extension ShardState {
             try makeRelations(&number, at: now)
         }
         _ = settle(number, at: now)
-        // A record that moves leaves its timer behind, and with it the look at what has run out.
-        number = prune(number, at: now, mayShrink: false)
-        let stamp = stamps.next(at: now)
         let old = record(number)
         let until = change.until.map { min($0, now.advanced(byMilliseconds: RecordInstant.reach)) }
         let manualGrowth = change.status != nil && !old.hasManual ? UserRecord.manualBytes : 0
         let oldText = old.hasText ? UserRecord.textBytes + old.textCount : 0
         let newText = text.map { UserRecord.textBytes + $0.count } ?? oldText
-        let oldSize = old.byteCount
-        // The manual status gets its place before a shorter text gives up its own.
-        number = try resize(number, to: oldSize + manualGrowth + max(newText - oldText, 0), at: now)
+        // A record that moves leaves its timer behind, and with it the look at what has run out. The manual status gets its place before a shorter text gives
+        // up its own.
+        number = try grow(number, by: manualGrowth + max(newText - oldText, 0), at: now)
+        let oldSize = record(number).byteCount
+        let stamp = stamps.next(at: now)
         if change.changesPrivacy {
             try setPrivacy(
                 &number, visibility: change.visibility, lastSeen: change.lastSeen, stamp: stamp, at: now)

@@ -38,6 +38,8 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     /// The last time that nobody looked at the time, and when time went on here last.
     var stall = Stall()
     var lastAdvance: Timestamp
+    /// The latest instant up to which time was said to have gone on, or at which anything was announced: nothing happens before it any more.
+    var toldUntil: Timestamp
     /// Who watches whom.
     var watchers = ShardWatchers()
     let budget: MemoryBudget
@@ -72,6 +74,7 @@ struct ShardState: ~Copyable, @unchecked Sendable {
         hash = BytesHash(secret: configuration.hashSecret)
         stamps = StampClock(node: configuration.node)
         lastAdvance = now
+        toldUntil = .distantPast
         settings = ShardSettings(configuration)
         self.budget = budget
         account()

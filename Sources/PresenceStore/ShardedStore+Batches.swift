@@ -36,7 +36,7 @@ extension ShardedStore {
         while start < total {
             let count = min(total - start, ShardedStore.groupLimit)
             var missing = InlineArray<8, UInt64>(repeating: 0)
-            forEachGrouped(bytes, pairs, from: start, count: count, stride: 2) { state, number, _, position in
+            forEachGrouped(bytes, pairs, from: start, count: count, stride: 2, at: now) { state, number, _, position, now in
                 bytes.extracting(pairs[position * 2 + 1].range).withUnsafeBytes { session in
                     if !state.beat(number, BytesKey(session), isActive: isActive, at: now) {
                         missing[(position - start) >> 6] |= 1 << UInt64((position - start) & 63)
@@ -61,28 +61,30 @@ extension ShardedStore {
     public func statuses(
         _ bytes: Span<UInt8>, _ users: Span<KeyRange>, at now: Timestamp, _ body: (Int, Status) -> Void
     ) {
-        forEachStatus(bytes, users, at: now, body) { state, number, _, _ in state.status(number, at: now) }
+        forEachStatus(bytes, users, at: now, body) { state, number, _, _, now in
+            state.status(number, at: now)
+        }
     }
 
     /// Finds a status for each of many users, and hands them out in their order.
     ///
     /// - Parameters:
     ///   - readsRelations: whether `find` looks at what they said of others.
-    ///   - find: gets the number of a user's record, 0 if there is none, his hash, and his place.
+    ///   - find: gets the number of a user's record, 0 if there is none, his hash, his place, and the time in his shard.
     @inline(__always)
     func forEachStatus(
         _ bytes: Span<UInt8>, _ users: Span<KeyRange>, readsRelations: Bool = false, at now: Timestamp,
         _ body: (Int, Status) -> Void,
-        _ find: (inout ShardState, UInt32, UInt64, Int) -> Status
+        _ find: (inout ShardState, UInt32, UInt64, Int, Timestamp) -> Status
     ) {
         var start = 0
         while start < users.count {
             let count = min(users.count - start, ShardedStore.groupLimit)
             var found = InlineArray<512, Status>(repeating: .offline)
             forEachGrouped(
-                bytes, users, from: start, count: count, stride: 1, readsRelations: readsRelations
-            ) { state, number, hash, position in
-                found[position - start] = find(&state, number, hash, position)
+                bytes, users, from: start, count: count, stride: 1, readsRelations: readsRelations, at: now
+            ) { state, number, hash, position, now in
+                found[position - start] = find(&state, number, hash, position, now)
             }
             for offset in 0..<count { body(start + offset, found[offset]) }
             start += count
@@ -116,12 +118,13 @@ extension ShardedStore {
         }
     }
 
-    /// Calls `body` with the number of each of `count` users of a batch, 0 if he is unknown, his hash and his place: shard by shard, within a shard in
-    /// the caller's order.
+    /// Calls `body` with the number of each of `count` users of a batch, 0 if he is unknown, his hash, his place, and the time
+    /// in his shard: shard by shard, within a shard in the caller's order.
     @inline(__always)
     private func forEachGrouped(
         _ bytes: Span<UInt8>, _ ranges: Span<KeyRange>, from start: Int, count: Int, stride: Int,
-        readsRelations: Bool = false, _ body: (inout ShardState, UInt32, UInt64, Int) -> Void
+        readsRelations: Bool = false, at now: Timestamp,
+        _ body: (inout ShardState, UInt32, UInt64, Int, Timestamp) -> Void
     ) {
         withItems(count) { items in
             withUnsafeTemporaryAllocation(of: Int32.self, capacity: shardCount) { heads in
@@ -141,7 +144,7 @@ extension ShardedStore {
                     heads[shard] = Int32(truncatingIfNeeded: offset)
                 }
                 for shard in 0..<shardCount where heads[shard] >= 0 {
-                    withShard(shard) { state in
+                    withShard(shard, at: now) { state, now in
                         prefetch(items, from: heads[shard], &state)
                         if readsRelations { prefetchRelations(items, from: heads[shard], &state) }
                         // Where a slot was given back, a number may name nothing any more.
@@ -155,7 +158,7 @@ extension ShardedStore {
                                 let likely = state.slabs.freedCount == freed ? item.likely : 0
                                 return state.find(key, item.hash, likely: likely)
                             }
-                            body(&state, number, item.hash, position)
+                            body(&state, number, item.hash, position, now)
                             place = item.next
                         }
                     }

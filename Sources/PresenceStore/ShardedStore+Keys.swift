@@ -7,12 +7,12 @@ extension ShardedStore {
     /// - Returns: whether the key existed.
     @discardableResult
     public func remove(_ kind: KeyKind, _ key: Span<UInt8>, reason: Reason = .deleted, at now: Timestamp) -> Bool {
-        withKey(kind, key) { state, key, hash in state.remove(kind, key, hash, reason: reason, at: now) }
+        withKey(kind, key, at: now) { state, key, hash, now in state.remove(kind, key, hash, reason: reason, at: now) }
     }
 
     /// Whether a key exists: a string whose time is not over, a user with a live session or in a grace.
     public func exists(_ kind: KeyKind, _ key: Span<UInt8>, at now: Timestamp) -> Bool {
-        withKey(kind, key) { state, key, hash in
+        withKey(kind, key, at: now) { state, key, hash, now in
             let found = state.exists(kind, key, hash, at: now)
             if found { state.counters.keyHits += 1 } else { state.counters.keyMisses += 1 }
             return found
@@ -21,7 +21,7 @@ extension ShardedStore {
 
     /// How long a key will exist if nothing is written: of a presence, until its last live session or grace is over.
     public func timeToLive(_ kind: KeyKind, _ key: Span<UInt8>, at now: Timestamp) -> TimeToLive {
-        withKey(kind, key) { state, key, hash in state.timeToLive(kind, key, hash, at: now) }
+        withKey(kind, key, at: now) { state, key, hash, now in state.timeToLive(kind, key, hash, at: now) }
     }
 
     /// Gives a key an end; one that is not later than `now` ends it. Of a presence it is a heartbeat of all live sessions with that TTL.
@@ -39,7 +39,7 @@ extension ShardedStore {
         _ kind: KeyKind, _ key: Span<UInt8>, at deadline: Timestamp, now: Timestamp,
         if isAllowed: (TimeToLive) -> Bool = { _ in true }
     ) throws(StoreError) -> Bool {
-        try withKey(kind, key) { state, key, hash throws(StoreError) in
+        try withKey(kind, key, at: now) { state, key, hash, now throws(StoreError) in
             guard isAllowed(state.timeToLive(kind, key, hash, at: now)) else { return false }
             return try state.expire(kind, key, hash, at: deadline, now: now)
         }
@@ -76,7 +76,7 @@ extension ShardedStore {
         var left = max(count, 1)
         while true {
             let shard = shardIndex(position)
-            let (found, next) = withShard(shard, isLong: true) { $0.keys(from: position, at: now) }
+            let (found, next) = withShard(shard, isLong: true, at: now) { $0.keys(from: position, at: $1) }
             for entry in found {
                 let place = entry.hash >> ShardedStore.cursorShift
                 // Keys of one place go out together: the cursor cannot stand between them.
@@ -116,7 +116,7 @@ extension ShardedStore {
     ///     repeat { cursor = store.removeAll(from: cursor, upTo: limit, at: now) } while cursor != 0
     public func beginRemoveAll(at now: Timestamp) -> Stamp {
         var limit = Stamp.zero
-        for shard in 0..<shardCount { limit = max(limit, withShard(shard) { $0.stamps.next(at: now) }) }
+        for shard in 0..<shardCount { limit = max(limit, withShard(shard, at: now) { $0.stamps.next(at: $1) }) }
         // Shards' clocks may have run ahead of each other.
         for shard in 0..<shardCount { withShard(shard) { _ = $0.noteFlush(limit) } }
         return limit
@@ -131,7 +131,8 @@ extension ShardedStore {
     /// - Returns: the next cursor, 0 at the end.
     public func removeAll(from cursor: UInt64, upTo limit: Stamp, at now: Timestamp) -> UInt64 {
         let shard = shardIndex(cursor)
-        if let next = withShard(shard, isLong: true, { $0.flush(from: cursor, upTo: limit, at: now) }) { return next }
+        let next = withShard(shard, isLong: true, at: now) { $0.flush(from: cursor, upTo: limit, at: $1) }
+        if let next { return next }
         return shard + 1 < shardCount ? UInt64(shard + 1) << shardShift : 0
     }
 
@@ -139,6 +140,6 @@ extension ShardedStore {
 
     /// The bytes that a key takes: its slot, a block outside if it has one, and its part of the index; nil if it does not exist.
     public func memoryUsage(_ kind: KeyKind, _ key: Span<UInt8>, at now: Timestamp) -> Int? {
-        withKey(kind, key) { state, key, hash in state.memoryUsage(kind, key, hash, at: now) }
+        withKey(kind, key, at: now) { state, key, hash, now in state.memoryUsage(kind, key, hash, at: now) }
     }
 }

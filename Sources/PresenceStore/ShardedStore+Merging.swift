@@ -13,7 +13,7 @@ extension ShardedStore {
     /// - Returns: about 90 bytes for a user with one session, and 27 more an edge; the same bytes for the same facts.
     /// - Complexity: O(sessions + edges), under one lock.
     public func image(of user: Span<UInt8>, at now: Timestamp) -> [UInt8]? {
-        withUser(user) { state, key, hash -> [UInt8]? in
+        withUser(user, at: now) { state, key, hash, now -> [UInt8]? in
             let number = state.find(key, hash)
             guard number != 0 else { return nil }
             var image: [UInt8] = []
@@ -64,7 +64,7 @@ extension ShardedStore {
         var outcome = ShardState.MergeOutcome()
         let user = userHash(facts.id.span)
         do throws(StoreError) {
-            outcome = try withUser(facts.id.span) { state, key, hash throws(StoreError) in
+            outcome = try withUser(facts.id.span, at: now) { state, key, hash, now throws(StoreError) in
                 try state.merge(facts, from: sender, key, hash, at: now)
             }
         } catch {
@@ -86,7 +86,7 @@ extension ShardedStore {
                 let id = UnsafeRawBufferPointer(rebasing: bytes[plain.id])
                 let user = BytesKey(stored: id, isPacked: plain.isPacked)
                 let hash = hash(user, .user)
-                return try withShard(shardIndex(hash)) { state throws(StoreError) in
+                return try withShard(shardIndex(hash), at: now) { state, now throws(StoreError) in
                     try state.take(plain, bytes, from: sender, user, hash, at: now)
                 }
             }

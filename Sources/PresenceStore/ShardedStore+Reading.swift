@@ -6,17 +6,17 @@ extension ShardedStore {
     ///
     /// - Complexity: one look-up; allocates nothing.
     public func status(of user: Span<UInt8>, at now: Timestamp) -> Status {
-        withUser(user) { state, user, hash in state.status(state.find(user, hash), at: now) }
+        withUser(user, at: now) { state, user, hash, now in state.status(state.find(user, hash), at: now) }
     }
 
     /// What is known of a user; nil if nothing is.
     public func describe(_ user: Span<UInt8>, at now: Timestamp) -> UserDescription? {
-        withUser(user) { state, user, hash in state.describe(user, hash, at: now) }
+        withUser(user, at: now) { state, user, hash, now in state.describe(user, hash, at: now) }
     }
 
     /// The live sessions of a user, in the order in which they were opened as a rule.
     public func sessions(of user: Span<UInt8>, at now: Timestamp) -> [SessionDescription] {
-        withUser(user) { state, user, hash in state.sessions(user, hash, at: now) }
+        withUser(user, at: now) { state, user, hash, now in state.sessions(user, hash, at: now) }
     }
 
     /// Sets or clears a manual status and an activity text.
@@ -26,7 +26,7 @@ extension ShardedStore {
     public func set(_ user: Span<UInt8>, _ change: UserSettings, at now: Timestamp) throws(StoreError) {
         try checkID(user)
         guard change.until == nil || change.setsWhatMayEnd else { throw .nothingEnds }
-        try withUser(user) { state, user, hash throws(StoreError) in
+        try withUser(user, at: now) { state, user, hash, now throws(StoreError) in
             let limit = state.settings.maxActivityLength
             if let text = change.activity, let text {
                 if text.count > limit { throw .activityTooLong(limit: limit) }
@@ -51,12 +51,12 @@ extension ShardedStore {
     ///   - out: has room for `maximumRecordBytes`.
     /// - Returns: false, and nothing is appended, if the key does not exist: no session is live.
     public func writeRecord(of user: Span<UInt8>, at now: Timestamp, into out: inout OutputSpan<UInt8>) -> Bool {
-        withUser(user) { state, user, hash in state.writeRecord(user, hash, at: now, into: &out) }
+        withUser(user, at: now) { state, user, hash, now in state.writeRecord(user, hash, at: now, into: &out) }
     }
 
     /// The same as values; nil if the key does not exist.
     public func recordFields(of user: Span<UInt8>, at now: Timestamp) -> RecordFields? {
-        withUser(user) { state, user, hash in state.fields(user, hash, at: now) }
+        withUser(user, at: now) { state, user, hash, now in state.fields(user, hash, at: now) }
     }
 
     // MARK: Counting

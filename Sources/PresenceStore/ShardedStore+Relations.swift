@@ -115,7 +115,7 @@ extension ShardedStore {
         guard change.holds else { return }
         // Those who are named twice are new once.
         let distinct = hashes.count > 1 ? Array(Set(hashes)) : hashes
-        try withUser(user) { state, key, hash throws(StoreError) in
+        try withUser(user, at: now) { state, key, hash, now throws(StoreError) in
             let number = state.find(key, hash)
             let limit = state.settings.maxRelations
             let new = number == 0 ? distinct.count : state.newEdges(number, change, to: distinct.span, at: now)
@@ -137,10 +137,10 @@ extension ShardedStore {
             read.append(mirrors ? view(of: other, for: user, at: now).lastSeen : nil)
             blockersRead.append(blockHidesBoth ? readByBlocker(other, of: own, at: now) : nil)
             if change.holds {
-                try withUser(other) { state, key, hash throws(StoreError) in _ = try state.name(key, hash, at: now) }
+                try withUser(other, at: now) { state, key, hash, now throws(StoreError) in _ = try state.name(key, hash, at: now) }
             }
         }
-        let changed = try withUser(user) { state, key, hash throws(StoreError) in
+        let changed = try withUser(user, at: now) { state, key, hash, now throws(StoreError) in
             if !change.holds, state.find(key, hash) == 0 { return [Int]() }
             var number = try state.known(key, hash, at: now)
             var changed: [Int] = []
@@ -165,7 +165,7 @@ extension ShardedStore {
     public func relations(of user: Span<UInt8>, at now: Timestamp) -> Relations {
         var relations = Relations()
         var edges: [(hash: UInt64, isFriend: Bool, isBlocked: Bool)] = []
-        withUser(user) { state, key, hash in
+        withUser(user, at: now) { state, key, hash, now in
             let number = state.find(key, hash)
             guard number != 0, let record = state.record(number).relations else { return }
             let privacy = record.privacy(near: now)
@@ -194,7 +194,7 @@ extension ShardedStore {
     public func view(of target: Span<UInt8>, for viewer: Span<UInt8>, at now: Timestamp) -> UserView {
         let viewerHash = userHash(viewer)
         let side = viewerSide(of: target, for: viewer, at: now)
-        return withUser(target) { state, key, hash in
+        return withUser(target, at: now) { state, key, hash, now in
             var found = UserView(
                 id: [UInt8](key.bytes), status: .offline, lastSeen: .unknown, lastStatusChange: nil, activity: nil)
             let number = state.find(key, hash)
@@ -230,7 +230,7 @@ extension ShardedStore {
                 sides.append(viewerSide(of: bytes.extracting(users[index].range), for: viewer, at: now))
             }
         }
-        forEachStatus(bytes, users, readsRelations: true, at: now, body) { state, number, hash, position in
+        forEachStatus(bytes, users, readsRelations: true, at: now, body) { state, number, hash, position, now in
             guard number != 0 else { return .offline }
             let side = sides.isEmpty ? ShardState.ViewerSide() : sides[position]
             return state.view(number, for: viewerHash, isSelf: hash == viewerHash, side, at: now).status
@@ -239,7 +239,7 @@ extension ShardedStore {
 
     /// What a user could read of another one when he blocked him; nil if he does not.
     private func readByBlocker(_ blocker: Span<UInt8>, of target: UInt64, at now: Timestamp) -> LastSeen? {
-        withUser(blocker) { state, key, hash in
+        withUser(blocker, at: now) { state, key, hash, now in
             guard let relation = state.relation(state.find(key, hash), to: target, at: now), relation.isBlocked
             else { return nil }
             return relation.othersRead ?? .unknown
@@ -253,7 +253,7 @@ extension ShardedStore {
         var side = ShardState.ViewerSide()
         if blockHidesBoth {
             let targetHash = userHash(target)
-            withUser(viewer) { state, key, hash in
+            withUser(viewer, at: now) { state, key, hash, now in
                 guard let relation = state.relation(state.find(key, hash), to: targetHash, at: now) else { return }
                 side.hasBlocked = relation.isBlocked
                 side.read = relation.isBlocked ? relation.othersRead : nil

@@ -69,7 +69,7 @@ extension ShardedStore {
         var isDone = false
         var isEnd = false
         while !isDone {
-            let isKept = withShard(shard, isLong: true) { state in
+            let isKept = withShard(shard, isLong: true, at: now) { state, now in
                 guard position >= state.replicaLog.begin, position <= state.replicaLog.end else { return false }
                 let end = min(state.replicaLog.end, last, position + ShardedStore.entriesPerHold)
                 while position < end, !isDone {
@@ -120,7 +120,7 @@ extension ShardedStore {
         var bytes: [UInt8] = []
         var place = Optional(from)
         while let start = place, start <= end, left > 0 {
-            place = withSegment(at: start, inOrder: true) { state, keys in
+            place = withSegment(at: start, inOrder: true, at: now) { state, keys, now in
                 for (index, key) in keys.enumerated() where key.hash <= end {
                     // Keys of one hash go out together: a place cannot stand between them.
                     if left <= 0, index > 0, keys[index - 1].hash != key.hash { return key.hash }
@@ -150,7 +150,7 @@ extension ShardedStore {
         var count = 0
         var place = Optional(start)
         while let first = place, first <= end {
-            place = withSegment(at: first, inOrder: false) { state, keys in
+            place = withSegment(at: first, inOrder: false, at: now) { state, keys, now in
                 for key in keys where key.hash <= end {
                     guard let digest = state.digest(of: key.number, key.hash, at: now) else { continue }
                     sum &+= digest
@@ -173,13 +173,14 @@ extension ShardedStore {
     ///
     /// - Returns: what `body` returns, or else where the next segment begins; nil behind the last.
     private func withSegment(
-        at place: UInt64, inOrder: Bool, _ body: (inout ShardState, [(hash: UInt64, number: UInt32)]) -> UInt64?
+        at place: UInt64, inOrder: Bool, at now: Timestamp,
+        _ body: (inout ShardState, [(hash: UInt64, number: UInt32)], Timestamp) -> UInt64?
     ) -> UInt64? {
         let shard = shardIndex(place)
-        let (stop, next) = withShard(shard, isLong: true) { state in
+        let (stop, next) = withShard(shard, isLong: true, at: now) { state, now in
             var keys: [(hash: UInt64, number: UInt32)] = []
             let next = state.segment(at: place, inOrder: inOrder, into: &keys)
-            return (body(&state, keys), next)
+            return (body(&state, keys, now), next)
         }
         if let stop { return stop }
         if let next { return next }
@@ -204,7 +205,7 @@ extension ShardedStore {
             let ahead = instant.milliseconds(since: now)
             guard ahead <= maxClockOffset, ahead >= -RecordInstant.reach else { return .stale }
         }
-        return withShard(shardIndex(beat.user)) { $0.merge(beat, from: sender, at: now) }
+        return withShard(shardIndex(beat.user), at: now) { $0.merge(beat, from: sender, at: $1) }
     }
 }
 

@@ -26,7 +26,7 @@ extension ShardedStore {
         return try withWords(device, platform, server) { words throws(StoreError) in
             try session.withUnsafeBytes { bytes throws(StoreError) in
                 let key = BytesKey(bytes)
-                return try withUser(user) { state, user, hash throws(StoreError) in
+                return try withUser(user, at: now) { state, user, hash, now throws(StoreError) in
                     let ttl = try state.settings.ttl(
                         options.ttlMilliseconds, atLeast: ShardSettings.minimumSessionTTL)
                     let facts = Session(
@@ -46,7 +46,7 @@ extension ShardedStore {
     public func beat(_ user: Span<UInt8>, session: Span<UInt8>, isActive: Bool = false, at now: Timestamp) -> Bool {
         session.withUnsafeBytes { bytes in
             let key = BytesKey(bytes)
-            return withUser(user) { state, user, hash in
+            return withUser(user, at: now) { state, user, hash, now in
                 state.beat(state.find(user, hash), key, isActive: isActive, at: now)
             }
         }
@@ -61,7 +61,7 @@ extension ShardedStore {
     ) -> Bool {
         session.withUnsafeBytes { bytes in
             let key = BytesKey(bytes)
-            return withUser(user) { state, user, hash in
+            return withUser(user, at: now) { state, user, hash, now in
                 state.disconnect(user, hash, key, reason: reason, at: now)
             }
         }
@@ -72,7 +72,7 @@ extension ShardedStore {
     /// - Returns: whether one was live, or a grace ran.
     @discardableResult
     public func disconnectAll(_ user: Span<UInt8>, reason: Reason = .disconnect, at now: Timestamp) -> Bool {
-        withUser(user) { state, user, hash in
+        withUser(user, at: now) { state, user, hash, now in
             let number = state.find(user, hash)
             guard number != 0 else { return false }
             return state.closeAll(number, reason: reason, leavesGrace: true, isClean: !reason.isLoss, at: now)
@@ -129,7 +129,7 @@ extension ShardedStore {
         return try withWords(device, platform, server) { words throws(StoreError) in
             try session.withUnsafeBytes { bytes throws(StoreError) in
                 let key = BytesKey(bytes)
-                return try withUser(user) { state, user, hash throws(StoreError) in
+                return try withUser(user, at: now) { state, user, hash, now throws(StoreError) in
                     look(&state, user, hash)
                     return try state.setRecord(user, hash, key, words, write, at: now)
                 }

@@ -18,7 +18,7 @@ extension ShardedStore {
         previous: (Span<UInt8>) -> Void = { _ in }
     ) throws(StoreError) -> Bool {
         try value.withUnsafeBytes { bytes throws(StoreError) in
-            try withKey(.string, key) { state, key, hash throws(StoreError) in
+            try withKey(.string, key, at: now) { state, key, hash, now throws(StoreError) in
                 try state.setString(key, hash, bytes, options, at: now, previous)
             }
         }
@@ -28,7 +28,7 @@ extension ShardedStore {
     ///
     /// - Returns: false, and `body` is not called, if there is no such string.
     public func getString(_ key: Span<UInt8>, at now: Timestamp, _ body: (Span<UInt8>) -> Void) -> Bool {
-        withKey(.string, key) { state, key, hash in
+        withKey(.string, key, at: now) { state, key, hash, now in
             guard let record = state.readStringRecord(key, hash, at: now) else { return false }
             body(record.value.bindMemory(to: UInt8.self).span)
             return true
@@ -39,7 +39,7 @@ extension ShardedStore {
     public func getString(
         _ key: Span<UInt8>, changing expiry: StringExpiryChange, at now: Timestamp, _ body: (Span<UInt8>) -> Void
     ) -> Bool {
-        withKey(.string, key) { state, key, hash in
+        withKey(.string, key, at: now) { state, key, hash, now in
             let number = state.readString(key, hash, at: now)
             guard number != 0 else { return false }
             body(state.string(number).value.bindMemory(to: UInt8.self).span)
@@ -54,7 +54,7 @@ extension ShardedStore {
 
     /// As `getString`, and deletes the string.
     public func takeString(_ key: Span<UInt8>, at now: Timestamp, _ body: (Span<UInt8>) -> Void) -> Bool {
-        withKey(.string, key) { state, key, hash in
+        withKey(.string, key, at: now) { state, key, hash, now in
             let number = state.readString(key, hash, at: now)
             guard number != 0 else { return false }
             body(state.string(number).value.bindMemory(to: UInt8.self).span)
@@ -65,7 +65,7 @@ extension ShardedStore {
 
     /// How many bytes a string has; nil if there is none.
     public func stringLength(_ key: Span<UInt8>, at now: Timestamp) -> Int? {
-        withKey(.string, key) { state, key, hash in
+        withKey(.string, key, at: now) { state, key, hash, now in
             let number = state.readString(key, hash, at: now)
             return number == 0 ? nil : state.string(number).valueCount
         }
@@ -77,7 +77,7 @@ extension ShardedStore {
     /// - Throws: `notAnInteger` unless the value is a decimal of 64 bits in its one spelling, `overflow`, `outOfMemory`; then nothing has changed.
     @discardableResult
     public func increment(_ key: Span<UInt8>, by step: Int64, at now: Timestamp) throws(StoreError) -> Int64 {
-        try withKey(.string, key) { state, key, hash throws(StoreError) in
+        try withKey(.string, key, at: now) { state, key, hash, now throws(StoreError) in
             try state.increment(key, hash, by: step, at: now)
         }
     }
@@ -97,7 +97,7 @@ extension ShardedStore {
         _ key: Span<UInt8>, _ more: Span<UInt8>, maximumLength: Int = .max, at now: Timestamp
     ) throws(StoreError) -> Int {
         try more.withUnsafeBytes { more throws(StoreError) in
-            try withKey(.string, key) { state, key, hash throws(StoreError) in
+            try withKey(.string, key, at: now) { state, key, hash, now throws(StoreError) in
                 try state.append(key, hash, more, maximumLength: maximumLength, at: now)
             }
         }
@@ -108,7 +108,7 @@ extension ShardedStore {
     /// - Returns: whether it had one. A presence always has an end.
     @discardableResult
     public func persistString(_ key: Span<UInt8>, at now: Timestamp) -> Bool {
-        withKey(.string, key) { state, key, hash in
+        withKey(.string, key, at: now) { state, key, hash, now in
             let number = state.findLiveString(key, hash, at: now)
             return number != 0 && state.persist(number, key, hash, at: now)
         }

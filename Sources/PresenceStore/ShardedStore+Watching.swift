@@ -138,8 +138,8 @@ extension ShardedStore {
         let side = viewerSide(of: user, for: viewer.span, at: now)
         let userHash = userHash(user)
         if let row = rows.row(of: userHash) {
-            let sight = withShard(shardIndex(userHash)) {
-                $0.sight(ofHash: userHash, for: watch.viewerHash, side, withID: false, at: now)
+            let sight = withShard(shardIndex(userHash), at: now) {
+                $0.sight(ofHash: userHash, for: watch.viewerHash, side, withID: false, at: $1)
             }
             let seen = shown(sight, side)
             // Another connection of the viewer may be listening: the reply tells one of them only.
@@ -147,7 +147,7 @@ extension ShardedStore {
             return (row, seen)
         }
         let next = rows.nextRow
-        let (node, sight) = try withUser(user) { state, key, hash throws(StoreError) in
+        let (node, sight) = try withUser(user, at: now) { state, key, hash, now throws(StoreError) in
             let node = try state.addWatcher(
                 .init(watch: watch.number, row: next), key, hash, isHimself: hash == watch.viewerHash, at: now)
             return (node, state.sight(ofHash: hash, for: watch.viewerHash, side, withID: false, at: now))
@@ -293,15 +293,16 @@ extension ShardedStore {
             let viewer = watch.viewer
             side = viewerSide(of: id.span, for: viewer.span, at: now)
         }
-        let sight = withShard(shardIndex(userHash)) {
-            $0.sight(ofHash: userHash, for: watch.viewerHash, side, withID: true, at: now)
+        let sight = withShard(shardIndex(userHash), at: now) {
+            $0.sight(ofHash: userHash, for: watch.viewerHash, side, withID: true, at: $1)
         }
         return sight.map { (side, $0) }
     }
 
     /// Tells those who watch a user to look again: what a ``ViewFilter`` says of him has changed.
     public func viewsChanged(of user: Span<UInt8>) {
-        withUser(user) { state, _, hash in state.noteForWatchers(ofHash: hash) }
+        let hash = userHash(user)
+        withShard(shardIndex(hash)) { $0.noteForWatchers(ofHash: hash) }
     }
 
     /// An edge changed: whichever of the two watches the other looks again.

@@ -241,6 +241,19 @@ public final class ShardedStore: Sendable {
         }
     }
 
+    /// As `withShard`, for what happens at an instant: `body` is given `now`, or the shard's own time if that is later.
+    ///
+    /// Threads read the clock before they wait for the lock, once for many operations: who comes with an older time would take back what others were told meanwhile.
+    @inline(__always)
+    func withShard<Result, Failure: Error>(
+        _ index: Int, isLong: Bool = false, at now: Timestamp,
+        _ body: (inout ShardState, Timestamp) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try withShard(index, isLong: isLong) { state throws(Failure) in
+            try body(&state, max(now, state.toldUntil))
+        }
+    }
+
     @inline(never)
     private static func isNotHeld(_ shard: Int) -> Never {
         fatalError("shard \(shard) is none of those that were given to atomically, or its body has ended")
@@ -282,7 +295,7 @@ public final class ShardedStore: Sendable {
     ///
     /// Cost: every shard is locked once; later, one look at every user.
     public func update(policy: Policy, at now: Timestamp) {
-        for index in 0..<shardCount { withShard(index) { $0.update(policy, at: now) } }
+        for index in 0..<shardCount { withShard(index, at: now) { $0.update(policy, at: $1) } }
     }
 
     /// The same now.
@@ -333,28 +346,34 @@ public final class ShardedStore: Sendable {
 
     // MARK: Keys
 
-    /// Runs `body` with the key of a user made ready, its hash, under the lock of his shard.
+    /// Runs `body` with the key of a user made ready, its hash, under the lock of his shard, and with the time there.
     @inline(__always)
     func withUser<Result, Failure: Error>(
-        _ user: Span<UInt8>, _ body: (inout ShardState, BytesKey, UInt64) throws(Failure) -> Result
+        _ user: Span<UInt8>, at now: Timestamp,
+        _ body: (inout ShardState, BytesKey, UInt64, Timestamp) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try user.withUnsafeBytes { bytes throws(Failure) in
             let key = BytesKey(bytes)
             let hash = hash(key, .user)
-            return try withShard(shardIndex(hash)) { state throws(Failure) in try body(&state, key, hash) }
+            return try withShard(shardIndex(hash), at: now) { state, now throws(Failure) in
+                try body(&state, key, hash, now)
+            }
         }
     }
 
     /// As `withUser`, for a key of either kind.
     @inline(__always)
     func withKey<Result, Failure: Error>(
-        _ kind: KeyKind, _ key: Span<UInt8>, _ body: (inout ShardState, BytesKey, UInt64) throws(Failure) -> Result
+        _ kind: KeyKind, _ key: Span<UInt8>, at now: Timestamp,
+        _ body: (inout ShardState, BytesKey, UInt64, Timestamp) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        if kind == .presence { return try withUser(key, body) }
+        if kind == .presence { return try withUser(key, at: now, body) }
         return try key.withUnsafeBytes { bytes throws(Failure) in
             let key = BytesKey(verbatim: bytes)
             let hash = hash(key, .string)
-            return try withShard(shardIndex(hash)) { state throws(Failure) in try body(&state, key, hash) }
+            return try withShard(shardIndex(hash), at: now) { state, now throws(Failure) in
+                try body(&state, key, hash, now)
+            }
         }
     }
 }

@@ -48,6 +48,7 @@ extension ShardState {
         if now.milliseconds(since: lastAdvance) > Stall.shortest { noteStall(since: lastAdvance, at: now) }
         if stall.isRemembered { stall.forget(at: now) }
         lastAdvance = max(lastAdvance, now)
+        toldUntil = max(toldUntil, now)
     }
 
     /// Nobody looked at the time from `last` until now.

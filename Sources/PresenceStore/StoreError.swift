@@ -4,6 +4,8 @@ public enum StoreError: Error, Sendable, Hashable {
     case outOfMemory
     /// The user has as many live sessions as `max-sessions-per-user` allows.
     case tooManySessions(limit: Int)
+    /// What is known of the user, his sessions above all, would take more bytes than a record may have.
+    case userTooLarge(limit: Int)
     /// An id of a user or a session is longer than 255 bytes.
     case idTooLong(limit: Int)
     /// An id of a user or a session has no byte: it names nobody.
@@ -58,6 +60,8 @@ public enum StoreError: Error, Sendable, Hashable {
             "OOM command not allowed when used memory > 'maxmemory'."
         case .tooManySessions(let limit):
             "ERR the user already has \(limit) live sessions, the limit of max-sessions-per-user"
+        case .userTooLarge(let limit):
+            "ERR what is known of this user would take more than \(limit) bytes: end sessions of his, or give them shorter ids"
         case .idTooLong(let limit):
             "ERR a user id or session id may have at most \(limit) bytes"
         case .idEmpty:

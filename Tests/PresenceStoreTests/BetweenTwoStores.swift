@@ -56,7 +56,7 @@ extension ShardedStore {
 
     /// The image of what is known of a key.
     func imageOfString(_ key: SlowModel.Name, at now: Timestamp) -> [UInt8]? {
-        withKey(.string, key.bytes.span) { state, key, hash in
+        withKey(.string, key.bytes.span, at: now) { state, key, hash, now in
             let number = state.findString(key, hash)
             let place = number != 0 ? number : state.findTombstone(hash)
             return place == 0 ? nil : state.imageOfString(place, at: now)
@@ -65,7 +65,7 @@ extension ShardedStore {
 
     /// Whether a key has a record of a string, over or not.
     func hasString(_ key: SlowModel.Name) -> Bool {
-        withKey(.string, key.bytes.span) { state, key, hash in state.findString(key, hash) } != 0
+        withKey(.string, key.bytes.span, at: clock.now()) { state, key, hash, _ in state.findString(key, hash) } != 0
     }
 
     /// Hands out all records in the order of their hashes.

@@ -170,8 +170,7 @@ private struct PlainWriter {
 extension ShardedStore {
     /// The image of a user who is known, in one of its forms.
     func image(of user: String, form: ImageForm) -> [UInt8] {
-        let now = clock.now()
-        return withUser(user.utf8.span) { state, key, hash in
+        withUser(user.utf8.span, at: clock.now()) { state, key, hash, now in
             var image: [UInt8] = []
             state.appendUserImage(of: state.find(key, hash), form: form, at: now, to: &image)
             return image

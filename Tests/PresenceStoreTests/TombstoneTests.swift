@@ -229,7 +229,11 @@ struct TombstoneTests: BetweenTwoStores {
         clock.advance(byMilliseconds: 130_000)
         small.advance(to: clock.now())
         func places() -> [UInt32] {
-            keys.map { key in small.withKey(.string, key.bytes.span) { state, _, hash in state.findTombstone(hash) } }
+            keys.map { key in
+                small.withKey(.string, key.bytes.span, at: clock.now()) { state, _, hash, _ in
+                    state.findTombstone(hash)
+                }
+            }
         }
         let before = places()
         small.setMaxMemory(small.usedBytes)
