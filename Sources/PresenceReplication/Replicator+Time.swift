@@ -64,7 +64,7 @@ extension Replicator {
 
     private func lookWhetherReady() {
         guard !isReady else { return }
-        let mayStillCome = now.milliseconds(since: began) < settings.joinTimeout
+        let mayStillCome = now < joinsUntil
         var missing: [UInt8] = []
         for peer in peers where !peer.node.isFollower {
             if openLink(to: peer) != nil {

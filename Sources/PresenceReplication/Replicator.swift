@@ -43,7 +43,9 @@ public final class Replicator {
     var links: [LinkID: LinkState] = [:]
     var actions: [ReplicatorAction] = []
     var now: PeerTime
-    let began: PeerTime
+    /// Until when a peer to whom there is no link is waited for before this node is ready, and how often that was put off.
+    var joinsUntil: PeerTime
+    private var joinWaits = 0
     private var lastLink: UInt32 = 0
     var lastToken: UInt32 = 0
     /// When it was last looked at how far the logs are.
@@ -98,7 +100,7 @@ public final class Replicator {
         self.settings = settings
         isFollower = cluster.own.isFollower
         self.now = now
-        began = now
+        joinsUntil = now.advanced(byMilliseconds: settings.joinTimeout)
         markedAt = now
         lastRead = Array(repeating: nil, count: store.shardCount)
         membership = Membership(cluster, limits: settings.silence, at: now.milliseconds)
@@ -199,8 +201,16 @@ public final class Replicator {
         }
         guard let number = link.peer, let peer = peer(number), peer.link == id else { return }
         peer.link = nil
+        if !peer.node.isFollower, peer.copyIn?.isDone == false { waitToJoin() }
         forgetSent(peer)
         actions.append(.lost(id, node: number, reason: link.goodbye?.text ?? reason))
+    }
+
+    /// A link is lost from which was copied: what came so far is a part of what there is, and whoever served it would show the others offline.
+    private func waitToJoin() {
+        guard !isReady, joinWaits < settings.maximumJoinWaits else { return }
+        joinWaits += 1
+        joinsUntil = max(joinsUntil, now.advanced(byMilliseconds: settings.joinTimeout))
     }
 
     /// What was on its way may be lost: the peer says how far it is when it is there again.

@@ -12,8 +12,10 @@ public struct ReplicatorSettings: Sendable {
     public var greetingTimeout: Int64 = 5_000
     /// The shortest and the longest wait before a peer is dialed again; it doubles with every failure.
     public var redial: ClosedRange<Int64> = 50...1_000
-    /// How long a node that begins waits for peers before it is ready without them.
+    /// How long a node that begins waits for peers before it is ready without them: from its start, and anew when a link is lost from which it still copied.
     public var joinTimeout: Int64 = 2_000
+    /// How often it waits anew. A peer that comes and goes for ever keeps nobody from serving.
+    public var maximumJoinWaits = 16
     /// `digest-interval`: within it every range is compared once with each peer.
     public var digestInterval: Int64 = 30_000
     /// After how long a range that differed is looked at again before it is mended: what is on its way has come by then.

@@ -97,6 +97,68 @@ struct CopyTests {
         #expect(lacks(2, 0..<40, mesh, "mine") == 0)
     }
 
+    @Test("Who has copied a part when the links break waits for them anew, and does not serve it as if it were all")
+    func brokenWithin() throws {
+        let mesh = try mesh(3)
+        try connect(0..<2_000, at: 0, mesh)
+        try mesh.restart(2, incarnation: 9)
+        /// It copies slowly, for longer than it waits for nodes that it does not reach, and the links break.
+        func copyAPart() {
+            mesh.isCut = false
+            mesh.movesLeft = 60
+            mesh.run(milliseconds: 600)
+            mesh.movesLeft = nil
+            #expect((1..<2_000).contains(mesh.stores[2].recordCount()) && !mesh.nodes[2].isReady)
+            mesh.isCut = true
+            mesh.cutWires(of: 2)
+        }
+        mesh.room = 600
+        copyAPart()
+        mesh.run(milliseconds: 450)
+        #expect(!mesh.nodes[2].isReady && lacks(2, 0..<2_000, mesh) > 0)
+        mesh.room = 65_536
+        mesh.isCut = false
+        mesh.run(milliseconds: 500)
+        #expect(mesh.nodes[2].isReady && lacks(2, 0..<2_000, mesh) == 0)
+        // Nobody comes back: it serves what it has.
+        mesh.isCut = true
+        try mesh.restart(2, incarnation: 10)
+        mesh.room = 600
+        copyAPart()
+        mesh.run(milliseconds: 600)
+        #expect(mesh.nodes[2].isReady && lacks(2, 0..<2_000, mesh) > 0)
+    }
+
+    @Test("Peers whose links break again and again are waited for a number of times")
+    func brokenForEver() throws {
+        let mesh = try Mesh(2) {
+            $0.maximumJoinWaits = 3
+            $0.redial = 10...20
+        }
+        mesh.stuck = [[0, 1]]
+        func breakOff() {
+            // The greeting, and nothing behind it.
+            mesh.isCut = false
+            mesh.stuck = []
+            for _ in 0..<20 where mesh.peer(1, of: 1)?.linkOpenedAt == nil {
+                mesh.movesLeft = 2
+                mesh.run(milliseconds: 10)
+            }
+            #expect(mesh.peer(1, of: 1)?.linkOpenedAt != nil)
+            mesh.isCut = true
+            mesh.cutWires(of: 1)
+            mesh.movesLeft = nil
+        }
+        for _ in 0..<3 {
+            breakOff()
+            mesh.run(milliseconds: 400)
+            #expect(!mesh.nodes[1].isReady)
+        }
+        breakOff()
+        mesh.run(milliseconds: 150)
+        #expect(mesh.nodes[1].isReady)
+    }
+
     @Test("What was heard of a start that never was ready hides nothing of the one before")
     func neverReady() throws {
         let mesh = try mesh(3)
