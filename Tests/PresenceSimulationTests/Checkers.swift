@@ -35,6 +35,7 @@ struct Checkers {
                     "\(edge.user) is shown to \(edge.other) at n\(node.index + 1), which had received the block")
             }
         }
+        simulation.workload.knowledge?.spread(in: simulation)
         for index in simulation.workload.users.indices { look(at: index, simulation, elapsed) }
     }
 
@@ -89,8 +90,11 @@ struct Checkers {
     ) {
         guard node.replicator.isReady else { return accuracy.leaveOut(elapsed) }
         let place = index * simulation.nodes.count + node.index
+        if shown == truth { simulation.workload.knowledge?.agree(user, at: node.index, simulation.milliseconds) }
         let wrongFor = accuracy.look(
-            shown, true: truth, at: place, elapsed, simulation.milliseconds, simulation.matter(with: node, isLinked))
+            shown, true: truth, at: place, elapsed, simulation.milliseconds,
+            simulation.workload.knowledge?.cause(of: shown, user, at: node, simulation.milliseconds) ?? .known,
+            simulation.matter(with: node, isLinked))
         // With healthy links all show what is true once the word of a session's home is not waited for any more. Where clocks differ, of two writes at one
         // instant another one may be the last; and what a node had not told when it was stopped or killed, nobody else can know.
         let isCalm = !simulation.scale.hasChaos

@@ -50,7 +50,7 @@ extension Workload {
         } catch {
             simulation.checkers.fail(simulation, "\(gateways[number].name) has no lease: \(error)")
         }
-        truth.lease(gateways[number].name, at: simulation.milliseconds)
+        note(.lease(gateways[number].name), of: nil, at: node.index, simulation)
         // A lease takes sessions over in slices.
         node.store.advance(to: node.clock.now())
         for index in clients.indices where clients[index].gateway == number && clients[index].isConnected {
@@ -59,8 +59,9 @@ extension Workload {
             let known = node.store.sessions(of: client.user.utf8.span, at: node.clock.now())
             if known.contains(where: { $0.id == Array(client.session.utf8) && $0.status != .offline }) {
                 signed(&client, simulation)
-                truth.sign(
-                    client, server: server(of: client), isActive: false, isLeased: true, at: simulation.milliseconds)
+                note(
+                    .sign(client, server: server(of: client), isActive: false, isLeased: true), of: client.user,
+                    at: node.index, simulation)
             } else {
                 open(&client, simulation)
             }
@@ -87,7 +88,7 @@ extension Workload {
     private mutating func drop(_ number: Int, at node: SimulatedNode, _ simulation: Simulation) {
         do throws(StoreError) {
             try node.store.drop(gateways[number].name.utf8.span, at: node.clock.now())
-            truth.drop(gateways[number].name, at: simulation.milliseconds)
+            note(.drop(gateways[number].name), of: nil, at: node.index, simulation)
         } catch {
             simulation.checkers.fail(simulation, "\(gateways[number].name) cannot be dropped: \(error)")
         }

@@ -19,6 +19,8 @@ extension Simulation {
         var hasFaults = true
         /// Between two things that go wrong, in milliseconds.
         var chaosPause: ClosedRange<Int64> = 500...4_000
+        /// Whether it is told apart what a node could not know, of what it showed otherwise than it is.
+        var asksForKnowledge = false
         /// Between two things that somebody does, in milliseconds.
         var pace: Int64 = 60
         /// What is wrong with one node's merge, on purpose: for a test in which the checkers must find that.

@@ -100,6 +100,7 @@ final class Simulation {
         isChaotic = scale.hasChaos || scale.outage != nil
         workload = Workload(users: scale.users)
         workload.addGateways(scale.gateways, nodes: scale.nodes)
+        if scale.asksForKnowledge { workload.knowledge = Knowledge(users: workload.users, Simulation.policy) }
         checkers = Checkers()
         let lines = try (1...scale.nodes + scale.followers).map { number in
             try ClusterNode(
@@ -414,6 +415,7 @@ final class Simulation {
         }
         nodes[index].restart(at: milliseconds)
         receipts.forget(nodes[index])
+        workload.knowledge?.forget(index)
         do { try nodes[index].watch(workload.users) } catch { checkers.fail(self, "no list: \(error)") }
         lastTrouble = world
     }

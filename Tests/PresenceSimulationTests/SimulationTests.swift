@@ -113,7 +113,8 @@ struct SimulationTests {
     @Test("The life that PRESENCE_LIFE and PRESENCE_SEED name", .enabled(if: getenv(lifeVariable) != nil))
     func replay() throws {
         let words = try #require(getenv(SimulationTests.lifeVariable).map { String(cString: $0) })
-        let scale = try #require(Simulation.Scale(words), "\(words) names no life")
+        var scale = try #require(Simulation.Scale(words), "\(words) names no life")
+        scale.asksForKnowledge = true
         let random = SeededRandom.fromEnvironment()
         let simulation = try Simulation(seed: random.seed, scale: scale)
         try simulation.run()
@@ -153,5 +154,23 @@ struct SimulationTests {
         print("status accuracy with \(hasChaos ? "chaos" : "healthy links"): \(accuracy.report)")
         #expect(accuracy.looked * 10 > accuracy.all * 9)
         #expect(accuracy.share < 0.01, "\(accuracy.report)")
+    }
+
+    @Test(
+        "With a failure every two seconds, a node shows wrong what it can know for less than 1 % of the time of users, and hardly ever without waiting for whose word counts"
+    )
+    func accuracyInDenseChaos() throws {
+        var accuracy = Accuracy()
+        for seed in 1...8 {
+            var scale = Simulation.Life.chaos.scale
+            scale.hasFaults = false
+            scale.asksForKnowledge = true
+            let simulation = try Simulation(seed: UInt64(seed), scale: scale)
+            try simulation.run()
+            accuracy.add(simulation.checkers.accuracy)
+        }
+        print("status accuracy in dense chaos: \(accuracy.report)")
+        #expect(accuracy.looked * 10 > accuracy.all * 8)
+        #expect(accuracy.knownShare < 0.01 && accuracy.inexcusableShare < 0.002, "\(accuracy.report)")
     }
 }

@@ -59,6 +59,20 @@ struct SimulatorTests {
         #expect(Checkers.differences(in: simulation).contains { $0.contains("differs at n2") })
     }
 
+    @Test("What a node could know and shows otherwise has no excuse, in dense chaos neither", arguments: Flaw.allCases)
+    func inexcusable(flaw: Flaw) throws {
+        // What alters frames on their way wants them whole.
+        var scale = (flaw == .deaf ? Simulation.Life.chaos : .calm).scale
+        scale.hasFaults = false
+        scale.asksForKnowledge = true
+        scale.chaos = 30_000
+        let sound = try life(1, scale).checkers.accuracy
+        scale.flaw = flaw
+        let accuracy = try life(1, scale).checkers.accuracy
+        #expect(
+            accuracy.inexcusableShare > max(0.001, 4 * sound.inexcusableShare), "\(sound.report), \(accuracy.report)")
+    }
+
     @Test("A block that a node has received and lost again is found out, though the node does not know of it")
     func lostBlock() throws {
         let simulation = try Simulation(seed: 1, scale: Simulation.Life.calm.scale)

@@ -16,69 +16,57 @@ struct Truth {
 
     /// What is to be seen of a user at an instant, in milliseconds of simulated time.
     mutating func status(of user: String, at milliseconds: Int64) -> Status {
-        tell(user, milliseconds) { $0.status(of: Truth.name(user)) } ?? .offline
+        guard let place = models.index(forKey: user) else { return .offline }
+        models.values[place].goOn(to: milliseconds)
+        return models.values[place].status(of: SlowModel.Name(user))
     }
 
-    mutating func open(_ client: Workload.Client, server: String, at milliseconds: Int64) {
-        _ = tell(client.user, milliseconds) { model in
-            model.connect(
-                Truth.name(client.user), session: Truth.name(client.session), server: Truth.name(server),
-                ttlMilliseconds: Workload.ttl, isPassive: client.isPassive)
+    mutating func take(_ deed: Deed) {
+        for user in deed.user.map({ [$0] }) ?? models.keys.sorted() {
+            guard let place = models.index(forKey: user) else { continue }
+            models.values[place].take(deed, of: user)
         }
     }
+}
 
-    /// A sign of life: a heartbeat, or that its gateway has it and keeps it by a lease.
-    mutating func sign(
-        _ client: Workload.Client, server: String, isActive: Bool, isLeased: Bool = false, at milliseconds: Int64
-    ) {
-        let (user, session) = (Truth.name(client.user), Truth.name(client.session))
-        let isKnown = tell(client.user, milliseconds) { model in
-            isLeased
-                ? model.liveSessions(of: user).contains(session)
-                : model.beat(user, session: session, isActive: isActive)
-        }
-        guard isKnown == false else { return }
-        open(client, server: server, at: milliseconds)
-        if isActive { _ = tell(client.user, milliseconds) { $0.beat(user, session: session, isActive: true) } }
-    }
-
-    mutating func close(_ client: Workload.Client, reason: Reason, at milliseconds: Int64) {
-        _ = tell(client.user, milliseconds) {
-            $0.disconnect(Truth.name(client.user), session: Truth.name(client.session), reason: reason)
-        }
-    }
-
-    mutating func set(_ user: String, _ status: ManualStatus?, at milliseconds: Int64) {
-        _ = tell(user, milliseconds) { $0.setManual(Truth.name(user), status) }
-    }
-
-    mutating func remove(_ user: String, at milliseconds: Int64) {
-        _ = tell(user, milliseconds) { $0.remove(user: Truth.name(user)) }
-    }
-
-    mutating func removeAll(at milliseconds: Int64) { tellAll(milliseconds) { $0.removeAll() } }
-
-    mutating func lease(_ server: String, at milliseconds: Int64) {
-        tellAll(milliseconds) { $0.lease(Truth.name(server), forMilliseconds: Workload.lease) }
-    }
-
-    mutating func drop(_ server: String, at milliseconds: Int64) {
-        tellAll(milliseconds) { $0.drop(Truth.name(server)) }
-    }
-
-    private static func name(_ text: String) -> SlowModel.Name { SlowModel.Name(Array(text.utf8)) }
-
-    private mutating func tell<Result>(
-        _ user: String, _ milliseconds: Int64, _ body: (inout SlowModel) -> Result
-    ) -> Result? {
-        guard let place = models.index(forKey: user) else { return nil }
-        models.values[place].advance(to: Timestamp(milliseconds: milliseconds))
+extension SlowModel {
+    /// Time goes on to an instant, in milliseconds of simulated time.
+    mutating func goOn(to milliseconds: Int64) {
+        advance(to: Timestamp(milliseconds: milliseconds))
         // Nobody reads these, and they would be kept.
-        _ = models.values[place].takeEvents()
-        return body(&models.values[place])
+        _ = takeEvents()
     }
 
-    private mutating func tellAll(_ milliseconds: Int64, _ body: (inout SlowModel) -> Void) {
-        for user in models.keys.sorted() { _ = tell(user, milliseconds, body) }
+    /// What somebody did happens to a user.
+    mutating func take(_ deed: Deed, of user: String) {
+        goOn(to: deed.at)
+        let name = Name(user)
+        switch deed.kind {
+        case .open(let client, let server): open(client, server)
+        case .sign(let client, let server, let isActive, let isLeased):
+            let session = Name(client.session)
+            let isKnown =
+                isLeased
+                ? liveSessions(of: name).contains(session) : beat(name, session: session, isActive: isActive)
+            guard !isKnown else { return }
+            open(client, server)
+            if isActive { beat(name, session: session, isActive: true) }
+        case .close(let client, let reason): disconnect(name, session: Name(client.session), reason: reason)
+        case .set(let status): setManual(name, status)
+        case .remove: remove(user: name)
+        case .removeAll: removeAll()
+        case .lease(let server): lease(Name(server), forMilliseconds: Workload.lease)
+        case .drop(let server): drop(Name(server))
+        }
     }
+
+    private mutating func open(_ client: Workload.Client, _ server: String) {
+        connect(
+            Name(client.user), session: Name(client.session), server: Name(server), ttlMilliseconds: Workload.ttl,
+            isPassive: client.isPassive)
+    }
+}
+
+extension SlowModel.Name {
+    init(_ text: String) { self.init(Array(text.utf8)) }
 }

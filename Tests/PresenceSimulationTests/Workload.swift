@@ -33,6 +33,8 @@ struct Workload {
     var isQuiet = false
     /// What is true of the users.
     var truth: Truth
+    /// What each node can know of it; nil where nobody asks.
+    var knowledge: Knowledge?
     /// Users of whom somebody has ended something: a node may have heard of that, and his clients not yet.
     var unsure: [String: Int64] = [:]
     /// The last instant at which any node took a sign of life of a user.
@@ -71,7 +73,9 @@ struct Workload {
         {
             signed(&client, simulation)
             if isActive { client.lastAct = (simulation.milliseconds, client.node) }
-            truth.sign(client, server: server(of: client), isActive: isActive, at: simulation.milliseconds)
+            note(
+                .sign(client, server: server(of: client), isActive: isActive, isLeased: false), of: client.user,
+                at: client.node, simulation)
         } else {
             open(&client, simulation)
         }
@@ -110,7 +114,7 @@ struct Workload {
             client.since = simulation.milliseconds
             client.lastAct = nil
             signed(&client, simulation)
-            truth.open(client, server: server, at: simulation.milliseconds)
+            note(.open(client, server: server), of: client.user, at: client.node, simulation)
         } catch {
             simulation.checkers.fail(simulation, "\(client.user) cannot connect: \(error)")
         }
@@ -154,7 +158,7 @@ struct Workload {
                 let reason = simulation.random.pick([Reason.disconnect, .wsDisconnect])
                 home.store.disconnect(
                     user.utf8.span, session: clients[index].session.utf8.span, reason: reason, at: home.clock.now())
-                truth.close(clients[index], reason: reason, at: simulation.milliseconds)
+                note(.close(clients[index], reason), of: user, at: home.index, simulation)
                 simulation.settle(home)
             case 11:
                 // It vanishes without a word. A gateway would notice.
@@ -169,7 +173,7 @@ struct Workload {
                 guard change.changesSomething else { return }
                 doubt(user, simulation)
                 try node.store.set(user.utf8.span, change, at: now)
-                if let status = change.status { truth.set(user, status, at: simulation.milliseconds) }
+                if let status = change.status { note(.set(status), of: user, at: at, simulation) }
             case 14, 15:
                 guard user != other else { return }
                 let change = simulation.random.pick(RelationChange.allCases)
@@ -190,7 +194,7 @@ struct Workload {
             case 20:
                 doubt(user, simulation)
                 node.store.remove(.presence, user.utf8.span, at: now)
-                truth.remove(user, at: simulation.milliseconds)
+                note(.remove, of: user, at: at, simulation)
             case 21:
                 guard simulation.random.chance(oneIn: 30) else { return }
                 for user in users { doubt(user, simulation) }
@@ -198,7 +202,7 @@ struct Workload {
                 var cursor: UInt64 = 0
                 repeat { cursor = node.store.removeAll(from: cursor, upTo: stamp, at: now) } while cursor != 0
                 node.replicator.flushed(stamp)
-                truth.removeAll(at: simulation.milliseconds)
+                note(.removeAll, of: nil, at: at, simulation)
                 simulation.note("flush \(at)")
             default: return
             }
@@ -206,6 +210,13 @@ struct Workload {
             simulation.checkers.fail(simulation, "\(user): \(error)")
         }
         simulation.settle(node)
+    }
+
+    /// Somebody did something, and a node took it.
+    mutating func note(_ kind: Deed.Kind, of user: String?, at node: Int, _ simulation: Simulation) {
+        let deed = Deed(kind: kind, user: user, at: simulation.milliseconds, node: node)
+        truth.take(deed)
+        knowledge?.take(deed)
     }
 
     /// That a user who beats is shown is not insisted on for a while: until what was done has come to all, and his clients have noticed.
