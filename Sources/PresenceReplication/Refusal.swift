@@ -22,7 +22,7 @@ public struct Refusal: Error, Sendable, Equatable {
         public static let oldIncarnation = Reason(rawValue: 5)
         /// Clocks too far apart.
         public static let clock = Reason(rawValue: 6)
-        /// The node takes no link now: it starts, or leaves.
+        /// The node takes no link now: it stops.
         public static let unavailable = Reason(rawValue: 7)
         /// The node's certificate is another node's.
         public static let certificate = Reason(rawValue: 8)
@@ -99,6 +99,11 @@ public struct Refusal: Error, Sendable, Equatable {
         Refusal(
             .secret,
             "\(own.words) and \(other.words) have different secrets; have the same secret-file on all nodes")
+    }
+
+    /// A node that stops while somebody comes.
+    public static func unavailable(_ answering: NodeIdentity) -> Refusal {
+        Refusal(.unavailable, "\(answering.words) stops; try again when it is back")
     }
 
     /// Clocks too far apart.

@@ -307,10 +307,11 @@ public final class Replicator {
         }
     }
 
-    /// Says goodbye on all links. They are closed once that is pulled.
+    /// Says goodbye on all links, and refuses whoever has come and not been answered yet. They are closed once that is pulled.
     public func stop(at instant: PeerTime) {
         advance(to: instant)
         for link in orderedLinks {
+            if link.openedAt == nil, link.dialed == nil { link.greeting = .refuse(.unavailable(identity)) }
             close(link, Goodbye(.shutdown, "node \(cluster.own.name) stops"))
         }
     }

@@ -262,6 +262,23 @@ struct ReplicatorTests {
         #expect(mesh.nodes[0].membership.node(2)?.cause == .goodbye)
     }
 
+    @Test("Who comes while a node stops, and was not answered yet, is refused and told why, and comes again")
+    func unavailable() throws {
+        let mesh = try Mesh(2)
+        mesh.stuck = [[0, 1]]
+        mesh.run(milliseconds: 20)
+        #expect(mesh.wires.count == 1)
+        mesh.nodes[1].stop(at: mesh.now)
+        mesh.carry()
+        mesh.carry()
+        #expect(mesh.refusals(of: 0) == ["node 2 (n2) stops; try again when it is back"])
+        #expect(mesh.wires.isEmpty)
+        try mesh.restart(1, incarnation: 9)
+        mesh.stuck = []
+        mesh.run(milliseconds: 200)
+        #expect(mesh.peer(2, of: 0)?.linkOpenedAt != nil)
+    }
+
     @Test("Who leaves owns nothing, until he takes it back")
     func drain() throws {
         let mesh = try Mesh(3)
