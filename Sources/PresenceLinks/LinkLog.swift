@@ -19,7 +19,7 @@ final class LinkLog {
     /// The nodes whose last link was very short: who does not keep links with this node comes and goes with each attempt.
     private var unsteady: Set<UInt8> = []
     /// How far the copy of each node was when it was told last: tenths of it, and when.
-    private var progress: [UInt8: (tenths: UInt64, at: Int64)] = [:]
+    private var progress: [UInt8: (tenths: Int, at: Int64)] = [:]
 
     /// Between two lines of one kind that others can cause at will.
     private static let seldom: Int64 = 10_000
@@ -131,13 +131,13 @@ final class LinkLog {
     /// Writes how far copies are: at each tenth, and every five seconds.
     func progress(_ report: ReplicationReport, at now: Int64) {
         for peer in report.peers {
-            guard let copy = peer.copyIn, copy.total > 0 else { continue }
-            let tenths = min(10, copy.done * 10 / copy.total)
+            guard let copy = peer.copyIn, copy.total > 0, let percent = peer.copyInPercent else { continue }
+            let tenths = percent / 10
             let told = progress[peer.node.number]
             guard told.map({ tenths > $0.tenths || now - $0.at >= LinkLog.progressInterval }) ?? true else { continue }
             progress[peer.node.number] = (tenths, now)
             logger.notice(
-                "copying from \(name(peer.node.number)): \(copy.done * 100 / copy.total) %",
+                "copying from \(name(peer.node.number)): \(percent) %",
                 metadata: ["records": "\(copy.done)", "of": "\(copy.total)"])
         }
     }

@@ -35,6 +35,8 @@ public struct ReplicationReport: Sendable {
         public var oldestLacking: Int64?
         /// Records that came of the copy from it, and how many it has, some of which others may send; nil once the copy is done.
         public var copyIn: (done: UInt64, total: UInt64)?
+        /// How much of what it had when its link opened is here, whoever sent it, in percent; nil once the copy is done. On one link it only grows.
+        public var copyInPercent: Int?
         /// What was counted.
         public var counters: PeerCounters
         /// Why the last image that could not be merged could not.
@@ -87,16 +89,22 @@ extension Replicator {
         report.pongReceived = link.pongReceived
         report.clock = link.clock.estimate(at: now.microseconds)
         report.copyOut = copyOut(to: peer)
-        if let copy = peer.copyIn, !copy.isDone { report.copyIn = (copy.done, copy.total) }
+        if let copy = peer.copyIn, !copy.isDone {
+            report.copyIn = (copy.done, copy.total)
+            report.copyInPercent = percent(of: copy, peer)
+        }
         return report
+    }
+
+    private func percent(of copy: PeerState.CopyIn, _ peer: PeerState) -> Int {
+        if copiesInParts(from: peer) { return peer.covered.nonzeroBitCount * 100 / CopyPlan.count }
+        return copy.total == 0 ? 0 : Int(copy.done * 100 / copy.total)
     }
 
     private func copyOut(to peer: PeerState) -> (done: UInt64, total: UInt64)? {
         // Of parts, as long as it has not said how far it is in each shard.
         let inParts = peer.shards.contains { $0.sending == .unknown } ? peer.handedOut?.done : nil
-        if let done = peer.copyOut?.done ?? inParts { return (done, max(done, UInt64(store.recordCount()))) }
-        guard let resending = peer.resending else { return nil }
-        let total = store.recordCount() * resending.shards / store.shardCount
-        return (resending.records, max(resending.records, UInt64(total)))
+        if peer.copyOut == nil, let done = inParts { return (done, max(done, UInt64(store.recordCount()))) }
+        return sent(to: peer)
     }
 }

@@ -275,8 +275,11 @@ extension Replicator {
         ) {
             _ = add($0, to: &images, room: .max)
         }
-        var copy = peer.copyOut ?? PeerState.RangeOut(token: 0, range: range(of: shard), from: 0)
-        copy.done += UInt64(images.count)
+        peer.resending?.records += UInt64(images.count)
+        peer.copyOut?.done += UInt64(images.count)
+        let token = peer.copyOut?.token ?? 0
+        let range = peer.copyOut?.range ?? range(of: shard)
+        var (done, total) = sent(to: peer) ?? (UInt64(images.count), 0)
         if let next {
             peer.shards[shard].sending = .copying(from: next, upTo: upTo)
         } else {
@@ -285,21 +288,29 @@ extension Replicator {
             peer.dirty.insert(shard)
         }
         let isLast = peer.copyOut == nil ? next == nil : peer.shards.allSatisfy { $0.sending == .streaming }
-        let total = isLast ? copy.done : max(copy.done, UInt64(store.recordCount()))
+        if isLast, peer.copyOut != nil { total = done }
+        total = max(done, total)
         write(
             .records(
                 RecordSlice(
-                    token: copy.token, range: copy.range, isLast: isLast, done: copy.done, total: total, images: images)
+                    token: token, range: range, isLast: isLast, done: done, total: total, images: images)
             ), link, &output)
         peer.counters.copiedOut += UInt64(images.count)
-        if peer.copyOut != nil { peer.copyOut = isLast ? nil : copy }
-        peer.resending?.records += UInt64(images.count)
+        if isLast { peer.copyOut = nil }
         if next == nil {
             write(.changes(Changes(shard: UInt16(shard), before: upTo, after: upTo)), link, &output)
             tellResent(peer)
         } else if settings.fails(.cutWithinCopy) {
             close(link, Goodbye(.silence, "cut on purpose"))
         }
+    }
+
+    /// Records that were sent to a peer of a copy of everything, or of shards that it did not ask for, and how many there are; nil if it is sent neither.
+    func sent(to peer: PeerState) -> (done: UInt64, total: UInt64)? {
+        if let copy = peer.copyOut { return (copy.done, max(copy.done, UInt64(store.recordCount()))) }
+        guard let resending = peer.resending else { return nil }
+        let total = store.recordCount() * resending.shards / store.shardCount
+        return (resending.records, max(resending.records, UInt64(total)))
     }
 
     /// Says so once the last of the shards that a peer did not ask for was sent.

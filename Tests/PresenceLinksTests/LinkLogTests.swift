@@ -25,6 +25,7 @@ struct LinkLogTests {
         let member = try #require(Membership(cluster, at: 0).node(2))
         var peer = ReplicationReport.Peer(node: node, member: member, counters: PeerCounters())
         peer.copyIn = (done, total)
+        peer.copyInPercent = total == 0 ? 0 : Int(done * 100 / total)
         return ReplicationReport(
             incarnation: 1, isReady: false, drainLeft: nil, position: 0, peers: [peer], greeting: 0,
             strayFrameErrors: 0, oversizedImages: 0)

@@ -97,6 +97,28 @@ struct CopyTests {
         #expect(lacks(2, 0..<40, mesh, "mine") == 0)
     }
 
+    @Test("How much of a copy is here only grows, up to all of it, though each peer sends a part")
+    func percent() throws {
+        let mesh = try mesh(3)
+        try connect(0..<2_000, at: 0, mesh)
+        try mesh.restart(2, incarnation: 9)
+        mesh.room = 600
+        var seen: [[Int]] = [[], []]
+        for _ in 0..<300 where !mesh.nodes[2].isReady {
+            mesh.movesLeft = 6
+            mesh.run(milliseconds: 10)
+            for peer in seen.indices {
+                guard let percent = mesh.peer(UInt8(peer + 1), of: 2)?.copyInPercent else { continue }
+                seen[peer].append(percent)
+            }
+        }
+        #expect(mesh.nodes[2].isReady && lacks(2, 0..<2_000, mesh) == 0)
+        for percents in seen {
+            #expect(percents == percents.sorted() && percents.last ?? 0 > 80, "\(percents)")
+        }
+        #expect(copied(to: 2, mesh).allSatisfy { $0 > 500 })
+    }
+
     @Test("Who has copied a part when the links break waits for them anew, and does not serve it as if it were all")
     func brokenWithin() throws {
         let mesh = try mesh(3)

@@ -85,6 +85,33 @@ struct LagTests {
         #expect((0..<500).allSatisfy { mesh.stores[1].status(of: "user-\($0)") == .online })
     }
 
+    @Test("is sent shards that count on from frame to frame, up to all that is sent")
+    func counts() throws {
+        let mesh = try Mesh(2)
+        var reader = FrameReader(limits: ReplicatorSettings().limits)
+        var slices: [RecordSlice] = []
+        mesh.heard = { from, bytes in
+            var position = 0
+            while from == 0, let frame = try? reader.next(in: bytes.span, from: &position) {
+                if case .hello = frame { reader.open(version: ProtocolVersions.spoken.upperBound) }
+                if case .records(let slice) = frame, slice.token == 0 { slices.append(slice) }
+            }
+        }
+        mesh.run(milliseconds: 50)
+        mesh.isCut = true
+        try connect(0..<500, mesh)
+        mesh.isCut = false
+        mesh.room = 1_000
+        mesh.run(milliseconds: 100)
+        #expect(slices.count > 5)
+        var sent: UInt64 = 0
+        for slice in slices {
+            sent += UInt64(slice.images.count)
+            #expect(slice.done == sent && slice.total == 500)
+        }
+        #expect(sent == 500)
+    }
+
     @Test("that is lost within its whole shards begins them anew, and nothing stale is told")
     func lostWithin() throws {
         let mesh = try Mesh(2)

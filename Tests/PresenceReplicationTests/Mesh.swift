@@ -35,6 +35,8 @@ final class Mesh {
     var proofs: [PeerProof]?
     /// Numbers of the nodes that are followers.
     let followers: Set<Int>
+    /// Is told of what a node says.
+    var heard: ((_ from: Int, _ bytes: [UInt8]) -> Void)?
     private var settings = ReplicatorSettings()
 
     /// Nodes n1, n2, ... of one cluster.
@@ -168,6 +170,7 @@ final class Mesh {
         nodes[from].pull(link, room: room, into: &bytes, at: now)
         mostPulled = max(mostPulled, bytes.count)
         guard !bytes.isEmpty else { return false }
+        heard?(from, bytes)
         nodes[to].received(bytes.span, on: other, at: now)
         return true
     }
