@@ -344,6 +344,21 @@ int presence_tls_load_revocations(SSL_CTX *context, const char *path, char *prob
     return is_good;
 }
 
+int presence_tls_is_peer_revoked(const SSL *connection, SSL_CTX *context) {
+    X509 *certificate = SSL_get0_peer_certificate(connection);
+    X509_STORE_CTX *verification = certificate == NULL ? NULL : X509_STORE_CTX_new();
+    if (verification == NULL) return 0;
+    const char *purpose = SSL_is_server(connection) ? "ssl_client" : "ssl_server";
+    int is_revoked = X509_STORE_CTX_init(
+                         verification, SSL_CTX_get_cert_store(context), certificate, SSL_get_peer_cert_chain(connection))
+            == 1
+        && X509_STORE_CTX_set_default(verification, purpose) == 1 && X509_verify_cert(verification) != 1
+        && X509_STORE_CTX_get_error(verification) == X509_V_ERR_CERT_REVOKED;
+    X509_STORE_CTX_free(verification);
+    ERR_clear_error();
+    return is_revoked;
+}
+
 // MARK: keys and files
 
 int presence_tls_open_directory(const char *path) {

@@ -9,6 +9,8 @@ public struct LinkCounters: Sendable, Equatable {
     /// Certificates that were refused, by either side: not good, none, or not that of the node that was dialed. If a handshake failed for it, that is counted
     /// too. A greeting that does not fit its certificate is a greeting refused.
     public var refusedCertificates: UInt64 = 0
+    /// Connections that were closed since the certificate at the other end was taken back: a list was read that names it.
+    public var revokedCertificates: UInt64 = 0
     /// Handshakes that took too long.
     public var lateHandshakes: UInt64 = 0
     /// Greetings that were refused, by either side.

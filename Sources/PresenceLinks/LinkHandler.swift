@@ -36,6 +36,8 @@ final class LinkHandler: ChannelInboundHandler {
     var isStranger: Bool
     /// What this end shows and takes.
     var credentials: PeerCredentials?
+    /// What makes the connection secure.
+    var secure: TLSHandler?
     private(set) var stage = Stage.handshaking
     private var context: ChannelHandlerContext?
     private var isPulling = false
@@ -54,6 +56,7 @@ final class LinkHandler: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         end()
         self.context = nil
+        secure = nil
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -155,5 +158,17 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     /// Closes the connection without a word.
-    func close() { context?.close(promise: nil) }
+    ///
+    /// - Parameter why: what the log says of it; nil for what ends it otherwise.
+    func close(why: String? = nil) {
+        reason = reason ?? why
+        context?.close(promise: nil)
+    }
+
+    /// Whether the certificate at the other end was taken back, as later credentials have it.
+    func isRevoked(by credentials: PeerCredentials) -> Bool {
+        // What they began with, they were looked at with.
+        guard let secure, self.credentials?.server !== credentials.server else { return false }
+        return secure.isPeerRevoked(by: dialed == nil ? credentials.server : credentials.client)
+    }
 }

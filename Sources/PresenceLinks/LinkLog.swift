@@ -157,6 +157,14 @@ final class LinkLog {
             + "names that node, or a host that is its alone"
     }
 
+    /// A connection is closed, since the certificate at its other end was taken back. Returns why, for whoever sees it end.
+    func revoked(_ node: UInt8?, _ address: String) -> String {
+        logger.warning(
+            "closing the link with \(node.map(name) ?? address): a list in peer-tls-crl-file says that its certificate was taken back"
+        )
+        return "its certificate was taken back"
+    }
+
     /// Why a node that was dialed did not answer the greeting, as far as this side can tell.
     func unanswered(_ reason: String, _ handler: LinkHandler) -> String {
         guard let credentials = handler.credentials, credentials.hasCertificates else { return reason }

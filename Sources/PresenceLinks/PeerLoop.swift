@@ -62,6 +62,20 @@ final class PeerLoop: @unchecked Sendable {
     /// Has connections that begin from now on use these. Any thread.
     func use(_ credentials: PeerCredentials) { credentialsInForce.withLock { $0 = credentials } }
 
+    /// Closes connections with nodes whose certificate was taken back, by the credentials in force. O(connections): as many as there are other nodes, and
+    /// strangers.
+    func endRevoked() {
+        for handler in Array(handlers.values) where isRevoked(handler) {
+            handler.close(why: log.revoked(handler.node ?? handler.dialed, handler.address))
+        }
+    }
+
+    private func isRevoked(_ handler: LinkHandler) -> Bool {
+        guard handler.isRevoked(by: credentialsInForce.withLock({ $0 })) else { return false }
+        counters.revokedCertificates += 1
+        return true
+    }
+
     var now: PeerTime { time() }
     private var milliseconds: Int64 { now.timestamp.milliseconds }
 
@@ -136,6 +150,7 @@ final class PeerLoop: @unchecked Sendable {
         options.report = { [weak self] error, _ in self?.count(error, of: stranger, credentials) }
         let context = handler.dialed == nil ? credentials.server : credentials.client
         let secure = try TLSHandler(context: context, buffers: tlsBuffers, options: options)
+        handler.secure = secure
         handlers[ObjectIdentifier(handler)] = handler
         do {
             try channel.pipeline.syncOperations.addHandlers([secure, handler])
@@ -150,6 +165,12 @@ final class PeerLoop: @unchecked Sendable {
     /// - Parameter names: those in the certificate of who is at the other end.
     func begin(_ handler: LinkHandler, _ names: TLSCertificateNames) -> LinkID? {
         guard !isStopping else { return nil }
+        // The handshake went by what was in force when it began.
+        guard !isRevoked(handler) else {
+            let why = log.revoked(handler.dialed, handler.address)
+            if let node = handler.dialed { dialFailed(node, why, isThere: true) }
+            return nil
+        }
         let proof = handler.credentials?.proof(names)
         let id: LinkID
         if let node = handler.dialed {

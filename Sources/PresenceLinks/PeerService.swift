@@ -80,8 +80,13 @@ public final class PeerService: Sendable {
             logger: logger, shown: shown, time: time)
     }
 
-    /// Shows and takes these credentials on connections that begin from now on. Those that are there stay.
-    public func use(_ credentials: PeerCredentials) { loop.use(credentials) }
+    /// Shows and takes these credentials on connections that begin from now on. Those that are there stay, but for nodes whose certificate was taken back, as a
+    /// list in these credentials has it: their links are closed, and counted.
+    public func use(_ credentials: PeerCredentials) {
+        loop.use(credentials)
+        guard !isStopping else { return }
+        loop.eventLoop.execute { [loop] in loop.endRevoked() }
+    }
 
     /// The settings in which all nodes should agree are these from now on: the others are told, and the log of each says where both differ.
     public func share(_ settings: SharedSettings) {

@@ -132,6 +132,11 @@ struct TLSConnection: ~Copyable {
         return TLSCertificateNames.read { presence_tls_peer_names(pointer, $0, $1) }
     }
 
+    /// Whether the lists of another context say that the peer's certificate was taken back, or one of those above it.
+    func isPeerRevoked(by context: TLSContext) -> Bool {
+        presence_tls_is_peer_revoked(pointer, context.pointer) == 1
+    }
+
     // MARK: - Lending
 
     private func lend(

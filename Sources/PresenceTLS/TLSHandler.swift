@@ -58,7 +58,7 @@ public final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    private let connection: TLSConnection
+    let connection: TLSConnection
     private var state = TLSState()
     private let configuration: TLSConfiguration
     private let buffers: TLSBuffers

@@ -47,7 +47,8 @@ extension ReplicationSummary {
         let counters = snapshot.counters
         refusals = [
             ("stranger", counters.refusedStrangers), ("handshake", counters.refusedHandshakes),
-            ("certificate", counters.refusedCertificates), ("handshake_late", counters.lateHandshakes),
+            ("certificate", counters.refusedCertificates), ("certificate_revoked", counters.revokedCertificates),
+            ("handshake_late", counters.lateHandshakes),
             ("greeting", counters.refusedGreetings),
             ("stray_frame", report.strayFrameErrors), ("accept", counters.acceptErrors),
             ("waiter", counters.refusedWaiters),

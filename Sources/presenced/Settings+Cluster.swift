@@ -76,7 +76,7 @@ extension Settings {
             `node` line), or the host of its `peer` address where no other node lives, and is good for both ends of a
             connection. The file may be the same name on every node, such as `/etc/presenced/peer.pem`. It is read anew
             whenever one of the `peer-tls-` files is set, be it to the same name, and on SIGHUP; what cannot be used
-            changes nothing. Links keep what they began with.
+            changes nothing. Links keep what they began with, but for certificates that were taken back.
             """),
         Setting(
             "peer-tls-key-file", .cluster, \.cluster.certificates.keyFile, .text(0...4_096), isLive: true,
@@ -98,7 +98,8 @@ extension Settings {
             """
             Which certificates those authorities took back, PEM, as `openssl ca -gencrl` makes it: a list of each authority in
             `peer-tls-ca-cert-file`, none of which may have ended. It is looked at when a link begins and read anew as
-            `peer-tls-cert-file` is; links that are there stay. Once a list has ended no link begins until there is a new one.
+            `peer-tls-cert-file` is; then links with nodes whose certificate it names are closed. Once a list has ended no
+            link begins until there is a new one, and those that are there stay.
             """),
         Setting(
             "max-clock-offset", .cluster, \.cluster.maxClockOffset, .duration(10...60_000), isLive: false,

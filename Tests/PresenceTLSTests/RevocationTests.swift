@@ -50,6 +50,34 @@ struct RevocationTests {
         #expect(try !pair("revoked", "crl") { ($0.authorityFile, $0.authorityDirectory) = ("", directory) }.isOpen)
     }
 
+    @Test("are found of a connection that is open when a list is read that names them")
+    func later() throws {
+        func context(_ list: String, _ role: TLSConfiguration.Role) throws -> TLSContext {
+            func change(_ configuration: inout TLSConfiguration) {
+                configuration.authorityFile = Certificates.file("ca.pem")
+                configuration.revocationFile = list.isEmpty ? "" : Certificates.file("\(list).pem")
+            }
+            return try TLSContext(
+                role == .server ? Certificates.server { change(&$0) } : Certificates.client { change(&$0) })
+        }
+        for (name, isNamed) in [("revoked", true), ("client", false)] {
+            let pair = try pair(name, "empty-crl")
+            let secure = try pair.server.pipeline.syncOperations.handler(type: TLSHandler.self)
+            #expect(try secure.isPeerRevoked(by: context("crl", .server)) == isNamed)
+            #expect(try !secure.isPeerRevoked(by: context("empty-crl", .server)))
+            #expect(try !secure.isPeerRevoked(by: context("", .server)), "there is no list any more")
+            #expect(pair.isOpen)
+        }
+        let pair = try TLSPair(
+            client: Certificates.client { $0.revocationFile = Certificates.file("empty-crl.pem") },
+            server: Certificates.server("revoked"), serverName: "revoked.example")
+        try pair.carry()
+        let secure = try pair.client.pipeline.syncOperations.handler(type: TLSHandler.self)
+        #expect(try secure.isPeerRevoked(by: context("crl", .client)))
+        let nobody = try pair.server.pipeline.syncOperations.handler(type: TLSHandler.self)
+        #expect(try !nobody.isPeerRevoked(by: context("crl", .server)), "a client that showed no certificate")
+    }
+
     @Test("are found among a node's own before they are shown")
     func own() throws {
         let context = try TLSContext(

@@ -83,6 +83,9 @@ int presence_tls_open_directory(const char *path);
 /// today, of each authority that the context has read: else its certificates would all be refused. 1, or 0 and what is wrong as text that ends with a zero.
 int presence_tls_load_revocations(SSL_CTX *context, const char *path, char *problem, size_t capacity);
 
+/// Whether the lists of a context say that the peer's certificate was taken back, or one of those above it. What else is wrong with it is no answer: 0.
+int presence_tls_is_peer_revoked(const SSL *connection, SSL_CTX *context);
+
 /// The password of a key, which may be empty, and whether OpenSSL asked for it: then the key is locked.
 typedef struct {
     const char *text;
