@@ -111,6 +111,7 @@ extension ShardState {
         for (id, session) in local.facts.sessions {
             guard let theirs = incoming.facts.sessions[id] else { continue }
             noteConflict(of: session, with: theirs, from: sender, userHash)
+            noteGrace(of: session, endedBy: theirs, from: sender, userHash)
         }
     }
 
@@ -130,6 +131,17 @@ extension ShardState {
         } else if session.activity ?? .distantPast > theirs.activity ?? .distantPast {
             replicaLog.note(userHash, .record)
         }
+    }
+
+    /// Another node ended a session that was beaten here later than it knows: a grace ends with the deadline at the latest, and of that all must know the same.
+    private mutating func noteGrace(
+        of session: Session, endedBy theirs: Session, from sender: UInt8, _ userHash: UInt64
+    ) {
+        guard replicaLog.isKept, sender != 0, session.home == stamps.node, session.closed == nil,
+            theirs.closed?.leavesGrace == true, theirs.incarnation == session.incarnation,
+            theirs.deadline(settings.policy) < session.deadline(settings.policy)
+        else { return }
+        replicaLog.note(userHash, .record)
     }
 
     /// Losses that another node noticed are losses here, too: storms are seen everywhere.

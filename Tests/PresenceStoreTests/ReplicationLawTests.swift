@@ -158,7 +158,9 @@ struct ReplicationLawTests {
 
     @Test(
         "With prompt exchange all know the same at rest, nobody who beats is ever shown offline, and one beat a TTL is told",
-        arguments: SeededRandom.cases(max(12, ModelTests.seedCount / 2)))
+        // The first: a node ended a session with an older heartbeat than its home knew, and was done with the grace before the others.
+        arguments: [SeededRandom(seed: 1_394_405_393_702_008_419)]
+            + SeededRandom.cases(max(12, ModelTests.seedCount / 2)))
     func prompt(random: SeededRandom) throws {
         var random = random
         let stores = Int.random(in: 2...3, using: &random)
