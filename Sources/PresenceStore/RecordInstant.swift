@@ -8,6 +8,9 @@ enum RecordInstant {
     static let byteCount = 5
     /// How far from now an instant may lie when it is written, eight years and a half: as many are left until it could be misread.
     static let reach: Int64 = 1 << 38
+    /// How far from now an instant may lie that somebody gives, in milliseconds: eight years. What nodes tell each other reaches farther, by more than their
+    /// clocks differ.
+    static let bound: Int64 = 2_922 * 86_400_000
 
     @inline(__always)
     static func load(_ address: UnsafeRawPointer, near now: Timestamp) -> Timestamp {

@@ -84,6 +84,9 @@ extension ShardState {
             endRecord(user, userHash, key, endsAll: write.endsAllSessions, at: now)
         } else {
             _ = try settings.ttl(write.ttlMilliseconds, atLeast: 1)
+            if let activity = write.activity, activity < now.advanced(byMilliseconds: -RecordInstant.bound) {
+                throw .activityTooOld(limit: RecordInstant.bound)
+            }
             try self.write(user, userHash, key, words, write, at: now)
             tell(.set, ofUser: user)
             if write.ttlMilliseconds != nil { tell(.expire, ofUser: user) }
@@ -117,7 +120,8 @@ extension ShardState {
         case .away: activity = min(activity, now.advanced(byMilliseconds: -policy.awayAfter))
         default: break
         }
-        activity = max(activity, now.advanced(byMilliseconds: -RecordInstant.reach))
+        // One that was given is within the bound; a limit may lie beyond it.
+        activity = max(activity, now.advanced(byMilliseconds: -RecordInstant.bound))
         var kept = WordNumbers()
         var reason = Reason.connect
         var isPassive = false

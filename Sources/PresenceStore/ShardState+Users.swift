@@ -74,7 +74,7 @@ extension ShardState {
         }
         _ = settle(number, at: now)
         let old = record(number)
-        let until = change.until.map { min($0, now.advanced(byMilliseconds: RecordInstant.reach)) }
+        let until = change.until == .distantFuture ? nil : change.until
         let manualGrowth = change.status != nil && !old.hasManual ? UserRecord.manualBytes : 0
         let oldText = old.hasText ? UserRecord.textBytes + old.textCount : 0
         let newText = text.map { UserRecord.textBytes + $0.count } ?? oldText

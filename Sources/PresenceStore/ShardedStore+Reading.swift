@@ -21,11 +21,16 @@ extension ShardedStore {
 
     /// Sets or clears a manual status and an activity text.
     ///
-    /// - Throws: when the id is empty, it or the text is too long, the text is no text, an end is given and nothing that ends, he may not be invisible, has changed too
-    ///   often within this minute, or memory is out; then nothing has changed.
+    /// - Throws: when the id is empty, it or the text is too long, the text is no text, an end is given and nothing that ends, or one more than eight years
+    ///   from now, he may not be invisible, has changed too often within this minute, or memory is out; then nothing has changed.
     public func set(_ user: Span<UInt8>, _ change: UserSettings, at now: Timestamp) throws(StoreError) {
         try checkID(user)
         guard change.until == nil || change.setsWhatMayEnd else { throw .nothingEnds }
+        if let until = change.until, until != .distantFuture {
+            let bound = RecordInstant.bound
+            let reach = now.advanced(byMilliseconds: -bound)...now.advanced(byMilliseconds: bound)
+            guard reach.contains(until) else { throw .endTooFar(limit: bound) }
+        }
         try withUser(user, at: now) { state, user, hash, now throws(StoreError) in
             let limit = state.settings.maxActivityLength
             if let text = change.activity, let text {

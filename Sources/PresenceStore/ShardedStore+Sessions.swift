@@ -93,7 +93,7 @@ extension ShardedStore {
     ///   - previous: called with the record as `writeRecord` would have written it, if the key existed, under the lock of its shard: copy it and
     ///     return. Without it nothing is written out.
     /// - Returns: false, and nothing has changed, if the write's condition was not met.
-    /// - Throws: as `connect`; a TTL may be shorter here, since existing Redis code chooses it freely: one that is over ends the key.
+    /// - Throws: as `connect`, and `activityTooOld`; a TTL may be shorter here, since existing Redis code chooses it freely: one that is over ends the key.
     @discardableResult
     public func write(
         _ user: Span<UInt8>, session: Span<UInt8>, device: Span<UInt8>, platform: Span<UInt8>, server: Span<UInt8>,

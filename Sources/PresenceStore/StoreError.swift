@@ -18,6 +18,10 @@ public enum StoreError: Error, Sendable, Hashable {
     case tooManyWords(limit: Int)
     /// A TTL below 5 s, or above the hard limit; both in milliseconds.
     case ttlOutOfBounds(minimum: Int64, maximum: Int64)
+    /// A record tells an activity that lies farther back than instants are kept, in milliseconds.
+    case activityTooOld(limit: Int64)
+    /// The end of a manual status or of a text lies farther from now than instants are kept, in milliseconds.
+    case endTooFar(limit: Int64)
     /// An activity text is longer than `max-activity-length` bytes.
     case activityTooLong(limit: Int)
     /// The user has as many friends and blocked users as `max-relations` allows.
@@ -75,6 +79,12 @@ public enum StoreError: Error, Sendable, Hashable {
         case .ttlOutOfBounds(let minimum, let maximum):
             "ERR invalid expire time: a session lives \(minimum) ms at least and \(maximum) ms at most, "
                 + "the limit of heartbeat-hard-limit"
+        case .activityTooOld(let limit):
+            "ERR the \"lastSeen\" of a presence record lies more than \(limit / 86_400_000) days back, the most that is kept: "
+                + "leave it out if it is not known"
+        case .endTooFar(let limit):
+            "ERR invalid expire time: a STATUS or an ACTIVITY that ends does so within \(limit / 1000) s "
+                + "(\(limit / 86_400_000) days); for one without end leave EX and PX out"
         case .activityTooLong(let limit):
             "ERR the activity text may have at most \(limit) bytes, the limit of max-activity-length"
         case .tooManyRelations(let limit):

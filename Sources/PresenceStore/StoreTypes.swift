@@ -76,7 +76,7 @@ public struct UserSettings: Sendable, Hashable {
     public var status: ManualStatus??
     /// An activity text to set, `.some(nil)` or empty to clear it.
     public var activity: [UInt8]??
-    /// The first instant at which the status and text given here do not hold any more; nil is no end. Only with one of these: neither automatic nor a
+    /// The first instant at which the status and text given here do not hold any more, at most eight years from now; nil and `distantFuture` are no end. Only with one of these: neither automatic nor a
     /// text that is cleared has an end.
     public var until: Timestamp?
     /// Who may see that he is here.
@@ -179,7 +179,7 @@ public struct RecordFields: Sendable, Hashable {
 public struct RecordWrite: Sendable, Hashable {
     /// The status that the record gives; `offline` ends the session.
     public var status: Status
-    /// When a person last did something; nil is the instant of the write.
+    /// When a person last did something, at most eight years ago; nil is the instant of the write.
     public var activity: Timestamp?
     /// A TTL up to the hard limit, 0 or less for one that is over; nil is the store's `sessionTTLMilliseconds`, or the old one if `keepsTTL`.
     public var ttlMilliseconds: Int64?
