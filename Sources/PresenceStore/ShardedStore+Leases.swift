@@ -11,7 +11,7 @@ extension ShardedStore {
     ///   - milliseconds: 1 up to the policy's hard limit.
     ///   - now: when.
     /// - Returns: the server's sessions.
-    /// - Throws: `serverMissing`, `wordTooLong`, `ttlOutOfBounds`, `tooManyWords`.
+    /// - Throws: `serverMissing`, `wordTooLong`, `leaseOutOfBounds`, `tooManyWords`.
     /// - Complexity: O(shards). The first lease of a server, and one that ends earlier than the last, has all records looked at in slices by `advance`.
     @discardableResult
     public func lease(
@@ -19,7 +19,7 @@ extension ShardedStore {
     ) throws(StoreError) -> Int {
         try checkServer(server)
         let limit = withShard(0) { $0.settings.policy.heartbeatHardLimit }
-        guard milliseconds > 0, milliseconds <= limit else { throw .ttlOutOfBounds(minimum: 1, maximum: limit) }
+        guard milliseconds > 0, milliseconds <= limit else { throw .leaseOutOfBounds(maximum: limit) }
         let until = now.advanced(byMilliseconds: milliseconds)
         var count = 0
         for shard in 0..<shardCount {

@@ -20,6 +20,8 @@ public enum StoreError: Error, Sendable, Hashable {
     case ttlOutOfBounds(minimum: Int64, maximum: Int64)
     /// A record tells an activity that lies farther back than instants are kept, in milliseconds.
     case activityTooOld(limit: Int64)
+    /// A lease of no time, or above the hard limit, in milliseconds.
+    case leaseOutOfBounds(maximum: Int64)
     /// The end of a manual status or of a text lies farther from now than instants are kept, in milliseconds.
     case endTooFar(limit: Int64)
     /// An activity text is longer than `max-activity-length` bytes.
@@ -82,6 +84,8 @@ public enum StoreError: Error, Sendable, Hashable {
         case .activityTooOld(let limit):
             "ERR the \"lastSeen\" of a presence record lies more than \(limit / 86_400_000) days back, the most that is kept: "
                 + "leave it out if it is not known"
+        case .leaseOutOfBounds(let maximum):
+            "ERR invalid expire time: a lease lasts 1 ms at least and \(maximum) ms at most, the limit of heartbeat-hard-limit"
         case .endTooFar(let limit):
             "ERR invalid expire time: a STATUS or an ACTIVITY that ends does so within \(limit / 1000) s "
                 + "(\(limit / 86_400_000) days); for one without end leave EX and PX out"

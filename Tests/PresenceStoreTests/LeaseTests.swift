@@ -100,7 +100,7 @@ struct LeaseTests {
     @Test("Nobody outlives the hard limit by a lease")
     func hardLimit() throws {
         let store = store()
-        #expect(throws: StoreError.ttlOutOfBounds(minimum: 1, maximum: 300_000)) {
+        #expect(throws: StoreError.leaseOutOfBounds(maximum: 300_000)) {
             try store.lease("gw".utf8Bytes.span, forMilliseconds: 300_001, at: start)
         }
         try fill(store, 1)
