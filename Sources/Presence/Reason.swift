@@ -16,9 +16,9 @@ public enum Reason: UInt8, Hashable, Sendable, CaseIterable {
     case leaseLost
     /// The gateway that held the session was dropped.
     case dropped
-    /// Nobody acted for `idle-after` or `away-after`.
+    /// Nobody acted for `idle-after` or `away-after`, as they are now.
     case inactivity
-    /// Somebody acted.
+    /// Somebody acted. Or a limit was raised, and what he did last counts again.
     case activity
     /// The user set or cleared a status by hand.
     case manual

@@ -127,7 +127,7 @@ extension ShardState {
         let verdict = evidence(of: record, at: instant, near: now).verdict(at: instant)
         guard verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent else { return }
         let change = instantOfChange(to: verdict, seenAt: instant, record, near: now)
-        let (reason, session) = reasonOfTime(record, at: change, isGone: verdict.status == .offline, near: now)
+        let (reason, session) = reasonOfTime(record, at: change, of: verdict, near: now)
         if isTimer { counters.lateness.record(now.milliseconds(since: instant)) }
         let cause = Cause(reason: reason, stamp: Stamp(change), at: change, isTime: true)
         announce(number, verdict, cause, session, near: now)
@@ -135,9 +135,10 @@ extension ShardState {
 
     /// What ended or passed at `instant`.
     ///
-    /// - Parameter isGone: whether nobody is left: where no end lies at that instant, a limit was changed, and it is the last one before.
+    /// - Parameter verdict: what is so now. If nobody is left and no end lies at that instant, a limit was changed, and it is the last one before; if he
+    ///   is more present than he was, which time alone makes nobody, a limit was raised, and what he did last counts again.
     private func reasonOfTime(
-        _ record: UserRecord, at instant: Timestamp, isGone: Bool, near now: Timestamp
+        _ record: UserRecord, at instant: Timestamp, of verdict: Verdict, near now: Timestamp
     ) -> (Reason, SessionRecord?) {
         let policy = settings.policy
         var found: (Reason, SessionRecord?)?
@@ -157,7 +158,8 @@ extension ShardState {
         if let found { return found }
         let manual = record.manual(near: now)
         if manual.value != nil, manual.until == instant { return (.manualEnded, nil) }
-        return isGone ? reasonOfLastEnd(record, by: instant, near: now) : (.inactivity, nil)
+        if verdict.status == .offline { return reasonOfLastEnd(record, by: instant, near: now) }
+        return (verdict.publicStatus > record.announced ? .activity : .inactivity, nil)
     }
 
     @inline(never)

@@ -78,6 +78,8 @@ import TranscriptSupport
         }
         // The live settings that stories change.
         server.settings.add("heartbeat-hard-limit", "\(policy.heartbeatHardLimit)ms")
+        server.settings.add("idle-after", "\(policy.idleAfter)ms")
+        server.settings.add("away-after", "\(policy.awayAfter)ms")
         server.settings.add("disconnect-grace", "\(policy.disconnectGrace)ms")
         server.settings.add("lost-grace", "\(policy.lostGrace)ms")
         server.settings.changed.withLock {
@@ -87,6 +89,8 @@ import TranscriptSupport
                     let duration = Transcript.duration(value) ?? 0
                     switch name {
                     case "heartbeat-hard-limit": policy.heartbeatHardLimit = duration
+                    case "idle-after": policy.idleAfter = duration
+                    case "away-after": policy.awayAfter = duration
                     case "disconnect-grace": policy.disconnectGrace = duration
                     case "lost-grace": policy.lostGrace = duration
                     default: continue

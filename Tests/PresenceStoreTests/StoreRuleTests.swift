@@ -372,6 +372,17 @@ struct StoreRuleTests {
         let idle = told("idle", from: 100_100, to: 100_300)
         #expect(idle.map(\.new) == [.idle])
         #expect(idle.map(\.reason) == [.inactivity])
+        policy.awayAfter = 60_000
+        store.update(policy: policy)
+        #expect(told("idle", from: 100_400, to: 100_600).map(\.new) == [.away])
+        policy.awayAfter = 1_800_000
+        store.update(policy: policy)
+        policy.idleAfter = 300_000
+        let lessIdle = told("idle", from: 100_700, to: 100_900)
+        store.update(policy: policy)
+        let active = told("idle", from: 101_000, to: 101_200)
+        #expect((lessIdle + active).map(\.new) == [.idle, .online])
+        #expect((lessIdle + active).map(\.reason) == [.activity, .activity], "what he did last counts again")
 
         try store.connect("grace", session: "t", at: later(110_000))
         store.disconnect("grace", session: "t", at: later(110_000))
