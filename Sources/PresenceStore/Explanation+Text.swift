@@ -125,15 +125,33 @@ extension Explanation {
                 + "hard limit \(span(policy.heartbeatHardLimit)), grace \(span(policy.disconnectGrace)) after a goodbye, "
                 + "\(span(policy.lostGrace)) after a loss"
         ]
-        guard let next else { return lines + ["next: nothing changes by itself"] }
-        let wait = span(next.at.milliseconds(since: now))
+        for end in endsBeforeNext {
+            lines.append("\(lines.count == 1 ? "next" : "then"): \(wait(for: end.at)): the \(end.what) ends")
+        }
+        let word = lines.count == 1 ? "next" : "then"
+        guard let next else { return lines + ["\(word): nothing\(word == "next" ? "" : " else") changes by itself"] }
         let what =
             next.verdict.publicStatus == verdict.publicStatus
             ? "looked at again, \(next.verdict.publicStatus.word) as now"
             : "\(next.verdict.publicStatus.word) (\(next.verdict.rule.word))"
-        lines.append("next: in \(wait), at \(Explanation.iso(next.at)), if nothing comes: \(what)")
+        lines.append("\(word): \(wait(for: next.at)), if nothing comes: \(what)")
         lines.append("held back: " + (held.map { heldText($0.until, byStorm: $0.byStorm) } ?? "nothing"))
         return lines
+    }
+
+    /// What was set by hand and ends before the status changes, in order: a text by itself, a status where it decides nothing as long as nobody is there.
+    private var endsBeforeNext: [(at: Timestamp, what: String)] {
+        let change = next?.at ?? .distantFuture
+        var ends: [(at: Timestamp, what: String)] = []
+        if let end = text?.until, end <= change { ends.append((end, "activity text")) }
+        if manual.value(at: now) != nil, let end = manual.until, end < change {
+            ends.append((end, "status set by hand"))
+        }
+        return ends.sorted { $0.at < $1.at }
+    }
+
+    private func wait(for instant: Timestamp) -> String {
+        "in \(span(instant.milliseconds(since: now))), at \(Explanation.iso(instant))"
     }
 
     private func heldText(_ until: Timestamp, byStorm: Bool) -> String {

@@ -68,7 +68,7 @@ public struct Explanation: Sendable {
     public var relationCount = 0
     /// Viewers that have him on their lists.
     public var watcherCount = 0
-    /// When something changes if nobody writes, and what he is then; nil if nothing does.
+    /// When the status may change if nobody writes, and what he is then; nil if it never does. Ends of `manual` and `text` may come before.
     public var next: (at: Timestamp, verdict: Verdict)?
     /// Until when his being offline is held back, if no session is live, and whether a storm holds it.
     public var held: (until: Timestamp, byStorm: Bool)?
