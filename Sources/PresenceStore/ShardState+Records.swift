@@ -129,6 +129,9 @@ extension ShardState {
         let number = find(user, userHash)
         if number != 0 {
             _ = settle(number, at: now)
+            if write.keepsTTL, case .milliseconds(let left) = timeToLive(.presence, user, userHash, at: now) {
+                ttl = min(left, policy.heartbeatHardLimit)
+            }
             if let session = record(number).session(key) {
                 var facts = self.facts(of: session, near: now)
                 if facts.isLive(at: now, policy) {

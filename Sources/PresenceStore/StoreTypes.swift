@@ -181,7 +181,7 @@ public struct RecordWrite: Sendable, Hashable {
     public var status: Status
     /// When a person last did something, at most eight years ago; nil is the instant of the write.
     public var activity: Timestamp?
-    /// A TTL up to the hard limit, 0 or less for one that is over; nil is the store's `sessionTTLMilliseconds`, or the old one if `keepsTTL`.
+    /// A TTL up to the hard limit, 0 or less for one that is over; nil is the store's `sessionTTLMilliseconds`.
     public var ttlMilliseconds: Int64?
     /// Whether a session that lives keeps its TTL.
     public var keepsTTL: Bool

@@ -226,7 +226,7 @@ public struct SlowModel: Sendable {
     ///   - status: what the record says of the user.
     ///   - lastSeen: when a person last did something; nil is now.
     ///   - ttlMilliseconds: the TTL; nil is the model's.
-    ///   - keepsTTL: whether a session that lives keeps its TTL.
+    ///   - keepsTTL: whether a session that lives keeps its TTL, and one that is opened ends when the key does.
     ///   - hasSameWords: whether device, platform and server stay what they are: then a write that only adds is a sign of life, else the session is
     ///     opened anew.
     /// - Returns: false, and nothing happens, if the user has the most sessions allowed.
@@ -242,7 +242,7 @@ public struct SlowModel: Sendable {
         if status == .idle { activity = min(activity, now.advanced(byMilliseconds: -policy.idleAfter)) }
         if status == .away { activity = min(activity, now.advanced(byMilliseconds: -policy.awayAfter)) }
         var ttl = ttlMilliseconds ?? sessionTTLMilliseconds
-        if keepsTTL, let before { ttl = before.ttl }
+        if keepsTTL { ttl = before?.ttl ?? timeToLive(user: user) ?? ttl }
         var written = ModelSession(
             opened: now, heartbeat: now, ttl: ttl, activity: activity, brought: status == .dnd ? .dnd : nil,
             isPassive: before?.isPassive ?? false)
