@@ -134,7 +134,8 @@ public struct Evidence: Sendable {
     @inlinable
     public var liveCount: Int { liveSessions }
 
-    /// When the user turns offline if no heartbeat comes, graces included; `distantPast` if he is not present.
+    /// When the user's key is gone if no heartbeat comes, graces and passive sessions included; `distantPast` if it is already. He turns offline then at the
+    /// latest: passive sessions alone keep nobody online.
     @inlinable
     public var latestDeadline: Timestamp {
         isPresent ? max(latestLiveDeadline, hold(manual(at: takenAt))) : .distantPast

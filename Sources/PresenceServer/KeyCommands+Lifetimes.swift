@@ -11,7 +11,8 @@ extension KeyCommands {
             expire("expireat", "unix-time-seconds", .unixSeconds, since: "1.2.0"),
             expire("pexpireat", "unix-time-milliseconds", .unixMilliseconds, since: "2.6.0"),
         ] + [
-            read("ttl", .seconds, since: "1.0.0", "Seconds that a key has left; of a user, until he is offline"),
+            read(
+                "ttl", .seconds, since: "1.0.0", "Seconds that a key has left; of a user, until his last session ends"),
             read("pttl", .milliseconds, since: "2.6.0", "Milliseconds that a key has left"),
             read("expiretime", .unixSeconds, since: "7.0.0", "When a key ends, in seconds since 1970"),
             read("pexpiretime", .unixMilliseconds, since: "7.0.0", "When a key ends, in milliseconds since 1970"),

@@ -82,7 +82,7 @@ struct ModelUser: Sendable {
         return ends + (announced == .offline ? [] : sessions.values.compactMap { $0.stormEnd(policy) })
     }
 
-    /// When he turns offline if nothing comes, as far as his facts tell now: what a storm will hold of those who still live is not among them.
+    /// When his key is gone if nothing comes, as far as his facts tell now: what a storm will hold of those who still live is not among them.
     func end(at now: Timestamp, _ policy: Policy) -> Timestamp? {
         let kept = sessions.values.filter { $0.closed != nil || now >= $0.deadline(policy) }
         let held = announced == .offline ? [] : kept.compactMap { $0.stormEnd(policy) }

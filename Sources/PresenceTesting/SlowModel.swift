@@ -159,7 +159,7 @@ public struct SlowModel: Sendable {
         users[user]?.isPresent(at: now, policy) ?? false
     }
 
-    /// Milliseconds until he turns offline if no heartbeat comes; nil if his key does not exist.
+    /// Milliseconds until his key is gone if no heartbeat comes; nil if it does not exist. A passive session keeps the key, and nobody online.
     public func timeToLive(user: Name) -> Int64? {
         guard let user = users[user], user.isPresent(at: now, policy) else { return nil }
         return user.end(at: now, policy).map { $0.milliseconds(since: now) }

@@ -23,6 +23,24 @@ struct LifetimeTests {
         store.timeToLive(.presence, "u".utf8.span, at: later(milliseconds))
     }
 
+    @Test("What is left of a key is left until it is gone: a passive session keeps it, and nobody online")
+    func passive() throws {
+        let store = store()
+        try store.connect("u", session: "phone", ConnectOptions(ttlMilliseconds: 10_000), at: now)
+        #expect(left(store) == .milliseconds(10_000))
+        let calendar = ConnectOptions(ttlMilliseconds: 60_000, brought: .dnd, isPassive: true)
+        try store.connect("u", session: "calendar", calendar, at: now)
+        #expect(left(store) == .milliseconds(60_000))
+        #expect(store.status(of: "u", at: later(9_999)) == .dnd)
+        #expect(store.status(of: "u", at: later(10_000)) == .offline)
+        #expect(store.exists(.presence, "u", at: later(10_000)))
+        #expect(left(store, 10_000) == .milliseconds(50_000))
+        store.advance(to: later(59_990))
+        #expect(store.exists(.presence, "u", at: later(59_999)))
+        #expect(!store.exists(.presence, "u", at: later(60_000)))
+        #expect(left(store, 60_000) == .missing)
+    }
+
     @Test("A session that is opened with KEEPTTL ends when the key does, whatever keeps the key")
     func keepTTL() throws {
         let store = store { $0.policy.disconnectGrace = 7_000 }
