@@ -24,6 +24,8 @@ struct UserRecord {
         static let hasRelations: UInt8 = 16
         static let hasWatchers: UInt8 = 32
         static let isNamed: UInt8 = 64
+        /// A manual status or a text is set, which is not known to have ended: one that was taken back leaves a register without a value.
+        static let isSetByHand: UInt8 = 128
     }
 
     let address: UnsafeMutableRawPointer
@@ -115,9 +117,18 @@ struct UserRecord {
 
     /// Whether he was announced online and present, and has one session, no manual status and no text.
     @inline(__always)
-    var isShownOnlineByOneSession: Bool {
-        flags & (Flag.hasManual | Flag.hasText) == 0 && sessionCount == 1
-            && marks & (Mark.status | Mark.isPresent) == Status.online.rawValue | Mark.isPresent
+    var isShownOnlineByOneSession: Bool { flags & (Flag.hasManual | Flag.hasText) == 0 && isOneShownOnline }
+
+    /// The same of one of whose manual status or text a register is left that holds nothing. For itself, since who has none is found faster so: where his
+    /// session lies is then known.
+    @inline(__always)
+    var isShownOnlineBesideRegisters: Bool {
+        flags & (Flag.hasManual | Flag.hasText) != 0 && flags & Flag.isSetByHand == 0 && isOneShownOnline
+    }
+
+    @inline(__always)
+    private var isOneShownOnline: Bool {
+        sessionCount == 1 && marks & (Mark.status | Mark.isPresent) == Status.online.rawValue | Mark.isPresent
     }
 
     /// Whether those who watch him are to be told that something changed.
@@ -238,6 +249,16 @@ struct UserRecord {
         let bits = (register.value?.rawValue ?? 0) | (register.until == nil ? 0 : 0x80)
         place.storeBytes(of: bits, toByteOffset: 8, as: UInt8.self)
         RecordInstant.store(register.until ?? Timestamp(milliseconds: 0), to: place + 9)
+        noteWhetherSetByHand(hasStatus: register.value != nil, hasText: textCount > 0)
+    }
+
+    /// Whether a manual status or a text is set, and not noted to have ended.
+    @inline(__always)
+    var isSetByHand: Bool { flags & Flag.isSetByHand != 0 }
+
+    /// Notes what holds of both. The registers stay: other nodes may know of older writes.
+    func noteWhetherSetByHand(hasStatus: Bool, hasText: Bool) {
+        flags = hasStatus || hasText ? flags | Flag.isSetByHand : flags & ~Flag.isSetByHand
     }
 
     var textCount: Int { hasText ? Int(address.load(fromByteOffset: textOffset + 8, as: UInt8.self)) : 0 }
@@ -280,6 +301,9 @@ struct UserRecord {
         return UnsafeRawBufferPointer(start: place + UserRecord.textBytes, count: textCount)
     }
 
+    /// Whether a text is in force, or its end is still to be told.
+    func holdsText(at now: Timestamp) -> Bool { text(at: now) != nil || untoldEndOfText(near: now) != nil }
+
     /// The end of a text in force whose end was not told yet.
     func untoldEndOfText(near now: Timestamp) -> Timestamp? {
         guard hasText, textCount > 0 else { return nil }
@@ -305,11 +329,13 @@ struct UserRecord {
         if text.count > 0 {
             (place + UserRecord.textBytes).copyMemory(from: text.baseAddress!, byteCount: text.count)
         }
+        let hasStatus = hasManual && (address + manualOffset).load(fromByteOffset: 8, as: UInt8.self) & 7 != 0
+        noteWhetherSetByHand(hasStatus: hasStatus, hasText: text.count > 0)
     }
 
     /// Takes everything behind the id away, to be written anew from the front: relations, watchers, registers, sessions.
     func clearParts() {
-        flags &= ~(Flag.hasRelations | Flag.hasWatchers | Flag.hasManual | Flag.hasText)
+        flags &= ~(Flag.hasRelations | Flag.hasWatchers | Flag.hasManual | Flag.hasText | Flag.isSetByHand)
         sessionCount = 0
     }
 

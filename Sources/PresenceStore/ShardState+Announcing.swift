@@ -290,6 +290,10 @@ extension ShardState {
             }
         }
         if record.hasText, let end = record.untoldEndOfText(near: now) { next = min(next, end) }
+        if record.isSetByHand {
+            record.noteWhetherSetByHand(
+                hasStatus: evidence.manual != nil && now < evidence.manualUntil, hasText: record.holdsText(at: now))
+        }
         if replicaLog.isKept {
             if hasLeases { next = min(next, deadlineToldOfLeased(record, at: now)) }
             next = min(next, activityLimitTold(record, at: now))

@@ -10,13 +10,21 @@ extension ShardState {
         return settle(number, at: now).verdict(at: now).publicStatus
     }
 
-    /// Whether a user is online by one session alone, was told to be, and nothing else needs a look: as nearly everyone who is online.
+    /// Whether a user is online by one session alone, was told to be, and nothing else needs a look: as nearly everyone who is online. Registers that hold
+    /// nothing count as none.
     ///
     /// The one case in which the rules need no `Evidence`: then a verdict says the same, and `settle` has nothing to do. Other nodes' margins make
     /// deadlines later only; leases may make them earlier.
     @inline(__always)
     func isPlainlyOnline(_ record: UserRecord, at now: Timestamp) -> Bool {
-        !hasLeases && record.isShownOnlineByOneSession && record.firstSession.isPlainlyOnline(at: now, settings.policy)
+        guard !hasLeases else { return false }
+        if record.isShownOnlineByOneSession { return record.firstSession.isPlainlyOnline(at: now, settings.policy) }
+        return record.isShownOnlineBesideRegisters && isPlainlyOnlineBesideRegisters(record, at: now)
+    }
+
+    @inline(never)
+    private func isPlainlyOnlineBesideRegisters(_ record: UserRecord, at now: Timestamp) -> Bool {
+        record.firstSession.isPlainlyOnline(at: now, settings.policy)
     }
 
     mutating func describe(_ user: BytesKey, _ userHash: UInt64, at now: Timestamp) -> UserDescription? {

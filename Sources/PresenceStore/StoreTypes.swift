@@ -183,7 +183,8 @@ public struct RecordWrite: Sendable, Hashable {
     public var activity: Timestamp?
     /// A TTL up to the hard limit, 0 or less for one that is over; nil is the store's `sessionTTLMilliseconds`.
     public var ttlMilliseconds: Int64?
-    /// Whether a session that lives keeps its TTL.
+    /// Whether lifetimes stay as they are, if the key exists: a session that lives is beaten with the TTL that it has, and one that is opened ends when the
+    /// key does, so that it lives no longer for it.
     public var keepsTTL: Bool
     /// Whether the key must exist, or must not.
     public var condition: StringSetOptions.Condition

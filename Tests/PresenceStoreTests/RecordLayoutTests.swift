@@ -51,6 +51,46 @@ struct RecordLayoutTests {
         #expect(RecordInstant.byteCount == 5)
     }
 
+    @Test("Whether something is set by hand follows both registers, in whatever order they are written")
+    func setByHand() {
+        let text: [UInt8] = [65, 66]
+        let stamp = Stamp(rawValue: 1)
+        withRecord(session()) { record, _ in
+            record.sessionCount = 0
+            record.announced = .online
+            record.isPresent = true
+            func isNone() -> Bool {
+                record.sessionCount = 1
+                defer { record.sessionCount = 0 }
+                return record.isShownOnlineByOneSession || record.isShownOnlineBesideRegisters
+            }
+            func set(_ status: ManualStatus?) { record.storeManual(Register(stamp: stamp, value: status)) }
+            func say(_ text: [UInt8]) {
+                text.withUnsafeBytes {
+                    record.storeText($0, stamp: stamp, until: nil, at: Timestamp(milliseconds: 0))
+                }
+            }
+            #expect(isNone())
+            set(.dnd)
+            #expect(!isNone())
+            set(nil)
+            #expect(isNone() && record.hasManual && record.manual(near: Timestamp(milliseconds: 0)).stamp == stamp)
+            say(text)
+            #expect(!isNone())
+            set(.away)
+            say([])
+            #expect(!isNone())
+            say(text)
+            set(nil)
+            #expect(!isNone())
+            say([])
+            #expect(isNone() && record.hasText && record.textStamp == stamp)
+            set(.invisible)
+            record.clearParts()
+            #expect(isNone())
+        }
+    }
+
     @Test("The user's part lies as it is drawn")
     func userPart() {
         withRecord(session()) { record, _ in

@@ -406,6 +406,48 @@ struct StoreRuleTests {
         #expect(!store.beat("limit", session: "s", at: later(122_300)))
     }
 
+    @Test("Who has nothing set by hand any more is read as one who never had, here and where that was merged")
+    func takenBack() throws {
+        let (here, there) = (store(shards: 1), store(shards: 1))
+        let user = SlowModel.Name("u")
+        func isPlain(_ store: ShardedStore) -> Bool {
+            store.withUser(user.bytes.span) { state, key, hash in
+                state.isPlainlyOnline(state.record(state.find(key, hash)), at: now)
+            }
+        }
+        try here.connect(user, session: "s", at: now)
+        #expect(isPlain(here))
+        let changes: [(UserSettings, Bool)] = [
+            (UserSettings(status: .dnd), false), (UserSettings(status: .some(nil)), true),
+            (UserSettings(activity: [65, 66]), false), (UserSettings(status: .dnd), false),
+            (UserSettings(activity: .some(nil)), false), (UserSettings(activity: [65]), false),
+            (UserSettings(status: .some(nil)), false), (UserSettings(activity: []), true),
+            (UserSettings(status: .some(nil), activity: .some(nil)), true),
+        ]
+        for (change, isNone) in changes {
+            try here.set(user.bytes.span, change, at: now)
+            #expect(isPlain(here) == isNone)
+            #expect(here.status(of: user, at: now) == (here.explain("u").manual.value == nil ? .online : .dnd))
+            let image = try #require(here.image(of: "u"))
+            #expect(try there.merge(image))
+            #expect(isPlain(there) == isNone)
+        }
+        let until = now.advanced(byMilliseconds: 5_000)
+        try here.set(user.bytes.span, UserSettings(status: .dnd, activity: [65], until: until), at: now)
+        here.advance(to: until.advanced(byMilliseconds: -10))
+        #expect(!isPlain(here), "it holds")
+        here.advance(to: until.advanced(byMilliseconds: 10))
+        #expect(isPlain(here), "it has come to its end")
+        #expect(here.status(of: user, at: until.advanced(byMilliseconds: 20)) == .online)
+        #expect(here.explain("u").manual.stamp != .zero, "that it was is not forgotten")
+        let image = try #require(here.image(of: "u"))
+        let later = until.advanced(byMilliseconds: 20)
+        #expect(try there.merge(image.span, at: later))
+        there.advance(to: later)
+        #expect(isPlain(there))
+        #expect(there.explain("u").manual == here.explain("u").manual)
+    }
+
     @Test("A status set and a text cleared at once leave a record's neighbours alone, however full its slot is")
     func fullSlots() throws {
         let users = (0..<100).map { "user-\(1_000 + $0)" }
