@@ -187,22 +187,33 @@ extension ShardState {
         return hasStorm ? max(kept, facts.stormRelease(settings.policy, pacing: pacing(of: record))) : kept
     }
 
-    /// A renewal. Returns how many sessions the server has here.
-    mutating func lease(
-        _ server: Span<UInt8>, until: Timestamp, at now: Timestamp
-    ) throws(StoreError) -> Int {
+    /// Takes the word of a server for a lease that is to come.
+    mutating func holdServer(_ server: Span<UInt8>, at now: Timestamp) throws(StoreError) {
         endLeasesThatAreOver(at: now)
         let wordHash = server.withUnsafeBytes { hash.bytes($0, .free) }
-        let known = servers.number(of: server, hash: wordHash)
-        let number: UInt16
-        if let known, leases[known] != nil {
-            number = known
-        } else {
-            guard let held = servers.hold(server, hash: wordHash, limit: settings.maxWords) else {
-                throw .tooManyWords(limit: settings.maxWords)
-            }
-            number = held
+        defer { account() }
+        guard servers.hold(server, hash: wordHash, limit: settings.maxWords) != nil else {
+            throw .tooManyWords(limit: settings.maxWords)
         }
+    }
+
+    /// Gives it back: there will be no lease.
+    mutating func releaseServer(_ server: Span<UInt8>) {
+        let wordHash = server.withUnsafeBytes { hash.bytes($0, .free) }
+        guard let number = servers.number(of: server, hash: wordHash) else { return }
+        servers.release(number, isSession: false)
+        account()
+    }
+
+    /// A renewal of a server whose word was taken for it (`holdServer`). Returns how many sessions the server has here.
+    mutating func lease(_ server: Span<UInt8>, until: Timestamp, at now: Timestamp) -> Int {
+        endLeasesThatAreOver(at: now)
+        let wordHash = server.withUnsafeBytes { hash.bytes($0, .free) }
+        guard let number = servers.number(of: server, hash: wordHash) else {
+            preconditionFailure("the word was taken before")
+        }
+        // The lease that is there has the word already.
+        if leases[number] != nil { servers.release(number, isSession: false) }
         let mustSweep = leases.update(number) { lease in
             // Sessions may be armed for their own deadlines, or for a later end of this lease; strays are to be brought home.
             let mustSweep = lease.begin == nil || until < lease.until || lease.hasStrayed

@@ -11,7 +11,7 @@ extension ShardedStore {
     ///   - milliseconds: 1 up to the policy's hard limit.
     ///   - now: when.
     /// - Returns: the server's sessions.
-    /// - Throws: `serverMissing`, `wordTooLong`, `leaseOutOfBounds`, `tooManyWords`.
+    /// - Throws: `serverMissing`, `wordTooLong`, `leaseOutOfBounds`, `tooManyWords`: then the lease is what it was, in all shards.
     /// - Complexity: O(shards). The first lease of a server, and one that ends earlier than the last, has all records looked at in slices by `advance`.
     @discardableResult
     public func lease(
@@ -21,13 +21,24 @@ extension ShardedStore {
         let limit = withShard(0) { $0.settings.policy.heartbeatHardLimit }
         guard milliseconds > 0, milliseconds <= limit else { throw .leaseOutOfBounds(maximum: limit) }
         let until = now.advanced(byMilliseconds: milliseconds)
+        try holdServer(server, at: now)
         var count = 0
+        for shard in 0..<shardCount { count += withShard(shard, at: now) { $0.lease(server, until: until, at: $1) } }
+        return count
+    }
+
+    /// Takes the server's word in every shard, for its lease, or in none: a lease that half of the shards have would end the sessions of the other half.
+    private func holdServer(_ server: Span<UInt8>, at now: Timestamp) throws(StoreError) {
         for shard in 0..<shardCount {
-            count += try withShard(shard) { state throws(StoreError) in
-                try state.lease(server, until: until, at: now)
+            do throws(StoreError) {
+                try withShard(shard, at: now) { state, now throws(StoreError) in
+                    try state.holdServer(server, at: now)
+                }
+            } catch {
+                for taken in 0..<shard { withShard(taken) { $0.releaseServer(server) } }
+                throw error
             }
         }
-        return count
     }
 
     /// Ends all sessions of a server that were opened until now: they are lost, which is announced once `lostGrace` is over. Its lease is gone.

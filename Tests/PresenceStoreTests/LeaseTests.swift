@@ -127,6 +127,32 @@ struct LeaseTests {
         reader.cancel()
     }
 
+    @Test("A lease for whose word one shard has no room is none, in no shard: sessions live on")
+    func wholeOrNothing() throws {
+        let store = store {
+            $0.shards = 8
+            $0.maxWords = 4
+        }
+        func connect(_ user: String, _ server: String) -> Bool {
+            let (user, server) = (SlowModel.Name(stringLiteral: user), SlowModel.Name(stringLiteral: server))
+            return (try? store.connect(user, session: "s", server: server, at: start)) != nil
+        }
+        // Until one shard has no room; then the gateway has sessions in the others alone.
+        var others = 0
+        while connect("other-\(others)", "server-\(others)") { others += 1 }
+        let held = (0..<64).count { connect("user-\($0)", "gw") }
+        #expect(held > 0 && held < 64)
+        let words = store.statistics().words
+        #expect(throws: StoreError.tooManyWords(limit: 4)) {
+            try store.lease("gw".utf8Bytes.span, forMilliseconds: 10_000, at: start)
+        }
+        #expect(store.statistics().leases == 0)
+        #expect(store.statistics().words == words)
+        store.advance(to: later(60_000))
+        #expect(store.statistics().sessions == others + held)
+        #expect(store.statistics().leasesLost == 0)
+    }
+
     @Test("Leases of servers that have nothing leave nothing, and their number is bounded by max-words")
     func bound() throws {
         let store = store { $0.maxWords = 50 }
