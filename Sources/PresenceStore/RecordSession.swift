@@ -82,6 +82,10 @@ struct SessionRecord {
 
     var isPassive: Bool { flags & Flag.isPassive != 0 }
 
+    /// The stamp of the CONNECT that opened it.
+    @inline(__always)
+    var incarnation: Stamp { Stamp(rawValue: address.loadUnaligned(as: UInt64.self)) }
+
     /// Whether a person's activity was ever reported.
     var hasActivity: Bool { flags & Flag.hasActivity != 0 }
 
@@ -142,7 +146,7 @@ struct SessionRecord {
     /// Whether it was kept alive after it was opened.
     @inline(__always)
     func hasBeaten(near now: Timestamp) -> Bool {
-        RecordInstant.load(address + 8, near: now) > Stamp(rawValue: address.loadUnaligned(as: UInt64.self)).timestamp
+        RecordInstant.load(address + 8, near: now) > incarnation.timestamp
     }
 
     /// When the record may forget it: an open session at its deadline, a tombstone once its TTL and its grace are over.
@@ -173,7 +177,7 @@ struct SessionRecord {
         let moment = RecordInstant.load(address + 13, near: now)
         let isClosed = flags & Flag.isClosed != 0
         return Session(
-            incarnation: Stamp(rawValue: address.loadUnaligned(as: UInt64.self)),
+            incarnation: incarnation,
             heartbeat: RecordInstant.load(address + 8, near: now),
             ttlMilliseconds: ttl,
             activity: !isClosed && flags & Flag.hasActivity != 0 ? moment : nil,

@@ -33,6 +33,8 @@ struct Lease {
     var ends: [End] = []
     /// How many of them the sweep under way carries through.
     var endsInSweep = 0
+    /// Sessions that are open as far as their records say, and that one of these ends concerns: they were counted as lost when it came.
+    var lost = 0
     /// Whether a session of the server was taken by another node since the last renewal: the next one takes it back.
     var hasStrayed = false
 
@@ -67,7 +69,10 @@ struct Lease {
     }
 
     /// The lease that holds, if one does, ends, and with it the sessions that are open.
-    mutating func end(at: Timestamp, _ stamp: Stamp, _ reason: Reason) {
+    ///
+    /// - Parameter sessions: how many are open as far as their records say.
+    mutating func end(at: Timestamp, _ stamp: Stamp, _ reason: Reason, sessions: Int) {
+        lost = sessions
         if ends.count == Lease.mostEnds { ends.removeLast() }
         ends.append(End(at: at, stamp: stamp, reason: reason, begin: begin, renewedAt: renewedAt))
         begin = nil
@@ -95,6 +100,13 @@ struct LeaseTable {
         return body(&leases[server, default: Lease()])
     }
 
+    /// A session is not open any more, by an end or by something else.
+    mutating func noteEnd(_ server: UInt16, _ incarnation: Stamp) {
+        guard let lease = leases[server], lease.lost > 0, lease.ends.contains(where: { incarnation < $0.stamp })
+        else { return }
+        leases[server]?.lost -= 1
+    }
+
     mutating func noteStray(_ server: UInt16) {
         leases[server]?.hasStrayed = true
     }
@@ -112,6 +124,7 @@ struct LeaseTable {
             var rest = lease
             rest.ends.removeFirst(lease.endsInSweep)
             rest.endsInSweep = 0
+            if rest.ends.isEmpty { rest.lost = 0 }
             return rest
         }
     }
@@ -224,10 +237,14 @@ extension ShardState {
             return mustSweep
         }
         hasLeases = true
-        let count = servers.sessionCount(number)
-        if mustSweep, count > 0 { leases.needsSweep = true }
+        if mustSweep, servers.sessionCount(number) > 0 { leases.needsSweep = true }
         account()
-        return count
+        return sessionCount(ofServer: number)
+    }
+
+    /// Sessions of a server that neither ended nor are to end by what was said before.
+    private func sessionCount(ofServer server: UInt16) -> Int {
+        max(servers.sessionCount(server) - (leases[server]?.lost ?? 0), 0)
     }
 
     /// The end of all sessions of a server. Returns how many it has here.
@@ -235,7 +252,7 @@ extension ShardState {
         endLeasesThatAreOver(at: now)
         let wordHash = server.withUnsafeBytes { hash.bytes($0, .free) }
         guard let number = servers.number(of: server, hash: wordHash) else { return 0 }
-        let count = servers.sessionCount(number)
+        let count = sessionCount(ofServer: number)
         if leases[number]?.begin != nil { counters.leasesDropped += 1 }
         if leases[number] == nil {
             guard count > 0 else { return 0 }
@@ -249,10 +266,11 @@ extension ShardState {
     private mutating func end(_ server: UInt16, at instant: Timestamp, _ stamp: Stamp, _ reason: Reason) {
         hasLeases = true
         if servers.sessionCount(server) > 0 {
-            leases.update(server) { $0.end(at: instant, stamp, reason) }
+            // All at once and not as they are met: a storm is seen before it is told. Nobody is lost twice.
+            counters.losses += UInt64(sessionCount(ofServer: server))
+            let sessions = servers.sessionCount(server)
+            leases.update(server) { $0.end(at: instant, stamp, reason, sessions: sessions) }
             leases.needsSweep = true
-            // All at once and not as they are met: a storm is seen before it is told.
-            counters.losses += UInt64(servers.sessionCount(server))
         } else {
             leases.update(server) { $0.begin = nil }
             forgetLeases(leases.takeDone())
@@ -305,10 +323,7 @@ extension ShardState {
                 }
                 facts.closed = Closure(at: end.at, isLoss: true)
                 session.store(facts)
-                counters.sessions -= 1
-                devices.endSession(session.device)
-                platforms.endSession(session.platform)
-                servers.endSession(session.server)
+                noteEnd(of: session)
             }
             let verdict = evidence(of: record, at: end.at, near: now).verdict(at: end.at)
             if firedTick != nil { counters.lateness.record(now.milliseconds(since: end.at)) }
@@ -336,6 +351,15 @@ extension ShardState {
         // With other nodes it may have run out by it already.
         if replicaLog.isKept, session.deadline(near: now, settings.policy) == end.deadline { return nil }
         return facts.deadline(settings.policy) == end.deadline && facts.leasedUntil != nil ? end : nil
+    }
+
+    /// A session is not open any more.
+    mutating func noteEnd(of session: SessionRecord) {
+        counters.sessions -= 1
+        devices.endSession(session.device)
+        platforms.endSession(session.platform)
+        servers.endSession(session.server)
+        if hasLeases { leases.noteEnd(session.server, session.incarnation) }
     }
 
     // MARK: Sweeping

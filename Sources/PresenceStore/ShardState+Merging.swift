@@ -195,8 +195,8 @@ extension ShardState {
         // The new uses first, so that no word goes that comes again.
         let words = ids.map { intern(user.words[$0] ?? .init(), isClosed: user.facts.sessions[$0]?.closed != nil) }
         record.forEachSession { session in
-            if !session.isClosed { counters.sessions -= 1 }
-            release(WordNumbers(of: session), ofTombstone: session.isClosed)
+            if !session.isClosed { noteEnd(of: session) }
+            release(WordNumbers(of: session), ofTombstone: true)
         }
         record.clearParts()
         if let relations { record.storeRelations(relations) }

@@ -91,8 +91,9 @@ extension ShardState {
             account()
             counters[.offline] += 1
         } else if let session = record(number).session(key) {
-            if session.isClosed { counters.sessions += 1 }
-            release(WordNumbers(of: session), ofTombstone: session.isClosed)
+            if !session.isClosed { noteEnd(of: session) }
+            counters.sessions += 1
+            release(WordNumbers(of: session), ofTombstone: true)
             session.storeWords(device: words.device, platform: words.platform, server: words.server)
             return number
         } else {
@@ -270,10 +271,7 @@ extension ShardState {
                 var facts = self.facts(of: session, near: now)
                 facts.closed = closure
                 session.store(facts)
-                counters.sessions -= 1
-                devices.endSession(session.device)
-                platforms.endSession(session.platform)
-                servers.endSession(session.server)
+                noteEnd(of: session)
             } else if !leavesGrace && session.isClosed {
                 // A grace that still runs ends with the key.
                 var facts = self.facts(of: session, near: now)
@@ -294,10 +292,7 @@ extension ShardState {
         // Within the margin the end is a sign of life, too: its tombstone must last as long as what its home knows.
         if facts.deadline(settings.policy) <= now { bringHome(&facts, at: now) }
         session.store(facts)
-        counters.sessions -= 1
-        devices.endSession(session.device)
-        platforms.endSession(session.platform)
-        servers.endSession(session.server)
+        noteEnd(of: session)
         return true
     }
 
@@ -338,10 +333,10 @@ extension ShardState {
             if isOver {
                 if !session.isClosed {
                     if session.home == stamps.node { hasRunOutHere = true }
-                    counters.sessions -= 1
+                    noteEnd(of: session)
                     counters.expiredSessions += 1
                 }
-                release(WordNumbers(of: session), ofTombstone: session.isClosed)
+                release(WordNumbers(of: session), ofTombstone: true)
             } else {
                 if !session.isClosed, noteRunOut(session, at: now) { hasRunOutHere = true }
                 if target != source {
@@ -396,11 +391,8 @@ extension ShardState {
         facts.stalledMilliseconds = 0
         facts.closed = Closure(at: facts.deadline(settings.policy), isLoss: true)
         session.store(facts)
-        counters.sessions -= 1
+        noteEnd(of: session)
         counters.expiredSessions += 1
-        devices.endSession(session.device)
-        platforms.endSession(session.platform)
-        servers.endSession(session.server)
         return facts.home == stamps.node
     }
 

@@ -153,6 +153,32 @@ struct LeaseTests {
         #expect(store.statistics().leasesLost == 0)
     }
 
+    @Test(
+        "Who was dropped is lost once: a second drop, or a lease, before anybody looked concerns those alone who came since"
+    )
+    func lostOnce() throws {
+        let store = store()
+        try fill(store, 10)
+        // One of them ran out before, and nobody saw it.
+        try store.connect("short", session: "s", server: "gw", ConnectOptions(ttlMilliseconds: 5_000), at: start)
+        #expect(try store.drop("gw".utf8Bytes.span, at: later(6_000)) == 11)
+        #expect(try store.drop("gw".utf8Bytes.span, at: later(6_000)) == 0)
+        #expect(store.statistics().losses == 11)
+        #expect(try store.lease("gw".utf8Bytes.span, forMilliseconds: 60_000, at: later(6_000)) == 0)
+        // Some are met one by one, and one opens the same session again.
+        #expect(store.status(of: "user-0", at: later(6_001)) == .offline)
+        try store.connect("user-1", session: "s", server: "gw", at: later(6_001))
+        try store.connect("new", session: "s", server: "gw", at: later(6_001))
+        #expect(try store.lease("gw".utf8Bytes.span, forMilliseconds: 60_000, at: later(6_002)) == 2)
+        #expect(try store.drop("gw".utf8Bytes.span, at: later(6_003)) == 2)
+        #expect(store.statistics().losses == 13)
+        store.advance(to: later(6_020))
+        #expect(store.statistics().sessions == 0)
+        try store.connect("new", session: "s", server: "gw", at: later(6_030))
+        #expect(try store.drop("gw".utf8Bytes.span, at: later(6_040)) == 1)
+        #expect(store.statistics().losses == 14)
+    }
+
     @Test("Leases of servers that have nothing leave nothing, and their number is bounded by max-words")
     func bound() throws {
         let store = store { $0.maxWords = 50 }
