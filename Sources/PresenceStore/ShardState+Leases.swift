@@ -92,6 +92,8 @@ struct LeaseTable {
     var isEmpty: Bool { leases.isEmpty }
     var hasSweep: Bool { needsSweep || sweepHand != nil }
     var count: Int { leases.values.count { $0.begin != nil } }
+    /// Sessions that count as open and were counted as lost.
+    var lost: Int { leases.values.reduce(0) { $0 + $1.lost } }
 
     subscript(server: UInt16) -> Lease? { leases[server] }
 
@@ -240,6 +242,12 @@ extension ShardState {
         if mustSweep, servers.sessionCount(number) > 0 { leases.needsSweep = true }
         account()
         return sessionCount(ofServer: number)
+    }
+
+    /// Sessions that neither ended nor are to end by what was said of their servers.
+    var openSessions: Int {
+        guard leases.hasSweep else { return counters.sessions }
+        return max(counters.sessions - leases.lost, 0)
     }
 
     /// Sessions of a server that neither ended nor are to end by what was said before.

@@ -72,6 +72,9 @@ final class StormWatch: Sendable {
         if now.milliseconds >= nextLook.load(ordering: .relaxed) { lookNow(store, at: now) }
     }
 
+    /// The next look is not to wait: something was lost.
+    func hasten() { nextLook.store(.min, ordering: .relaxed) }
+
     /// Looks though it may be too early: something was lost.
     @inline(never)
     func lookNow(_ store: ShardedStore, at now: Timestamp) {
@@ -148,13 +151,13 @@ extension ShardedStore {
     /// Storms since the start, and whether one is on.
     public var stormNumbers: (count: Int, isOn: Bool) { storms.numbers }
 
-    /// What all shards have counted.
+    /// What all shards have counted. Who was lost is not left, whether or not his record was met since.
     fileprivate func lossesAndSessions() -> (losses: UInt64, sessions: Int) {
         var sum: (losses: UInt64, sessions: Int) = (0, 0)
         for shard in 0..<shardCount {
             withShard(shard) { state in
                 sum.losses += state.counters.losses
-                sum.sessions += state.counters.sessions
+                sum.sessions += state.openSessions
             }
         }
         return sum

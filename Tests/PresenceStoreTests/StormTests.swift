@@ -94,6 +94,38 @@ struct StormTests {
         reader.cancel()
     }
 
+    @Test(
+        "Who is lost with a dropped gateway is not among those that are left: a storm is seen at once, before anybody is told, also at the end of a transaction",
+        arguments: [false, true])
+    func countedOnce(isTransaction: Bool) throws {
+        for (lost, all, share, isStorm) in [
+            (20, 20, 60, true), (23, 200, 10, true), (12, 20, 60, true), (11, 20, 60, false),
+        ] {
+            let store = store {
+                $0.policy.lostGrace = 0
+                $0.storms.sharePercent = share
+                $0.storms.minimum = 5
+            }
+            for index in 0..<all {
+                try store.connect(user(index), session: "s", server: index < lost ? "gw-a" : "gw-b", at: start)
+            }
+            let reader = store.makeReader { _ in }
+            _ = run(store, reader, from: 100, to: 1_000)
+            if isTransaction {
+                #expect(
+                    try store.atomically(store.allShards) { try $0.drop("gw-a".utf8Bytes.span, at: later(1_010)) }
+                        == lost)
+            } else {
+                #expect(try store.drop("gw-a".utf8Bytes.span, at: later(1_010)) == lost)
+            }
+            let told = run(store, reader, from: 1_020, to: 1_320)
+            #expect(told.changes.count == (isStorm ? 0 : lost))
+            #expect(told.storms.map(\.lost) == (isStorm ? [lost] : []))
+            #expect(told.storms.map(\.sessions) == (isStorm ? [all - lost] : []))
+            reader.cancel()
+        }
+    }
+
     @Test("A network that dies: who ran out though he was kept alive is held, but not past the hard limit")
     func ranOut() throws {
         let store = store { $0.storms.holdMilliseconds = 600_000 }
