@@ -74,12 +74,14 @@ struct ShardCounters: Sendable {
     var stringsWithEnd = 0
     /// Sessions in records, tombstones not among them.
     var sessions = 0
+    /// Those of them that make nobody present.
+    var passiveSessions = 0
     var unknownBeats: UInt64 = 0
     var connects: UInt64 = 0
     var statusChanges: UInt64 = 0
     var activityChanges: UInt64 = 0
     var expiredSessions: UInt64 = 0
-    /// Sessions that were lost, or ran out though they had been kept alive.
+    /// Sessions that made somebody present and were lost, or ran out though they had been kept alive.
     var losses: UInt64 = 0
     var leasesLost: UInt64 = 0
     var leasesDropped: UInt64 = 0

@@ -238,7 +238,7 @@ extension ShardState {
             guard !isKnown(session) else { return }
             session.home = 0
             hasEnded = true
-            if session.hasBeaten(near: now) { counters.losses += 1 }
+            if session.hasBeaten(near: now), !session.isPassive { counters.losses += 1 }
         }
         if hasEnded { announceIfChanged(number, at: now, until: now, isTimer: false) }
     }

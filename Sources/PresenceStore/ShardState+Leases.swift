@@ -35,6 +35,8 @@ struct Lease {
     var endsInSweep = 0
     /// Sessions that are open as far as their records say, and that one of these ends concerns: they were counted as lost when it came.
     var lost = 0
+    /// Of those the ones that make nobody present: they are no loss.
+    var lostPassive = 0
     /// Whether a session of the server was taken by another node since the last renewal: the next one takes it back.
     var hasStrayed = false
 
@@ -70,9 +72,12 @@ struct Lease {
 
     /// The lease that holds, if one does, ends, and with it the sessions that are open.
     ///
-    /// - Parameter sessions: how many are open as far as their records say.
-    mutating func end(at: Timestamp, _ stamp: Stamp, _ reason: Reason, sessions: Int) {
+    /// - Parameters:
+    ///   - sessions: how many are open as far as their records say.
+    ///   - passive: how many of them make nobody present.
+    mutating func end(at: Timestamp, _ stamp: Stamp, _ reason: Reason, sessions: Int, passive: Int) {
         lost = sessions
+        lostPassive = passive
         if ends.count == Lease.mostEnds { ends.removeLast() }
         ends.append(End(at: at, stamp: stamp, reason: reason, begin: begin, renewedAt: renewedAt))
         begin = nil
@@ -92,8 +97,8 @@ struct LeaseTable {
     var isEmpty: Bool { leases.isEmpty }
     var hasSweep: Bool { needsSweep || sweepHand != nil }
     var count: Int { leases.values.count { $0.begin != nil } }
-    /// Sessions that count as open and were counted as lost.
-    var lost: Int { leases.values.reduce(0) { $0 + $1.lost } }
+    /// Sessions that count as open, made somebody present, and were counted as lost.
+    var lost: Int { leases.values.reduce(0) { $0 + $1.lost - $1.lostPassive } }
 
     subscript(server: UInt16) -> Lease? { leases[server] }
 
@@ -103,10 +108,11 @@ struct LeaseTable {
     }
 
     /// A session is not open any more, by an end or by something else.
-    mutating func noteEnd(_ server: UInt16, _ incarnation: Stamp) {
+    mutating func noteEnd(_ server: UInt16, _ incarnation: Stamp, isPassive: Bool) {
         guard let lease = leases[server], lease.lost > 0, lease.ends.contains(where: { incarnation < $0.stamp })
         else { return }
         leases[server]?.lost -= 1
+        if isPassive, lease.lostPassive > 0 { leases[server]?.lostPassive -= 1 }
     }
 
     mutating func noteStray(_ server: UInt16) {
@@ -126,7 +132,7 @@ struct LeaseTable {
             var rest = lease
             rest.ends.removeFirst(lease.endsInSweep)
             rest.endsInSweep = 0
-            if rest.ends.isEmpty { rest.lost = 0 }
+            if rest.ends.isEmpty { (rest.lost, rest.lostPassive) = (0, 0) }
             return rest
         }
     }
@@ -244,10 +250,10 @@ extension ShardState {
         return sessionCount(ofServer: number)
     }
 
-    /// Sessions that neither ended nor are to end by what was said of their servers.
-    var openSessions: Int {
-        guard leases.hasSweep else { return counters.sessions }
-        return max(counters.sessions - leases.lost, 0)
+    /// Sessions that make somebody present, and neither ended nor are to end by what was said of their servers.
+    var presentSessions: Int {
+        let present = counters.sessions - counters.passiveSessions
+        return leases.hasSweep ? max(present - leases.lost, 0) : present
     }
 
     /// Sessions of a server that neither ended nor are to end by what was said before.
@@ -274,10 +280,11 @@ extension ShardState {
     private mutating func end(_ server: UInt16, at instant: Timestamp, _ stamp: Stamp, _ reason: Reason) {
         hasLeases = true
         if servers.sessionCount(server) > 0 {
+            let (sessions, passive) = (servers.sessionCount(server), servers.passiveCount(server))
             // All at once and not as they are met: a storm is seen before it is told. Nobody is lost twice.
-            counters.losses += UInt64(sessionCount(ofServer: server))
-            let sessions = servers.sessionCount(server)
-            leases.update(server) { $0.end(at: instant, stamp, reason, sessions: sessions) }
+            let (lost, lostPassive) = leases[server].map { ($0.lost, $0.lostPassive) } ?? (0, 0)
+            counters.losses += UInt64(max(sessions - passive - (lost - lostPassive), 0))
+            leases.update(server) { $0.end(at: instant, stamp, reason, sessions: sessions, passive: passive) }
             leases.needsSweep = true
         } else {
             leases.update(server) { $0.begin = nil }
@@ -364,10 +371,17 @@ extension ShardState {
     /// A session is not open any more.
     mutating func noteEnd(of session: SessionRecord) {
         counters.sessions -= 1
+        if session.isPassive { notePassive(session, -1) }
         devices.endSession(session.device)
         platforms.endSession(session.platform)
         servers.endSession(session.server)
-        if hasLeases { leases.noteEnd(session.server, session.incarnation) }
+        if hasLeases { leases.noteEnd(session.server, session.incarnation, isPassive: session.isPassive) }
+    }
+
+    /// An open session, whose words and facts are written, makes nobody present; or so did one that ends.
+    mutating func notePassive(_ session: SessionRecord, _ more: Int) {
+        counters.passiveSessions += more
+        servers.notePassive(session.server, more)
     }
 
     // MARK: Sweeping

@@ -147,7 +147,7 @@ extension ShardState {
     /// Losses that another node noticed are losses here, too: storms are seen everywhere.
     private mutating func countLosses(_ merged: ReplicaFacts, _ local: ReplicaFacts) {
         for (id, session) in merged.facts.sessions where session.closed?.isLoss == true {
-            if let before = local.facts.sessions[id], before.closed == nil { counters.losses += 1 }
+            if let before = local.facts.sessions[id], before.closed == nil, !before.isPassive { counters.losses += 1 }
         }
     }
 
@@ -217,7 +217,10 @@ extension ShardState {
             }
             place += target.byteCount
             record.sessionCount += 1
-            if session.closed == nil { counters.sessions += 1 }
+            if session.closed == nil {
+                counters.sessions += 1
+                if session.isPassive { notePassive(target, 1) }
+            }
             noteStray(words.server, home: session.home)
         }
         account()

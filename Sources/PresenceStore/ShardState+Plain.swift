@@ -66,6 +66,7 @@ extension ShardState {
             server: server)
         record.sessionCount += 1
         counters.sessions += 1
+        if session.isPassive { notePassive(session, 1) }
         noteStray(server, home: plain.session.home)
         account()
         stamps.observe(plain.newestStamp)
@@ -102,8 +103,8 @@ extension ShardState {
         let local = session.facts(near: now)
         var merged = local
         merged.merge(plain.session)
-        // What ends by it, and texts of one stamp that differ, are for the long way.
-        guard merged.deadline(settings.policy) > now else { return .notPlain }
+        // What ends by it, copies that differ in what one CONNECT said, and texts of one stamp that differ, are for the long way.
+        guard merged.deadline(settings.policy) > now, merged.isPassive == local.isPassive else { return .notPlain }
         let text = UnsafeRawBufferPointer(rebasing: image[plain.text])
         let before = old.version
         let takesText = plain.textStamp > old.textStamp

@@ -48,6 +48,7 @@ extension ShardState {
         facts.home = stamps.node
         guard let session = record.session(key) else { preconditionFailure("the session was just placed") }
         session.store(facts)
+        if facts.isPassive { notePassive(session, 1) }
         record.isActivityToldForLong = false
         counters.connects += 1
         if let activity = facts.activity { noteActivity(record, session, activity, at: now) }
@@ -243,7 +244,7 @@ extension ShardState {
         guard let session = record(number).session(key),
             close(session, Closure(at: now, isLoss: reason.isLoss), at: now)
         else { return false }
-        if reason.isLoss { counters.losses += 1 }
+        if reason.isLoss, !session.isPassive { counters.losses += 1 }
         if !reason.isLoss { noteActivity(record(number), session, now, at: now) }
         announceWrite(number, session, reason: reason, at: now)
         replicaLog.note(userHash, .record)

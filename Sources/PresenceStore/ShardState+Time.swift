@@ -65,7 +65,7 @@ extension ShardState {
     private mutating func countLosses(_ record: UserRecord, since: Timestamp, at now: Timestamp) {
         var losses: UInt64 = 0
         record.forEachSession { session in
-            guard !session.isClosed, session.hasBeaten(near: now) else { return }
+            guard !session.isClosed, !session.isPassive, session.hasBeaten(near: now) else { return }
             // What a lease ends is counted there.
             if hasLeases, leases[session.server] != nil { return }
             let deadline = facts(of: session, near: now).deadline(settings.policy)

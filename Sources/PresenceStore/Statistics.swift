@@ -32,7 +32,7 @@ public struct Statistics: Sendable {
     public var activityChanges: UInt64 = 0
     /// Since the start: sessions that ran out.
     public var expiredSessions: UInt64 = 0
-    /// Since the start: sessions that were lost, or ran out though they had been kept alive.
+    /// Since the start: sessions that made somebody present and were lost, or ran out though they had been kept alive.
     public var losses: UInt64 = 0
     /// Servers whose leases hold.
     public var leases = 0
@@ -181,6 +181,7 @@ extension ShardCounters {
         fresh.strings = strings
         fresh.stringsWithEnd = stringsWithEnd
         fresh.sessions = sessions
+        fresh.passiveSessions = passiveSessions
         // Storms are found by how it grows.
         fresh.losses = losses
         self = fresh

@@ -3,7 +3,7 @@ import Synchronization
 
 /// When a loss of many sessions counts as a storm, and what is done then.
 public struct StormSettings: Sendable, Hashable {
-    /// The share of all sessions that must be lost within the window, in percent; 0 never holds anything.
+    /// The share of all sessions, passive ones aside, that must be lost within the window, in percent; 0 never holds anything.
     public var sharePercent = 10
     /// The window, in milliseconds.
     public var windowMilliseconds: Int64 = 10_000
@@ -26,9 +26,9 @@ public struct StormReport: Sendable, Hashable {
     public var began: Timestamp
     /// When announcements begin, as far as is known now.
     public var heldUntil: Timestamp
-    /// Sessions lost since it began.
+    /// Sessions lost since it began. Passive ones are none: they make nobody present.
     public var lost: Int
-    /// Sessions that are left.
+    /// Sessions that are left, passive ones aside.
     public var sessions: Int
 }
 
@@ -157,7 +157,7 @@ extension ShardedStore {
         for shard in 0..<shardCount {
             withShard(shard) { state in
                 sum.losses += state.counters.losses
-                sum.sessions += state.openSessions
+                sum.sessions += state.presentSessions
             }
         }
         return sum

@@ -15,6 +15,8 @@ struct WordTable: ~Copyable {
         var uses = 0
         /// Of these the ones that were not ended.
         var sessions = 0
+        /// Of those the ones that make nobody present.
+        var passive = 0
     }
 
     private var words = [Word()]
@@ -68,6 +70,14 @@ struct WordTable: ~Copyable {
 
     /// Sessions that use a word and were not ended.
     func sessionCount(_ number: UInt16) -> Int { words[Int(number)].sessions }
+
+    /// Of those the ones that make nobody present.
+    func passiveCount(_ number: UInt16) -> Int { words[Int(number)].passive }
+
+    /// So many sessions more that use it make nobody present.
+    mutating func notePassive(_ number: UInt16, _ more: Int) {
+        if number != WordTable.none { words[Int(number)].passive += more }
+    }
 
     /// One use more of a word in use.
     mutating func retain(_ number: UInt16) {

@@ -126,7 +126,7 @@ extension Settings {
             Percent of all sessions that must be lost within `storm-window` for it to be a storm: a gateway or a network
             died, not the people. Then `offline` is not announced for `storm-hold`, and who comes back meanwhile was
             never gone. Lost is who ran out though he had been kept alive, whose lease ended, or whose gateway said so.
-            0 holds nothing back.
+            Passive sessions do not count. 0 holds nothing back.
             """),
         Setting(
             "storm-window", .presence, \.stormWindow, .duration(100...60_000), isLive: true,

@@ -126,6 +126,46 @@ struct StormTests {
         }
     }
 
+    @Test("Passive sessions make nobody present: to lose them is no loss, and they are no part of what a share is of")
+    func passive() throws {
+        let store = store {
+            $0.storms.minimum = 10
+            $0.storms.sharePercent = 40
+        }
+        let calendar = ConnectOptions(brought: .dnd, isPassive: true)
+        for index in 0..<60 {
+            try store.connect(user(index), session: "s", server: index < 30 ? "gw-a" : "gw-b", at: start)
+            for kind in ["drop", "lease", "alone"] {
+                let session = SlowModel.Name(stringLiteral: kind)
+                try store.connect(user(index), session: session, server: session, calendar, at: start)
+                store.beat(user(index), session: session, at: later(1_000))
+            }
+        }
+        let reader = store.makeReader { _ in }
+        _ = run(store, reader, from: 1_100, to: 2_000)
+        // Dropped, lost with a lease, noticed, and run out: of 60 each.
+        #expect(try store.drop("drop".utf8Bytes.span, at: later(2_000)) == 60)
+        #expect(try store.lease("lease".utf8Bytes.span, forMilliseconds: 500, at: later(2_000)) == 60)
+        for index in 0..<60 where index % 2 == 0 {
+            store.disconnect(user(index), session: "alone", reason: .heartbeatTimeout, at: later(2_000))
+        }
+        for index in 0..<60 { store.beat(user(index), session: "s", at: later(100_000)) }
+        let none = run(store, reader, from: 2_100, to: 125_000)
+        #expect(none.storms.isEmpty)
+        #expect(store.statistics().sessions == 60)
+        #expect(store.statistics().losses == 0)
+        // Thirty of sixty, beside 120 that make nobody present.
+        for index in 0..<60 {
+            try store.connect(user(index), session: "drop", calendar, at: later(125_000))
+            try store.connect(user(index), session: "lease", calendar, at: later(125_000))
+        }
+        try store.drop("gw-a".utf8Bytes.span, at: later(125_000))
+        let storm = run(store, reader, from: 125_000, to: 125_200)
+        #expect(storm.storms.map(\.lost) == [30])
+        #expect(storm.storms.map(\.sessions) == [30])
+        reader.cancel()
+    }
+
     @Test("A network that dies: who ran out though he was kept alive is held, but not past the hard limit")
     func ranOut() throws {
         let store = store { $0.storms.holdMilliseconds = 600_000 }
