@@ -9,7 +9,7 @@ public struct StormSettings: Sendable, Hashable {
     public var windowMilliseconds: Int64 = 10_000
     /// The least number of sessions.
     public var minimum = 1_000
-    /// For how long announcements are held after the last loss that belongs to it, in milliseconds.
+    /// For how long announcements are held after the last loss that belongs to it, in milliseconds; 0 never holds anything, and tells of no storm.
     public var holdMilliseconds: Int64 = 30_000
     /// Held announcements a second, once they are made.
     public var pace = 20_000
@@ -90,7 +90,7 @@ final class StormWatch: Sendable {
             if losses > state.samples.last?.losses ?? losses { state.lastLoss = now }
             state.samples.append((now, losses))
             let isStorm =
-                settings.sharePercent > 0 && recent >= settings.minimum
+                settings.sharePercent > 0 && settings.holdMilliseconds > 0 && recent >= settings.minimum
                 && recent * 100 >= settings.sharePercent * (sessions + recent)
             if isStorm { raise(&state, store, losses, before, recent, sessions, from: begin, at: now) }
             if let forgetAt = state.forgetAt, now >= forgetAt {

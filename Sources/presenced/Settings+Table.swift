@@ -138,7 +138,7 @@ extension Settings {
             "storm-hold", .presence, \.stormHold, .duration(0...600_000), isLive: true,
             """
             For how long after the last such losses nothing is announced. `heartbeat-hard-limit` after the last
-            heartbeat everyone is offline all the same.
+            heartbeat everyone is offline all the same. 0 holds nothing back, and tells of no storm.
             """),
         Setting(
             "storm-pace", .presence, \.stormPace, .integer(1...100_000_000), isLive: true,

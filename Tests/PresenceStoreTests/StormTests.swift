@@ -166,6 +166,26 @@ struct StormTests {
         reader.cancel()
     }
 
+    @Test("Where nothing would be held, losses that go on are no storm, and nobody is told of one")
+    func holdsNothing() throws {
+        let store = store {
+            $0.storms.holdMilliseconds = 0
+            $0.storms.minimum = 3
+        }
+        for index in 0..<30 { try store.connect(user(index), session: "s", at: start) }
+        let reader = store.makeReader { _ in }
+        let told = run(store, reader, from: 100, to: 4_000) { now in
+            let step = Int(now.milliseconds(since: start) / 100)
+            for index in 3 * step..<3 * step + 3 where index < 30 {
+                store.disconnect(user(index), session: "s", reason: .heartbeatTimeout, at: now)
+            }
+        }
+        #expect(told.storms.isEmpty)
+        #expect(store.stormNumbers == (0, false))
+        #expect(told.changes.count == 27)
+        reader.cancel()
+    }
+
     @Test("A network that dies: who ran out though he was kept alive is held, but not past the hard limit")
     func ranOut() throws {
         let store = store { $0.storms.holdMilliseconds = 600_000 }
