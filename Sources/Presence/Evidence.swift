@@ -41,6 +41,9 @@ public struct Evidence: Sendable {
     /// The latest deadline of a live session that is not passive.
     @usableFromInline var latestPresentDeadline = Timestamp.distantPast
 
+    /// The end of the last grace that the ends of leases will leave.
+    @usableFromInline var leaseGraceUntil = Timestamp.distantPast
+
     /// The end of the last grace.
     @usableFromInline var graceUntil = Timestamp.distantPast
 
@@ -95,6 +98,9 @@ public struct Evidence: Sendable {
         liveSessions += 1
         earliestDeadline = min(earliestDeadline, deadline)
         latestLiveDeadline = max(latestLiveDeadline, deadline)
+        if session.leasedUntil != nil, let ended = session.endedWithLease(policy) {
+            leaseGraceUntil = max(leaseGraceUntil, ended.graceEnd(policy))
+        }
         if let theirs = session.brought {
             if let strongest = strongestBrought {
                 if theirs.isStronger(than: strongest) { strongestBrought = theirs }
@@ -134,12 +140,15 @@ public struct Evidence: Sendable {
     @inlinable
     public var liveCount: Int { liveSessions }
 
-    /// When the user's key is gone if no heartbeat comes, graces and passive sessions included; `distantPast` if it is already. He turns offline then at the
-    /// latest: passive sessions alone keep nobody online.
+    /// When the user's key is gone if no heartbeat comes, passive sessions and graces included, those too that leases will leave; `distantPast` if it is
+    /// already. He turns offline then at the latest: passive sessions alone keep nobody online.
     @inlinable
     public var latestDeadline: Timestamp {
-        isPresent ? max(latestLiveDeadline, hold(manual(at: takenAt))) : .distantPast
+        isPresent ? max(latestLiveDeadline, leaseGraceUntil, hold(manual(at: takenAt))) : .distantPast
     }
+
+    /// Leases that end leave no graces: what falls silent may live elsewhere, and is not written down.
+    package mutating func forgetGracesOfLeases() { leaseGraceUntil = .distantPast }
 
     /// Whether a session was live, or a grace ran, when the evidence was taken.
     @inlinable

@@ -132,6 +132,18 @@ public struct Session: Sendable, Hashable {
         return min(policy.graceEnd(of: closed), deadline)
     }
 
+    /// The facts as they are once its gateway's lease has ended, if that is what ends it; nil if it has none, or is over by then.
+    @usableFromInline
+    package func endedWithLease(_ policy: Policy) -> Session? {
+        guard closed == nil, let leasedUntil,
+            leasedUntil <= heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit)
+        else { return nil }
+        var ended = self
+        ended.leasedUntil = nil
+        ended.closed = Closure(at: leasedUntil, isLoss: true)
+        return ended
+    }
+
     /// What this session alone says, manual status aside: `offline` if it is not live, then what it brings, then
     /// `online`, `idle` or `away` by its activity.
     @inlinable

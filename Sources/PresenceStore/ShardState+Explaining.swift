@@ -35,8 +35,22 @@ extension ShardState {
         if explanation.verdict.rule == .grace { explanation.held = (evidence.heldUntil, evidence.isHeldByStorm) }
         let next = evidence.nextTransition(after: now)
         if next < .distantFuture {
-            explanation.next = (next, self.evidence(of: record, at: next, near: now).verdict(at: next))
+            explanation.next = (next, evidenceToCome(of: record, at: next, near: now).verdict(at: next))
         }
+    }
+
+    /// What the record will say at an instant if nothing comes until then: leases that end by it have ended, and leave their graces.
+    private func evidenceToCome(of record: UserRecord, at instant: Timestamp, near now: Timestamp) -> Evidence {
+        let manual = record.manual(near: now)
+        var evidence = Evidence(
+            at: instant, policy: settings.policy, announced: record.announced, manual: manual.value,
+            manualUntil: manual.until, pacing: settings.policy.storm == nil ? 0 : pacing(of: record))
+        record.forEachSession { session in
+            let facts = facts(of: session, near: now)
+            let hasLostLease = facts.leasedUntil.map { $0 <= instant } == true && !settings.hasUnheardPeer
+            evidence.add(hasLostLease ? facts.endedWithLease(settings.policy) ?? facts : facts, settings.policy)
+        }
+        return evidence
     }
 }
 

@@ -21,12 +21,14 @@ extension ShardState {
         case .presence:
             let number = find(key, keyHash)
             guard number != 0 else { return .missing }
-            let evidence = settle(number, at: now)
+            var evidence = settle(number, at: now)
             guard evidence.isPresent else { return .missing }
+            if settings.hasUnheardPeer { evidence.forgetGracesOfLeases() }
             end = evidence.latestDeadline
             if hasSessionsFromElsewhere(record(number)) {
                 // For how long their homes are waited for is none of their time to live.
-                let plain = self.evidence(of: record(number), at: now, near: now, waits: .forNothing)
+                var plain = self.evidence(of: record(number), at: now, near: now, waits: .forNothing)
+                if settings.hasUnheardPeer { plain.forgetGracesOfLeases() }
                 return .milliseconds(max(plain.latestDeadline.milliseconds(since: now), 1))
             }
         }

@@ -28,6 +28,16 @@ struct ModelSession: Sendable {
         return min(closed.advanced(byMilliseconds: grace), deadline(policy))
     }
 
+    /// The end of the grace that the end of its lease will leave; nil if it has none, or leaves none.
+    func graceEndOfLease(_ policy: Policy) -> Timestamp? {
+        guard closed == nil, let leasedUntil, leasedUntil == deadline(policy) else { return nil }
+        var lost = self
+        lost.leasedUntil = nil
+        lost.closed = leasedUntil
+        lost.isLoss = true
+        return lost.graceEnd(policy)
+    }
+
     /// Until when a storm holds back that it was lost, or ran out though it had been kept alive; nil if none does.
     func stormEnd(_ policy: Policy) -> Timestamp? {
         guard let storm = policy.storm, !isPassive else { return nil }
@@ -87,7 +97,7 @@ struct ModelUser: Sendable {
         let kept = sessions.values.filter { $0.closed != nil || now >= $0.deadline(policy) }
         let held = announced == .offline ? [] : kept.compactMap { $0.stormEnd(policy) }
         let ends = sessions.values.compactMap { $0.closed == nil ? $0.deadline(policy) : $0.graceEnd(policy) }
-        return (ends + held).max()
+        return (ends + held + sessions.values.compactMap { $0.graceEndOfLease(policy) }).max()
     }
 
     func publicStatus(at now: Timestamp, _ policy: Policy) -> Status {
