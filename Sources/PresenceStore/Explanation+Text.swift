@@ -30,6 +30,8 @@ extension Explanation {
         switch verdict.rule {
         case .noSession: "no session is live"
         case .passiveOnly: "only passive sessions are live, and they make nobody online"
+        case .grace where verdict.publicStatus == .offline:
+            "no session is live; others were told so, and the grace of the last one keeps his key alone"
         case .grace: "no session is live, but the end of the last is not announced yet"
         case .manual: "set by hand"
         case .invisible: "invisible, set by hand"
@@ -81,7 +83,8 @@ extension Explanation {
             let how = !closed.leavesGrace ? "deleted" : closed.isLoss ? "lost" : "said goodbye"
             lines.append("  session \(Explanation.text(session.id))\(detail): \(how) \(instant(closed.at))")
             if now < session.graceEnd {
-                lines.append("    its end is held back for \(span(session.graceEnd.milliseconds(since: now)))")
+                let left = span(session.graceEnd.milliseconds(since: now))
+                lines.append("    its \(verdict.publicStatus == .offline ? "grace ends in" : "end is held back for") \(left)")
             }
         } else if now < session.deadline {
             lines.append("  session \(Explanation.text(session.id))\(detail): live, says \(session.status.word)")
@@ -213,14 +216,15 @@ extension Explanation {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The bytes of a name in print: control bytes as `\x0a`.
+    /// The bytes of a name in print: control characters, those behind the first 128 too, byte by byte as `\x0a`.
     private static func text(_ bytes: [UInt8]) -> String {
         String(decoding: bytes, as: UTF8.self).unicodeScalars.reduce(into: "") { text, scalar in
-            if scalar.value < 0x20 || scalar.value == 0x7F {
-                let digits = String(scalar.value, radix: 16)
-                text += "\\x" + String(repeating: "0", count: 2 - digits.count) + digits
-            } else {
+            guard scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) else {
                 text.unicodeScalars.append(scalar)
+                return
+            }
+            for byte in UTF8.encode(scalar) ?? .init() {
+                text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
             }
         }
     }

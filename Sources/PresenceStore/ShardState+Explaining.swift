@@ -32,7 +32,10 @@ extension ShardState {
             explanation.relationCount = relations.edgeCounts.holding
         }
         explanation.watcherCount = watchers.length(of: record.firstWatcher)
-        if explanation.verdict.rule == .grace { explanation.held = (evidence.heldUntil, evidence.isHeldByStorm) }
+        // Of one who is offline to others already nothing is held back.
+        if explanation.verdict.rule == .grace, explanation.verdict.publicStatus != .offline {
+            explanation.held = (evidence.heldUntil, evidence.isHeldByStorm)
+        }
         let next = evidence.nextTransition(after: now)
         if next < .distantFuture {
             explanation.next = (next, evidenceToCome(of: record, at: next, near: now).verdict(at: next))
