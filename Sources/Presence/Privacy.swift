@@ -179,15 +179,18 @@ public struct View: Hashable, Sendable {
     public var lastSeen: LastSeen
     /// Whether he may read the activity text: of those whom he sees here.
     public var showsActivity: Bool
+    /// Whether he may read since when the status is what it is: of those whom he sees here, if he may read to the millisecond when they were last seen.
+    public var showsChange: Bool
     /// Why.
     public var rule: ViewRule
 
     /// A view from its parts.
     @inlinable
-    public init(status: Status, lastSeen: LastSeen, showsActivity: Bool, rule: ViewRule) {
+    public init(status: Status, lastSeen: LastSeen, showsActivity: Bool, showsChange: Bool, rule: ViewRule) {
         self.status = status
         self.lastSeen = lastSeen
         self.showsActivity = showsActivity
+        self.showsChange = showsChange
         self.rule = rule
     }
 }
@@ -250,8 +253,13 @@ extension Privacy {
         let shown = rule == .own ? status : rule.hides ? .offline : announced
         return View(
             status: shown, lastSeen: self.lastSeen(lastSeen, standing),
-            showsActivity: rule == .own || shown != .offline, rule: rule)
+            showsActivity: rule == .own || shown != .offline,
+            showsChange: shown != .offline && (rule == .own || isExact(isFriend: standing.isFriend)), rule: rule)
     }
+
+    /// Whether someone from whom the target is not hidden reads to the millisecond when the target was last seen, if that is known.
+    @inlinable
+    func isExact(isFriend: Bool) -> Bool { lastSeen == .everyone || lastSeen == .friends && isFriend }
 
     /// Changes who may see the target, and keeps for those from whom this hides him what they could read until now.
     ///

@@ -45,7 +45,7 @@ public struct UserView: Sendable, Hashable {
     public var status: Status
     /// When the user was last seen, as far as the viewer may know.
     public var lastSeen: LastSeen
-    /// Since when the status is what it is: nil of who is offline, and of whose last seen the viewer may not know.
+    /// Since when the status is what it is: nil of who is offline, and of whose last seen the viewer may not know to the millisecond.
     public var lastStatusChange: Timestamp?
     /// The activity text in force, of who is not offline.
     public var activity: [UInt8]?
@@ -203,9 +203,7 @@ extension ShardedStore {
             found.status = view.status
             found.lastSeen = view.lastSeen
             found.activity = state.activity(number, view, at: now)
-            if view.status != .offline, case .exact = view.lastSeen {
-                found.lastStatusChange = state.record(number).version.timestamp
-            }
+            if view.showsChange { found.lastStatusChange = state.record(number).version.timestamp }
             return found
         }
     }

@@ -163,8 +163,9 @@ extension ShardedStore {
     private func shown(_ sight: ShardState.Sight?, _ side: ShardState.ViewerSide) -> ShardState.Sight {
         sight
             ?? ShardState.Sight(
-                view: View(status: .offline, lastSeen: .unknown, showsActivity: false, rule: .everyone), activity: nil,
-                id: nil)
+                view: View(
+                    status: .offline, lastSeen: .unknown, showsActivity: false, showsChange: false, rule: .everyone),
+                activity: nil, id: nil)
     }
 
     /// The list of a viewer, if he has one.

@@ -95,9 +95,29 @@ struct PrivacyTests {
         var hidden = Privacy().view(status: .online, announced: .online, lastSeen: then, blocked)
         var offline = Privacy().view(status: .offline, announced: .offline, lastSeen: then, Standing())
         #expect(!offline.showsActivity)
+        #expect(!offline.showsChange)
         hidden.rule = .everyone
         offline.rule = .everyone
         #expect(hidden == offline)
+    }
+
+    @Test(
+        "Since when a status is what it is follows the setting of last seen, also of who was never seen",
+        arguments: LastSeenVisibility.allCases, [false, true])
+    func showsChange(_ setting: LastSeenVisibility, _ isFriend: Bool) {
+        var privacy = Privacy()
+        privacy.lastSeen = setting
+        var standing = Standing()
+        standing.isFriend = isFriend
+        for seen in [nil, then] {
+            let view = privacy.view(status: .online, announced: .online, lastSeen: seen, standing)
+            #expect(view.showsChange == (setting == .everyone || setting == .friends && isFriend))
+            standing.isSelf = true
+            #expect(privacy.view(status: .online, announced: .online, lastSeen: seen, standing).showsChange)
+            standing.isSelf = false
+        }
+        standing.isBlocked = true
+        #expect(!privacy.view(status: .online, announced: .online, lastSeen: then, standing).showsChange)
     }
 
     @Test("Last seen follows its own setting", arguments: LastSeenVisibility.allCases, [false, true])
