@@ -253,7 +253,7 @@ enum PresenceQueryCommands {
         }
     }
 
-    /// Moves the clock as time itself would, 10 ms at a step, so that what happens has the instants it would have had.
+    /// Moves the clock as time itself would, 10 ms at a step, so that what happens has the instants it would have had. By nothing: what is due now happens.
     @Sendable private static func advance(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
@@ -272,11 +272,11 @@ enum PresenceQueryCommands {
         }
         var left = milliseconds
         let step = max(10, left / 100_000)
-        while left > 0 {
+        repeat {
             clock.advance(byMilliseconds: min(step, left))
             left -= min(step, left)
             loop.store.advance(to: clock.now())
-        }
+        } while left > 0
         loop.now = clock.now()
         reply.simple("OK")
     }

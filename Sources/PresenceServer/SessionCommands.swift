@@ -30,8 +30,10 @@ enum SessionCommands {
             "Several sessions are alive, and their persons acted"
         ) { beatAll("presence.mactive", $0, $2, $3, &$4, isActive: true) },
         Command(
-            "presence.disconnect", "key session [REASON reason]", arity: -3, [.write, .fast], [.presence], keys: .one,
-            keyUse: .readWrite, since: "0.1.0", group: "presence", "Closes a session", disconnect),
+            "presence.disconnect",
+            "key session [REASON disconnect | ws_disconnect | heartbeat_timeout | lease_lost | dropped]",
+            arity: -3, [.write, .fast], [.presence], keys: .one, keyUse: .readWrite, since: "0.1.0", group: "presence",
+            "Closes a session", disconnect),
         Command(
             "presence.lease", "server <EX seconds | PX milliseconds>", arity: 4, [.write, .denyOutOfMemory],
             [.presence], since: "0.1.0", group: "presence", complexity: "O(shards)",

@@ -75,7 +75,7 @@ public enum StoreError: Error, Sendable, Hashable {
         case .wordTooLong(let limit):
             "ERR DEVICE, PLATFORM and SERVER may have at most \(limit) bytes each"
         case .serverMissing:
-            "ERR a lease is of a server with a name, as CONNECT gives it with SERVER"
+            "ERR the server must have a name, the one that CONNECT gives with SERVER"
         case .tooManyWords(let limit):
             "ERR more than \(limit) different words for DEVICE, PLATFORM or SERVER are in use, the limit of max-words"
         case .ttlOutOfBounds(let minimum, let maximum):
