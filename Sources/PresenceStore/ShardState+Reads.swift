@@ -26,10 +26,12 @@ extension ShardState {
         for (other, relation) in merged.edges {
             let before = local.edges[other] ?? Relation()
             let stamp = relation.isBlocked ? relation.blockStamp : relation.friendStamp
-            guard let read = relation.read, stamp > (relation.isBlocked ? before.blockStamp : before.friendStamp)
-            else { continue }
+            guard stamp > (relation.isBlocked ? before.blockStamp : before.friendStamp) else { continue }
+            // Where nothing was kept for him alone he reads what all of his standing do.
+            let standing = Standing(relation)
+            let read = raised.value.lastSeen(nil, standing)
             let kept = reads.raise(
-                read, hidden: Standing(relation), by: privacy.value, before: Standing(before), write: stamp.at)
+                read, hidden: standing, by: privacy.value, before: Standing(before), write: stamp.at)
             guard kept != read else { continue }
             merged.edges[other]?.read = kept
             isRaised = true

@@ -35,7 +35,7 @@ struct LastSeenAcrossNodesTests {
         .exact(TestClock().now().advanced(byMilliseconds: milliseconds))
     }
 
-    private func reads(_ mesh: ReplicaMesh) -> [View] {
+    private func reads(_ mesh: ReplicaMesh) -> [UserView] {
         mesh.stores.map { $0.view(of: alice.span, for: viewer.span, at: mesh.clock.now()) }
     }
 
@@ -104,7 +104,7 @@ struct LastSeenAcrossNodesTests {
     }
 
     /// What is written where she is not, and ends or hides her.
-    enum Write: CaseIterable { case delete, drop, flush, invisible, reconnect, goodbye }
+    enum Write: CaseIterable { case delete, drop, invisible, reconnect, goodbye }
 
     @Test("All nodes come to the latest activity, whoever wrote last", arguments: Write.allCases)
     func ends(_ write: Write) throws {
@@ -113,18 +113,12 @@ struct LastSeenAcrossNodesTests {
         switch write {
         case .delete: #expect(other.remove(.presence, "alice"))
         case .drop: #expect(try other.drop("gw") == 1)
-        case .flush: other.removeAll(at: now)
         case .invisible: try other.set("alice", UserSettings(status: .some(.invisible)))
         case .reconnect: try other.connect("alice", session: "phone")
         case .goodbye: #expect(other.disconnect("alice", session: "phone"))
         }
         for store in mesh.stores { store.advance(to: now) }
         try settle(&mesh)
-        if write == .flush {
-            // A flush is told by itself.
-            for store in mesh.stores { store.removeAll(at: now) }
-            try settle(&mesh)
-        }
         let all = mesh.stores.map { $0.describe(alice.span, at: mesh.clock.now())?.lastSeen }
         #expect(Set(all).count == 1, "\(all)")
         #expect(all[0].map { $0 >= TestClock().now().advanced(byMilliseconds: 4_000) } == true)

@@ -411,7 +411,7 @@ struct StoreRuleTests {
         let (here, there) = (store(shards: 1), store(shards: 1))
         let user = SlowModel.Name("u")
         func isPlain(_ store: ShardedStore) -> Bool {
-            store.withUser(user.bytes.span) { state, key, hash in
+            store.withUser(user.bytes.span, at: now) { state, key, hash, now in
                 state.isPlainlyOnline(state.record(state.find(key, hash)), at: now)
             }
         }
