@@ -138,6 +138,31 @@ extension ServerLoop {
         if hasMore { willTell(watch) }
     }
 
+    // MARK: Lists whose time is over
+
+    private var linger: Int64 { Int64(configuration.watchLingerMilliseconds) }
+
+    /// Gives up the list of one viewer if its time is over: nobody is to see it any more.
+    func endIfIdle(_ viewer: [UInt8]) { server.watches.endIfIdle(viewer, at: now, linger: linger) }
+
+    /// Gives one list up whose time is over; false if there is none.
+    func endFirstIdle() -> Bool { server.watches.endFirstIdle(at: now, linger: linger) }
+
+    /// Gives up the lists whose time is over, for a millisecond; what is left goes on a little later.
+    func endIdleWatches() {
+        guard !isEndingWatches else { return }
+        let end = Stopwatch.microseconds() + ServerLoop.flushMicroseconds
+        guard server.watches.endIdle(at: now, linger: linger, while: { Stopwatch.microseconds() < end }) else { return }
+        isEndingWatches = true
+        afterOthers { [self] in
+            isEndingWatches = false
+            beginTurn(isTimed: true)
+            readTime()
+            endIdleWatches()
+            endTurn()
+        }
+    }
+
     // MARK: Subscribers
 
     /// Somebody subscribed to a channel, or left it: if that is one of a list, it is told here from now on, or lingers.
@@ -155,7 +180,7 @@ extension ServerLoop {
     /// Somebody subscribed to a channel: if it is that of a list, the list is told here from now on.
     private func beginTelling(_ channel: [UInt8]) {
         guard let viewer = WatchHub.viewer(of: channel) else { return }
-        server.watches.endIfIdle(viewer, at: now, linger: Int64(configuration.watchLingerMilliseconds))
+        endIfIdle(viewer)
         if let watch = server.watches.subscribed(viewer, loop: index) { willTell(watch) }
     }
 

@@ -82,6 +82,8 @@ final class ServerLoop: @unchecked Sendable {
     var windowBegan = Timestamp(milliseconds: 0)
     /// Whether the rest of them is told a little later.
     var isTellingOn = false
+    /// Whether lists whose time is over are left for a little later.
+    var isEndingWatches = false
     private var tick: Scheduled<Void>?
     /// Ticks in a row in which neither a timer fired nor a command ran.
     private var quietTicks = 0
@@ -302,9 +304,7 @@ final class ServerLoop: @unchecked Sendable {
         // All of them only where somebody may have been silent for too long.
         let looked = configuration.idleTimeoutSeconds > 0 ? clients : slowClients
         for client in Array(looked.values) { client.handler.inspect() }
-        if index == 0 {
-            server.watches.endIdle(at: now, linger: Int64(configuration.watchLingerMilliseconds))
-        }
+        if index == 0 { endIdleWatches() }
         finishBatch()
         counters.take(reply.takeErrors())
         counters.sample(at: now)

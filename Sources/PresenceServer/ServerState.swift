@@ -68,7 +68,7 @@ final class ServerState: Sendable {
         self.shutdown = shutdown
         self.configuration = Mutex(configuration)
         registry = SubscriptionRegistry(loopCount: loopCount)
-        watches = WatchHub(store: store)
+        watches = WatchHub(store: store, registry: registry)
         slowLog = SlowLog(limit: configuration.slowLogLength)
         counters = (0..<loopCount).map { _ in LoopCounters() }
         let startedAt = clock.now()

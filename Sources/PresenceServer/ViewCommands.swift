@@ -30,6 +30,8 @@ enum ViewCommands {
                 return
             }
             guard let viewer = loop.user(bytes, request.argument(3), &reply) else { return }
+            // Within EXEC nothing is said of lists.
+            if !loop.isExecuting { loop.endIfIdle(Text.array(bytes, viewer)) }
             explanation = loop.store.explain(bytes.extracting(user), for: bytes.extracting(viewer), at: loop.now)
         }
         let lines = explanation.lines

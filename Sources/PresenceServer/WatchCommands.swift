@@ -34,25 +34,37 @@ enum WatchCommands {
             first = 4
         }
         guard loop.takeUsers(bytes, request, from: first, &reply) else { return }
-        let server = loop.server
-        let peers = loop.peers
-        let users = loop.ranges
         let id = Text.array(bytes, viewer)
-        server.watches.endIfIdle(id, at: loop.now, linger: Int64(loop.configuration.watchLingerMilliseconds))
-        server.watches.listen { shard in peers[shard % peers.count].wake(shard: shard) }
+        loop.endIfIdle(id)
+        let users = loop.ranges
         do throws(StoreError) {
-            let answer = try loop.store.watch(
-                bytes.extracting(viewer), since: bytes.extracting(cursor), bytes, users.span, at: loop.now
-            ) { ServerLoop.wake($0, peers, server) }
-            let channel = WatchHub.channelPrefix + id
-            let route = server.registry.route(channel)
+            let answer = try add(loop, bytes, viewer, cursor, users)
+            let route = loop.server.registry.route(WatchHub.channelPrefix + id)
             let home = route.loops == 0 ? loop.index : route.loops.trailingZeroBitCount
-            // Who hears it by a pattern hears it while it lives, and keeps no list.
-            let hasSubscriber = server.registry.subscribers(of: channel) > 0
-            server.watches.note(answer.watch, home: home, hasSubscriber: hasSubscriber, at: loop.now)
+            loop.server.watches.note(answer.watch, home: home, at: loop.now)
             write(answer, at: loop.now, &reply)
         } catch {
             reply.error(error.message)
+        }
+    }
+
+    /// Adds users to a viewer's list. Lists whose time is over make room for a new one.
+    private static func add(
+        _ loop: ServerLoop, _ bytes: Span<UInt8>, _ viewer: Range<Int>, _ cursor: Range<Int>, _ users: [KeyRange]
+    ) throws(StoreError) -> WatchReply {
+        let server = loop.server
+        let peers = loop.peers
+        while true {
+            do throws(StoreError) {
+                return try server.watches.begin({ shard in peers[shard % peers.count].wake(shard: shard) }) {
+                    () throws(StoreError) in
+                    try loop.store.watch(
+                        bytes.extracting(viewer), since: bytes.extracting(cursor), bytes, users.span, at: loop.now
+                    ) { ServerLoop.wake($0, peers, server) }
+                }
+            } catch {
+                guard case .tooManyWatchLists = error, loop.endFirstIdle() else { throw error }
+            }
         }
     }
 
@@ -75,8 +87,10 @@ enum WatchCommands {
         _ reply: inout ReplyBuffer
     ) {
         guard let viewer = loop.user(bytes, request.argument(1), &reply) else { return }
+        let id = Text.array(bytes, viewer)
+        loop.endIfIdle(id)
         if request.argumentCount == 2 {
-            reply.integer(loop.server.watches.end(Text.array(bytes, viewer)))
+            reply.integer(loop.server.watches.end(id))
             return
         }
         guard loop.takeUsers(bytes, request, from: 2, &reply) else { return }

@@ -7,18 +7,10 @@ import Synchronization
 /// A list lives while somebody is subscribed to its channel, and `watch-linger` beyond. The lock is taken alone, but for the creation of the store's
 /// listener, which takes locks of shards.
 final class WatchHub: Sendable {
-    private struct Place {
-        let watch: Watch
-        /// The event loop that tells it: that of a subscriber, if there is one.
-        var home: Int
-        /// Since when nobody is subscribed; nil while somebody is.
-        var idleSince: Timestamp?
-    }
-
     private struct State {
-        var places: [[UInt8]: Place] = [:]
-        /// Lists to which nobody is subscribed, in the order of time; some have a subscriber again meanwhile.
-        var idle: [(viewer: [UInt8], since: Timestamp)] = []
+        var places = WatchPlaces<Watch>()
+        /// Lists that are being made: they will need the listener.
+        var beginning = 0
         var listener: ShardListener?
     }
 
@@ -26,102 +18,118 @@ final class WatchHub: Sendable {
     static let channelPrefix = Array("presence.watch:".utf8)
 
     private let store: ShardedStore
+    private let registry: SubscriptionRegistry
     private let state = Mutex(State())
     /// Whether there are lists: event loops look at it after everything that they do.
     let isActive = Atomic<Bool>(false)
 
-    init(store: ShardedStore) { self.store = store }
+    init(store: ShardedStore, registry: SubscriptionRegistry) {
+        self.store = store
+        self.registry = registry
+    }
 
     /// The viewer whose list is told on a channel; nil of any other channel.
     static func viewer(of channel: [UInt8]) -> [UInt8]? {
         channel.starts(with: channelPrefix) ? Array(channel.dropFirst(channelPrefix.count)) : nil
     }
 
-    /// Sees to it that changes of shards reach the event loops, before the first list is made.
-    func listen(_ wake: @escaping @Sendable (Int) -> Void) {
-        guard !isActive.load(ordering: .acquiring) else { return }
+    /// Does what makes a list or adds to one, while changes of shards reach the event loops by `wake`.
+    func begin<Result, Failure: Error>(
+        _ wake: @escaping @Sendable (Int) -> Void, _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         state.withLock { state in
+            state.beginning += 1
             guard state.listener == nil else { return }
             state.listener = store.listen(wake: wake)
             isActive.store(true, ordering: .releasing)
         }
+        defer { state.withLock { $0.beginning -= 1 } }
+        return try body()
     }
 
-    /// Remembers a list that was made or added to on an event loop, or, if somebody is subscribed, where he is.
-    func note(_ watch: Watch, home: Int, hasSubscriber: Bool, at now: Timestamp) {
-        state.withLock { state in
-            let isKnown = state.places[watch.viewer]?.watch === watch
-            if !isKnown || hasSubscriber || state.places[watch.viewer]?.idleSince != nil {
-                let idle = hasSubscriber ? nil : now
-                let kept = isKnown ? state.places[watch.viewer]?.home ?? home : home
-                state.places[watch.viewer] = Place(watch: watch, home: kept, idleSince: idle)
-                if let idle { state.idle.append((watch.viewer, idle)) }
+    /// Remembers a list that was made or added to. It is told on the event loop `home` if it is new, and lingers from now on if nobody is subscribed.
+    func note(_ watch: Watch, home: Int, at now: Timestamp) {
+        let viewer = watch.viewer
+        let isIdle = state.withLock { state in
+            guard let place = state.places[viewer], place.list === watch else {
+                state.places.put(watch, of: viewer, home: home, at: now)
+                return true
             }
+            guard place.idleSince != nil else { return false }
+            state.places.setIdle(viewer, at: now)
+            return true
         }
+        // Only now: who subscribes later finds it. Who hears it by a pattern hears it while it lives, and keeps no list.
+        guard isIdle, hasSubscriber(viewer) else { return }
+        state.withLock { $0.places.setListened(viewer) }
+    }
+
+    private func hasSubscriber(_ viewer: [UInt8]) -> Bool {
+        registry.subscribers(of: WatchHub.channelPrefix + viewer) > 0
     }
 
     /// Somebody on an event loop subscribed. Returns the list, if there is one.
     func subscribed(_ viewer: [UInt8], loop: Int) -> Watch? {
         state.withLock { state in
-            guard var place = state.places[viewer] else { return nil }
-            if place.idleSince != nil { place.home = loop }
-            place.idleSince = nil
-            state.places[viewer] = place
-            return place.watch
+            guard let place = state.places[viewer] else { return nil }
+            if place.idleSince != nil { state.places.move(viewer, to: loop) }
+            state.places.setListened(viewer)
+            return place.list
         }
     }
 
     /// The last subscriber left.
     func abandoned(_ viewer: [UInt8], at now: Timestamp) {
-        state.withLock { state in
-            guard state.places[viewer] != nil else { return }
-            state.places[viewer]?.idleSince = now
-            state.idle.append((viewer, now))
-        }
+        state.withLock { $0.places.setIdle(viewer, at: now) }
     }
 
     /// The event loop that tells a list.
     func home(of watch: Watch) -> Int { state.withLock { $0.places[watch.viewer]?.home ?? 0 } }
 
-    /// Gives up lists that nobody has listened to for `linger` milliseconds; at most `limit` of them.
-    func endIdle(at now: Timestamp, linger: Int64, limit: Int = 64) {
-        for _ in 0..<limit {
-            let watch = state.withLock { state -> Watch?? in
-                guard let first = state.idle.first, now >= first.since.advanced(byMilliseconds: linger) else {
-                    return nil
-                }
-                state.idle.removeFirst()
-                guard let place = state.places[first.viewer], place.idleSince == first.since else { return .some(nil) }
-                state.places[first.viewer] = nil
-                return place.watch
-            }
-            guard let found = watch else { return }
-            if let found { store.endWatch(found) }
+    /// Gives up the list that nobody has listened to for longest, if that is `linger` milliseconds or more. False if there is none.
+    func endFirstIdle(at now: Timestamp, linger: Int64) -> Bool {
+        guard let viewer = state.withLock({ $0.places.firstIdle?.viewer }) else { return false }
+        // Another event loop may have taken the last subscriber away just when this one came.
+        if hasSubscriber(viewer) {
+            state.withLock { $0.places.setListened(viewer) }
+            return true
         }
-        stopIfEmpty()
+        return endIfIdle(viewer, at: now, linger: linger)
     }
 
-    /// Gives up the list of one viewer if its time is over.
-    func endIfIdle(_ viewer: [UInt8], at now: Timestamp, linger: Int64) {
+    /// Gives up lists that nobody has listened to for `linger` milliseconds, while `mayGoOn` says so.
+    ///
+    /// - Returns: whether there may be more of them.
+    func endIdle(at now: Timestamp, linger: Int64, while mayGoOn: () -> Bool) -> Bool {
+        while endFirstIdle(at: now, linger: linger) {
+            guard mayGoOn() else { return true }
+        }
+        stopIfEmpty()
+        return false
+    }
+
+    /// Gives up the list of one viewer if its time is over; whether it was.
+    @discardableResult
+    func endIfIdle(_ viewer: [UInt8], at now: Timestamp, linger: Int64) -> Bool {
         let watch = state.withLock { state -> Watch? in
-            guard let place = state.places[viewer], let since = place.idleSince,
-                now >= since.advanced(byMilliseconds: linger)
-            else { return nil }
-            state.places[viewer] = nil
-            return place.watch
+            guard let since = state.places[viewer]?.idleSince, now >= since.advanced(byMilliseconds: linger) else {
+                return nil
+            }
+            return state.places.remove(viewer)
         }
         if let watch { store.endWatch(watch) }
+        return watch != nil
     }
 
     /// Gives up the list of one viewer. Returns how many users were on it.
     func end(_ viewer: [UInt8]) -> Int {
-        let watch = state.withLock { $0.places.removeValue(forKey: viewer)?.watch }
+        let watch = state.withLock { $0.places.remove(viewer) }
         return watch.map { store.endWatch($0) } ?? 0
     }
 
     private func stopIfEmpty() {
         state.withLock { state in
-            guard state.places.isEmpty, let listener = state.listener else { return }
+            guard state.places.count == 0, state.beginning == 0, let listener = state.listener else { return }
             state.listener = nil
             isActive.store(false, ordering: .releasing)
             store.cancel(listener)
