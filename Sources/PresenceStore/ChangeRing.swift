@@ -18,6 +18,8 @@ import Presence
 struct ChangeRing: ~Copyable {
     private static let fixedBytes = 52
     private static let alignment = 8
+    /// In an entry's flags: its user was forgotten, and it was his newest.
+    private static let forgotten: UInt8 = 8
 
     /// Where a reader stands: the offset of the next entry, counted from the beginning of time, and its number.
     struct Cursor: Sendable {
@@ -37,6 +39,8 @@ struct ChangeRing: ~Copyable {
     let capacity: Int
     private var head: UInt64 = 0
     private var tail: UInt64 = 0
+    /// Where the newest entry begins.
+    private var newest: UInt64 = 0
     private(set) var nextNumber: UInt64 = 0
     private var oldestNumber: UInt64 = 0
     /// Entries that were too large to be kept at all.
@@ -72,21 +76,64 @@ struct ChangeRing: ~Copyable {
         return end
     }
 
-    /// The numbers and users of up to `limit` entries about users from a cursor on; nil if entries were overwritten since.
-    func changedUsers(from cursor: inout Cursor, limit: Int) -> [(number: UInt64, user: [UInt8])]? {
+    /// An entry about a user, for readers of states.
+    struct UserEntry {
+        /// What his record says of its newest entry.
+        var place: UInt32
+        var user: [UInt8]
+        /// The stamp of the status that he had then.
+        var version: Stamp
+        /// Whether he was forgotten after it.
+        var isForgotten: Bool
+    }
+
+    /// Up to `limit` entries about users from a cursor on; nil if entries were overwritten since.
+    func userEntries(from cursor: inout Cursor, limit: Int) -> [UserEntry]? {
         guard cursor.offset >= tail else { return nil }
-        var found: [(number: UInt64, user: [UInt8])] = []
+        var found: [UserEntry] = []
         while found.count < limit, cursor.number < nextNumber {
             let address = base + Int(cursor.offset & UInt64(capacity - 1))
+            let place = ChangeRing.place(cursor.offset)
             cursor.offset += UInt64(address.load(as: UInt32.self))
             let kind = Kind(rawValue: address.load(fromByteOffset: 4, as: UInt8.self))
             guard kind != .filler else { continue }
             if kind == .status || kind == .activity {
-                found.append((cursor.number, ChangeRing.statusChange(at: address).userID))
+                let change = ChangeRing.statusChange(at: address)
+                let flags = address.load(fromByteOffset: 7, as: UInt8.self)
+                found.append(
+                    UserEntry(
+                        place: place, user: change.userID, version: change.version,
+                        isForgotten: flags & ChangeRing.forgotten != 0))
             }
             cursor.number += 1
         }
         return found
+    }
+
+    /// Where an entry lies, in units of eight bytes and in 32 bits: those of a ring differ up to a capacity of 32 GiB. 0 is none.
+    private static func place(_ offset: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: offset >> 3 &+ 1) }
+
+    /// A user was forgotten whose newest entry has that place: it stands for what he is from now on.
+    ///
+    /// - Complexity: O(1).
+    mutating func noteForgotten(_ user: Piece, at place: UInt32) {
+        let back = UInt64(ChangeRing.place(head) &- place) << 3
+        guard place != 0, back <= head - tail else { return }
+        let start = Int((head - back) & UInt64(capacity - 1))
+        // Where 32 GiB were written since, something else lies there.
+        guard back > 0, capacity - start >= ChangeRing.fixedBytes + user.bytes.count else { return }
+        let address = base + start
+        let kind = Kind(rawValue: address.load(fromByteOffset: 4, as: UInt8.self))
+        let number = address.load(fromByteOffset: 8, as: UInt64.self)
+        var flags = address.load(fromByteOffset: 7, as: UInt8.self)
+        guard kind == .status || kind == .activity, number >= oldestNumber, number < nextNumber,
+            flags & 1 != 0 == user.isPacked,
+            address.load(fromByteOffset: 44, as: UInt8.self) == user.bytes.count,
+            user.bytes.elementsEqual(
+                UnsafeRawBufferPointer(start: address + ChangeRing.fixedBytes, count: user.bytes.count))
+        else { return }
+        flags |= ChangeRing.forgotten
+        address.storeBytes(of: flags, toByteOffset: 7, as: UInt8.self)
     }
 
     func hasEntries(after cursor: Cursor) -> Bool { cursor.number < nextNumber }
@@ -110,16 +157,16 @@ struct ChangeRing: ~Copyable {
         var isPacked = false
     }
 
-    /// Appends that the activity text changed, to none if it is empty. Returns the entry's number.
-    mutating func append(activityChange entry: StatusEntry, user: Piece, activity: Piece) -> UInt64 {
+    /// Appends that the activity text changed, to none if it is empty. Returns the entry's place.
+    mutating func append(activityChange entry: StatusEntry, user: Piece, activity: Piece) -> UInt32 {
         append(entry, .activity, user: user, session: Piece(), device: Piece(), server: Piece(), activity: activity)
     }
 
-    /// Appends a change of status and returns its number.
+    /// Appends a change of status and returns its place.
     mutating func append(
         _ entry: StatusEntry, _ kind: Kind = .status, user: Piece, session: Piece, device: Piece, server: Piece,
         activity: Piece
-    ) -> UInt64 {
+    ) -> UInt32 {
         let count =
             user.bytes.count + session.bytes.count + device.bytes.count + server.bytes.count + activity.bytes.count
         let address = reserve(ChangeRing.fixedBytes + count)
@@ -143,7 +190,7 @@ struct ChangeRing: ~Copyable {
             (address + place).copyMemory(from: piece.bytes.baseAddress!, byteCount: piece.bytes.count)
             place += piece.bytes.count
         }
-        return nextNumber - 1
+        return ChangeRing.place(newest)
     }
 
     /// Appends that something happened to a key. Keys longer than a quarter of the ring are counted and left out.
@@ -198,6 +245,7 @@ struct ChangeRing: ~Copyable {
         let address = base + Int(head & UInt64(capacity - 1))
         address.storeBytes(of: UInt32(length), as: UInt32.self)
         address.storeBytes(of: nextNumber, toByteOffset: 8, as: UInt64.self)
+        newest = head
         head += UInt64(length)
         nextNumber += 1
         return address

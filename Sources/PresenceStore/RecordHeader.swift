@@ -11,9 +11,9 @@ enum RecordKind: UInt8 {
 /// ```
 ///  0      1       2              4               8              12
 /// +------+-------+--------------+---------------+--------------+
-/// | kind | flags | per kind; in | armed tick    | change       |
-/// |      |       | a free slot: | (TimerWheel); | number, low  |
-/// |      |       | next free    | 0: none       | 32 bits      |
+/// | kind | flags | per kind; in | armed tick    | change place |
+/// |      |       | a free slot: | (TimerWheel); | (ChangeRing) |
+/// |      |       | next free    | 0: none       | 0: none      |
 /// +------+-------+--------------+---------------+--------------+
 /// ```
 struct RecordHeader {
@@ -42,8 +42,8 @@ struct RecordHeader {
         nonmutating set { address.storeBytes(of: newValue, toByteOffset: 4, as: UInt32.self) }
     }
 
-    /// The number of the newest ring entry about this record: an older entry is stale for readers of states.
-    var changeNumber: UInt32 {
+    /// The place of the newest ring entry about this record: an older entry is stale for readers of states. 0 if there is none.
+    var changePlace: UInt32 {
         get { address.load(fromByteOffset: 8, as: UInt32.self) }
         nonmutating set { address.storeBytes(of: newValue, toByteOffset: 8, as: UInt32.self) }
     }

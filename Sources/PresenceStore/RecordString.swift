@@ -43,7 +43,7 @@ struct StringRecord {
         key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, room: Int, expiry: Timestamp, stamp: Stamp
     ) {
         header.kind = .string
-        header.changeNumber = 0
+        header.changePlace = 0
         address.storeBytes(of: UInt32(key.count), toByteOffset: 12, as: UInt32.self)
         self.expiry = expiry
         let bytes: UnsafeMutableRawPointer

@@ -32,7 +32,7 @@ struct TombstoneRecord {
     func initialize(_ tombstone: Tombstone, hash: UInt64) {
         let header = RecordHeader(address)
         header.kind = .tombstone
-        header.changeNumber = 0
+        header.changePlace = 0
         address.storeBytes(
             of: tombstone.hasRunOut ? TombstoneRecord.hasRunOut : 0, toByteOffset: 1, as: UInt8.self)
         address.storeBytes(of: hash, toByteOffset: 12, as: UInt64.self)

@@ -41,7 +41,7 @@ struct UserRecord {
         flags = key.isPacked ? Flag.isPacked : 0
         address.storeBytes(of: UInt8(key.storedCount), toByteOffset: 2, as: UInt8.self)
         sessionCount = 0
-        header.changeNumber = 0
+        header.changePlace = 0
         marks = 0
         version = .zero
         key.store(to: address + UserRecord.idOffset)

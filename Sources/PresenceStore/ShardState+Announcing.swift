@@ -237,14 +237,14 @@ extension ShardState {
         if let text = record.text(at: entry.timestamp) { activity.bytes = text }
         let device = devices.bytes(session?.device ?? WordTable.none) ?? []
         let server = servers.bytes(session?.server ?? WordTable.none) ?? []
-        let change = device.withUnsafeBytes { device in
+        let place = device.withUnsafeBytes { device in
             server.withUnsafeBytes { server in
                 ring.append(
                     entry, user: user, session: connection, device: .init(bytes: device), server: .init(bytes: server),
                     activity: activity)
             }
         }
-        record.header.changeNumber = UInt32(truncatingIfNeeded: change)
+        record.header.changePlace = place
     }
 
     // MARK: Activity
@@ -257,9 +257,9 @@ extension ShardState {
             timestamp: cause.at, since: nil)
         var activity = ChangeRing.Piece()
         if let text { activity.bytes = text }
-        let change = ring.append(
+        let place = ring.append(
             activityChange: entry, user: .init(bytes: record.id, isPacked: record.isPacked), activity: activity)
-        record.header.changeNumber = UInt32(truncatingIfNeeded: change)
+        record.header.changePlace = place
         counters.activityChanges += 1
         noteForWatchers(record)
     }

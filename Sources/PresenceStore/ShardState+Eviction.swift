@@ -44,6 +44,8 @@ extension ShardState {
     private mutating func forget(_ number: UInt32) {
         let record = record(number)
         tell(.evicted, of: record)
+        // Who asks for changes later finds no record of him that says which of his entries is the newest.
+        ring.noteForgotten(.init(bytes: record.id, isPacked: record.isPacked), at: record.header.changePlace)
         counters[record.announced] -= 1
         counters.evictedUsers += 1
         index.remove(record.hash(hash), number)

@@ -17,7 +17,7 @@ public struct ChangedUser: Sendable, Hashable {
 /// Changes for who asks from time to time, in place of listening: states, not events.
 ///
 /// The change rings are read from a cursor on. Of a user who changed several times only the newest entry counts, and what is handed out is his state at
-/// the moment of reading.
+/// the moment of reading: offline if he was forgotten for memory. Who was forgotten, came back and was forgotten again may come twice.
 extension ShardedStore {
     /// What a cursor of changes may say.
     public enum ChangeCursor: Sendable, Hashable {
@@ -88,22 +88,31 @@ extension ShardState {
     ) -> Bool {
         let end = users.count + limit
         while users.count < end, ring.hasEntries(after: cursor) {
-            guard let entries = ring.changedUsers(from: &cursor, limit: min(end - users.count, 64)) else {
+            guard let entries = ring.userEntries(from: &cursor, limit: min(end - users.count, 64)) else {
                 return false
             }
-            for (number, id) in entries {
-                id.withUnsafeBytes { bytes in
+            for entry in entries {
+                entry.user.withUnsafeBytes { bytes in
                     let key = BytesKey(bytes)
                     let found = find(key, hash(key, .user))
-                    guard found != 0, record(found).header.changeNumber == UInt32(truncatingIfNeeded: number) else {
+                    guard found != 0 else {
+                        // Only who is offline, with nothing set, is forgotten.
+                        guard entry.isForgotten else { return }
+                        users.append(
+                            ChangedUser(
+                                id: entry.user, status: .offline, lastSeen: nil, activity: nil, version: entry.version))
                         return
                     }
+                    // One who is known anew has no entry of his own until he changes.
+                    let place = record(found).header.changePlace
+                    guard place == entry.place || place == 0 && entry.isForgotten else { return }
                     _ = settle(found, at: now)
                     let record = record(found)
                     users.append(
                         ChangedUser(
-                            id: id, status: record.announced, lastSeen: record.lastSeen(near: now),
-                            activity: record.text(at: now).map { [UInt8]($0) }, version: record.version))
+                            id: entry.user, status: record.announced, lastSeen: record.lastSeen(near: now),
+                            activity: record.text(at: now).map { [UInt8]($0) },
+                            version: place == 0 ? entry.version : record.version))
                 }
             }
         }

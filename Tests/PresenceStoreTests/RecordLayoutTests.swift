@@ -99,14 +99,14 @@ struct RecordLayoutTests {
             record.version = Stamp(rawValue: 0xA1A2_A3A4_A5A6_A7A8)
             record.raiseLastSeen(to: Timestamp(milliseconds: 0x05_0403_0201), near: Timestamp(milliseconds: 0))
             record.header.armedTick = 0xB1B2_B3B4
-            record.header.changeNumber = 0xC1C2_C3C4
+            record.header.changePlace = 0xC1C2_C3C4
             let bytes = [UInt8](UnsafeRawBufferPointer(start: record.address, count: 42))
             #expect(bytes[0] == RecordKind.user.rawValue)
             #expect(bytes[1] == 1 | 2, "packed, has lastSeen")
             #expect(bytes[2] == 16, "id size")
             #expect(bytes[3] == 1, "sessions")
             #expect(Array(bytes[4..<8]) == [0xB4, 0xB3, 0xB2, 0xB1], "armed tick")
-            #expect(Array(bytes[8..<12]) == [0xC4, 0xC3, 0xC2, 0xC1], "change number")
+            #expect(Array(bytes[8..<12]) == [0xC4, 0xC3, 0xC2, 0xC1], "change place")
             #expect(bytes[12] == Status.online.rawValue | 8, "status, present")
             #expect(Array(bytes[13..<18]) == [1, 2, 3, 4, 5], "lastSeen")
             #expect(Array(bytes[18..<26]) == [0xA8, 0xA7, 0xA6, 0xA5, 0xA4, 0xA3, 0xA2, 0xA1], "version")
