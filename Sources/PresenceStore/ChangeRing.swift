@@ -127,7 +127,7 @@ struct ChangeRing: ~Copyable {
         let number = address.load(fromByteOffset: 8, as: UInt64.self)
         var flags = address.load(fromByteOffset: 7, as: UInt8.self)
         guard kind == .status || kind == .activity, number >= oldestNumber, number < nextNumber,
-            flags & 1 != 0 == user.isPacked,
+            (flags & 1 != 0) == user.isPacked,
             address.load(fromByteOffset: 44, as: UInt8.self) == user.bytes.count,
             user.bytes.elementsEqual(
                 UnsafeRawBufferPointer(start: address + ChangeRing.fixedBytes, count: user.bytes.count))

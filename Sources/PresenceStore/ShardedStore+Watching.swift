@@ -59,9 +59,7 @@ extension ShardedStore {
         let hash = userHash(viewer)
         while true {
             let found = watches.watch(ofViewer: hash, limit: limits.lists) { number in
-                Watch(
-                    viewer: copy(viewer), viewerHash: hash, number: number, id: UInt64.random(in: 1 ... .max),
-                    wake: wake)
+                Watch(viewer: copy(viewer), viewerHash: hash, number: number, wake: wake)
             }
             guard let found else { throw .tooManyWatchLists(limit: limits.lists) }
             guard found.isNew || !isNewList else { throw .watchesAlready }
@@ -82,16 +80,16 @@ extension ShardedStore {
         _ watch: Watch, _ cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
         _ added: inout [UInt64], _ limit: Int, at now: Timestamp
     ) throws(StoreError) -> WatchReply? {
-        let begin = try watch.state.withLock { rows throws(StoreError) -> (since: UInt32?, frame: UInt32)? in
+        let begin = try watch.state.withLock { rows throws(StoreError) -> (UInt32?, FrameNumbers.Turn)? in
             guard !rows.isEnded else { return nil }
             try checkRoom(rows, bytes, users, limit)
-            let since = cursor.count == 0 ? nil : watch.frame(cursor, upTo: rows.frame)
-            rows.frame += 1
-            return (since, rows.frame)
+            return (cursor.count == 0 ? nil : rows.frames.number(cursor), rows.frames.begin())
         }
         guard let begin else { return nil }
+        let since = begin.0
+        var turn = begin.1
         var found: [ViewRow] = []
-        if begin.since == nil { found.reserveCapacity(users.count) }
+        if since == nil { found.reserveCapacity(users.count) }
         var start = 0
         var owes = false
         defer { if owes { watch.wakeUp() } }
@@ -101,8 +99,8 @@ extension ShardedStore {
                 guard !rows.isEnded else { return false }
                 for index in start..<end {
                     let user = bytes.extracting(users[index].range)
-                    let (row, sight) = try look(watch, &rows, user, frame: begin.frame, &owes, &added, at: now)
-                    guard begin.since.map({ rows.rows[Int(row)].frame > $0 }) ?? true else { continue }
+                    let (row, sight) = try look(watch, &rows, user, &turn, &owes, &added, at: now)
+                    if let since, rows.frames.series == turn.series, rows.rows[Int(row)].frame <= since { continue }
                     found.append(
                         ViewRow(
                             id: copy(user), status: sight.view.status, lastSeen: sight.view.lastSeen,
@@ -113,8 +111,9 @@ extension ShardedStore {
             guard isAlive else { return nil }
             start = end
         }
-        return WatchReply(
-            watch: watch, cursor: watch.cursor(begin.frame), isResumed: begin.since != nil, rows: found)
+        // Who changes from here on gets a number that it does not speak of.
+        let next = watch.state.withLock { $0.frames.cursor($0.frames.covered(by: turn), of: turn.series) }
+        return WatchReply(watch: watch, cursor: next, isResumed: since != nil, rows: found)
     }
 
     private func checkRoom(
@@ -131,8 +130,8 @@ extension ShardedStore {
 
     /// Puts a user on the list if he is not, and looks at him.
     private func look(
-        _ watch: Watch, _ rows: inout WatchRows, _ user: Span<UInt8>, frame: UInt32, _ owes: inout Bool,
-        _ added: inout [UInt64], at now: Timestamp
+        _ watch: Watch, _ rows: inout WatchRows, _ user: Span<UInt8>, _ turn: inout FrameNumbers.Turn,
+        _ owes: inout Bool, _ added: inout [UInt64], at now: Timestamp
     ) throws(StoreError) -> (UInt32, ShardState.Sight) {
         let viewer = watch.viewer
         let side = viewerSide(of: user, for: viewer.span, at: now)
@@ -143,7 +142,7 @@ extension ShardedStore {
             }
             let seen = shown(sight, side)
             // Another connection of the viewer may be listening: the reply tells one of them only.
-            if rows.update(row, seen.view.status, seen.activity, frame: frame), rows.owe(row) { owes = true }
+            if rows.update(row, seen.view.status, seen.activity, &turn), rows.owe(row) { owes = true }
             return (row, seen)
         }
         let next = rows.nextRow
@@ -155,8 +154,7 @@ extension ShardedStore {
         let seen = shown(sight, side)
         let row = rows.add(userHash, node: node)
         added.append(userHash)
-        _ = rows.update(row, seen.view.status, seen.activity, frame: frame)
-        rows.setFrame(row, frame)
+        if !rows.update(row, seen.view.status, seen.activity, &turn) { rows.stamp(row, &turn) }
         return (row, seen)
     }
 
@@ -257,7 +255,7 @@ extension ShardedStore {
     ) -> (frame: WatchFrame?, hasMore: Bool) {
         var changed: [ViewRow] = []
         var left = limit
-        var frame: UInt32?
+        var turn = watch.state.withLock { $0.frames.begin() }
         while left > 0 {
             let hasMore = watch.state.withLock { rows -> Bool in
                 for row in rows.takeMarked(min(left, ShardedStore.rowsPerHold)) {
@@ -266,11 +264,8 @@ extension ShardedStore {
                         continue
                     }
                     let seen = shown(sight, side)
-                    let number = frame ?? rows.frame + 1
                     let isOwed = rows.settleDebt(row)
-                    guard rows.update(row, seen.view.status, seen.activity, frame: number) || isOwed else { continue }
-                    frame = number
-                    rows.frame = number
+                    guard rows.update(row, seen.view.status, seen.activity, &turn) || isOwed else { continue }
                     changed.append(
                         ViewRow(
                             id: id, status: seen.view.status, lastSeen: seen.view.lastSeen, activity: seen.activity))
@@ -280,8 +275,10 @@ extension ShardedStore {
             left -= ShardedStore.rowsPerHold
             guard hasMore else { break }
         }
-        let hasMore = watch.state.withLock { $0.hasMarks }
-        return (frame.map { WatchFrame(cursor: watch.cursor($0), rows: changed) }, hasMore)
+        return watch.state.withLock { rows in
+            let frame = changed.isEmpty ? nil : WatchFrame(cursor: rows.cursor(ofFrame: turn), rows: changed)
+            return (frame, rows.hasMarks)
+        }
     }
 
     private func sight(

@@ -7,26 +7,18 @@ import Presence
 public final class Watch: Sendable {
     /// The viewer's id.
     public let viewer: [UInt8]
-    /// Names the list in cursors: another one, made later for the same viewer, has another.
-    let id: UInt64
     let viewerHash: UInt64
     /// Its number among all lists that there are now; a later one may get it once this one is given up.
     public let number: UInt32
     /// Called on any thread when the first row must be looked at again since the last drain. Must return at once.
     private let wake: @Sendable (Watch) -> Void
-    /// What all its cursors begin with.
-    private let cursorPrefix: String
     let state = Lock(WatchRows())
 
-    init(
-        viewer: [UInt8], viewerHash: UInt64, number: UInt32, id: UInt64, wake: @escaping @Sendable (Watch) -> Void
-    ) {
+    init(viewer: [UInt8], viewerHash: UInt64, number: UInt32, wake: @escaping @Sendable (Watch) -> Void) {
         self.viewer = viewer
         self.viewerHash = viewerHash
         self.number = number
-        self.id = id
         self.wake = wake
-        cursorPrefix = String(id, radix: 16) + "-"
     }
 
     /// How many users it lists.
@@ -54,21 +46,6 @@ public final class Watch: Sendable {
         }
         if isFirst { wake(self) }
     }
-
-    /// What a client gives back to go on from here.
-    func cursor(_ frame: UInt32) -> String { cursorPrefix + String(frame) }
-
-    /// The frame that a cursor of this list names; nil if it is none of this list's.
-    func frame(_ cursor: Span<UInt8>, upTo newest: UInt32) -> UInt32? {
-        // No frame has more digits than the newest.
-        guard cursor.count <= self.cursor(newest).utf8.count else { return nil }
-        var text = ""
-        for index in cursor.indices { text.unicodeScalars.append(Unicode.Scalar(cursor[index])) }
-        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, let frame = UInt32(parts[1]), frame <= newest, self.cursor(frame) == text
-        else { return nil }
-        return frame
-    }
 }
 
 /// The rows of a watch. A row keeps its number while it lives, since the lists of watchers name it.
@@ -95,16 +72,20 @@ struct WatchRows: Sendable {
     private var index: [UInt32] = []
     private var firstFree = WatchRows.none
     private(set) var count = 0
-    /// Rows to be looked at.
+    /// Rows to be looked at, and how many of them were taken.
     private var marked: [UInt32] = []
-    /// The newest frame that was sent.
-    var frame: UInt32 = 0
+    private var taken = 0
+    /// The numbers of its frames.
+    var frames = FrameNumbers()
+    /// Rows of whom replies told and frames did not yet, and the lowest number that one of them may have.
+    private(set) var debts = 0
+    private var oldestDebt = UInt32.max
     /// Whether the list is given up: nothing may be added any more.
     var isEnded = false
 
     var byteCount: Int { rows.capacity * MemoryLayout<Row>.stride + index.capacity * 4 + marked.capacity * 4 }
 
-    var hasMarks: Bool { !marked.isEmpty }
+    var hasMarks: Bool { taken < marked.count }
 
     /// Marks a row; whether it is the first since all marks were taken.
     mutating func mark(_ row: UInt32) -> Bool {
@@ -112,16 +93,22 @@ struct WatchRows: Sendable {
         guard row < rows.count, rows[Int(row)].node != 0, !rows[Int(row)].isMarked else { return false }
         rows[Int(row)].isMarked = true
         marked.append(row)
-        return marked.count == 1
+        return marked.count - taken == 1
     }
 
     /// Takes up to `limit` of the marked rows.
     mutating func takeMarked(_ limit: Int) -> [UInt32] {
-        let taken = Array(marked.prefix(limit))
-        marked.removeFirst(taken.count)
-        if marked.isEmpty { marked = [] }
-        for row in taken { rows[Int(row)].isMarked = false }
-        return taken.filter { rows[Int($0)].node != 0 }
+        let found = Array(marked[taken..<min(taken + limit, marked.count)])
+        taken += found.count
+        if taken == marked.count {
+            marked = []
+            taken = 0
+        } else if taken > marked.count / 2 {
+            marked.removeFirst(taken)
+            taken = 0
+        }
+        for row in found { rows[Int(row)].isMarked = false }
+        return found.filter { rows[Int($0)].node != 0 }
     }
 
     func row(of userHash: UInt64) -> UInt32? {
@@ -141,12 +128,14 @@ struct WatchRows: Sendable {
     mutating func add(_ userHash: UInt64, node: UInt32) -> UInt32 {
         if (count + 1) * 4 > index.count * 3 { growIndex() }
         let row = nextRow
-        let fresh = Row(userHash: userHash, node: node, frame: 0, activity: 0, status: .offline)
+        var fresh = Row(userHash: userHash, node: node, frame: 0, activity: 0, status: .offline)
         if Int(row) == rows.count {
             if rows.count == rows.capacity { rows.reserveCapacity(rows.count + max(4, rows.count / 8)) }
             rows.append(fresh)
         } else {
             firstFree = rows[Int(row)].frame
+            // A mark of him who had the row waits still: one is enough.
+            fresh.isMarked = rows[Int(row)].isMarked
             rows[Int(row)] = fresh
         }
         count += 1
@@ -159,36 +148,64 @@ struct WatchRows: Sendable {
         removeFromIndex(row)
         rows[Int(row)].node = 0
         rows[Int(row)].frame = firstFree
-        rows[Int(row)].isMarked = false
-        rows[Int(row)].isOwed = false
+        _ = settleDebt(row)
         firstFree = row
         count -= 1
     }
 
     /// Keeps what is seen of a row's user. Returns whether it differs from what was sent last.
-    mutating func update(_ row: UInt32, _ status: Status, _ activity: [UInt8]?, frame: UInt32) -> Bool {
+    mutating func update(
+        _ row: UInt32, _ status: Status, _ activity: [UInt8]?, _ turn: inout FrameNumbers.Turn
+    ) -> Bool {
         let fingerprint = WatchRows.fingerprint(activity)
         guard rows[Int(row)].status != status || rows[Int(row)].activity != fingerprint else { return false }
         rows[Int(row)].status = status
         rows[Int(row)].activity = fingerprint
-        rows[Int(row)].frame = frame
+        stamp(row, &turn)
         return true
+    }
+
+    /// That the row changes, or is new.
+    mutating func stamp(_ row: UInt32, _ turn: inout FrameNumbers.Turn) {
+        if let number = frames.number(&turn) {
+            rows[Int(row)].frame = number
+        } else {
+            renewFrames()
+            stamp(row, &turn)
+        }
+    }
+
+    /// Once in 2^32 frames.
+    private mutating func renewFrames() {
+        let first = frames.renew()
+        for row in rows.indices where rows[row].node != 0 { rows[row].frame = first }
+        if debts > 0 { oldestDebt = first }
     }
 
     /// A reply told of a change: those who listen are to hear of it, too. Whether it is the first mark since all were taken.
     mutating func owe(_ row: UInt32) -> Bool {
-        rows[Int(row)].isOwed = true
+        if !rows[Int(row)].isOwed {
+            rows[Int(row)].isOwed = true
+            debts += 1
+            // An older debt of the same row has a lower number, and keeps it here.
+            oldestDebt = min(oldestDebt, rows[Int(row)].frame)
+        }
         return mark(row)
     }
 
     /// Whether a frame owes a row, which it does once.
     mutating func settleDebt(_ row: UInt32) -> Bool {
-        defer { rows[Int(row)].isOwed = false }
-        return rows[Int(row)].isOwed
+        guard rows[Int(row)].isOwed else { return false }
+        rows[Int(row)].isOwed = false
+        debts -= 1
+        if debts == 0 { oldestDebt = .max }
+        return true
     }
 
-    /// That the row was sent in that frame.
-    mutating func setFrame(_ row: UInt32, _ frame: UInt32) { rows[Int(row)].frame = frame }
+    /// The cursor of a frame: it does not speak of what only replies told.
+    func cursor(ofFrame turn: FrameNumbers.Turn) -> String {
+        frames.cursor(min(turn.own ?? turn.base, oldestDebt - 1), of: frames.series)
+    }
 
     /// FNV-1a (Fowler, Noll, Vo) in 32 bits, and never 0 for a text.
     private static func fingerprint(_ text: [UInt8]?) -> UInt32 {
