@@ -120,9 +120,14 @@ extension ServerLoop {
     }
 
     private func tell(_ watch: Watch) {
+        guard !watch.hasEnded else { return }
         let channel = WatchHub.channelPrefix + watch.viewer
-        let route = server.registry.route(channel)
-        // Its marks stay: whoever subscribes next, or goes on by a cursor, gets what they say.
+        var route = server.registry.route(channel)
+        if route.receivers == 0 {
+            // Its marks stay: whoever subscribes next, or goes on by a cursor, gets what they say. The next change wakes it for one who hears a pattern.
+            watch.rest()
+            route = server.registry.route(channel)
+        }
         guard route.receivers > 0 else { return }
         guard server.watches.home(of: watch) == index else {
             ServerLoop.wake(watch, peers, server)

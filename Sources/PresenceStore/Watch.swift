@@ -28,7 +28,10 @@ public final class Watch: Sendable {
     public var byteCount: Int { state.withLock { $0.byteCount } }
 
     /// Whether the list was given up.
-    var hasEnded: Bool { state.withLock { $0.isEnded } }
+    package var hasEnded: Bool { state.withLock { $0.isEnded } }
+
+    /// Its marks are left where they are, since nobody would hear of them: the next one wakes it all the same, also one of a row that has one.
+    package func rest() { state.withLock { $0.isResting = true } }
 
     /// There is something to take a frame of.
     func wakeUp() { wake(self) }
@@ -80,6 +83,8 @@ struct WatchRows: Sendable {
     /// Rows of whom replies told and frames did not yet, and the lowest number that one of them may have.
     private(set) var debts = 0
     private var oldestDebt = UInt32.max
+    /// Whether marks wait though nobody was told of them: the next one wakes.
+    var isResting = false
     /// Whether the list is given up: nothing may be added any more.
     var isEnded = false
 
@@ -87,17 +92,21 @@ struct WatchRows: Sendable {
 
     var hasMarks: Bool { taken < marked.count }
 
-    /// Marks a row; whether it is the first since all marks were taken.
+    /// Marks a row; whether it is the first since all marks were taken, or left.
     mutating func mark(_ row: UInt32) -> Bool {
         // A mark may come late, for a row that is gone or is somebody else's now: he is looked at for nothing.
-        guard row < rows.count, rows[Int(row)].node != 0, !rows[Int(row)].isMarked else { return false }
+        guard row < rows.count, rows[Int(row)].node != 0 else { return false }
+        let wasResting = isResting
+        isResting = false
+        guard !rows[Int(row)].isMarked else { return wasResting }
         rows[Int(row)].isMarked = true
         marked.append(row)
-        return marked.count - taken == 1
+        return wasResting || marked.count - taken == 1
     }
 
     /// Takes up to `limit` of the marked rows.
     mutating func takeMarked(_ limit: Int) -> [UInt32] {
+        isResting = false
         let found = Array(marked[taken..<min(taken + limit, marked.count)])
         taken += found.count
         if taken == marked.count {
@@ -182,7 +191,7 @@ struct WatchRows: Sendable {
         if debts > 0 { oldestDebt = first }
     }
 
-    /// A reply told of a change: those who listen are to hear of it, too. Whether it is the first mark since all were taken.
+    /// A reply told of a change: those who listen are to hear of it, too. Whether it is the first mark since all were taken, or left.
     mutating func owe(_ row: UInt32) -> Bool {
         if !rows[Int(row)].isOwed {
             rows[Int(row)].isOwed = true
