@@ -14,9 +14,10 @@ struct LoopSubscriptions {
         LoopSubscriptions.remove(client, channel, &channels)
     }
 
-    /// Whether any subscriber of a channel takes output: the others have not read yet what they got.
-    func canTake(_ channel: [UInt8]) -> Bool {
-        channels[channel]?.clients.contains { !$0.handler.isBackedUp } ?? true
+    /// Whether anybody hears a channel here, by its name or a pattern, and takes output: the others have not read yet what they got.
+    mutating func canTake(_ channel: [UInt8]) -> Bool {
+        if let subscribers = channels[channel], subscribers.canTake { return true }
+        return patterns(matching: channel).contains { $0.subscribers.canTake }
     }
 
     mutating func add(_ client: Client, pattern: [UInt8]) {
@@ -58,6 +59,7 @@ struct Subscribers {
     let order: Int
     private(set) var clients: [Client] = []
     private var places: [Int: Int] = [:]
+    var canTake: Bool { clients.contains { !$0.handler.isBackedUp } }
 
     init(order: Int = 0) { self.order = order }
 

@@ -133,14 +133,28 @@ extension ServerLoop {
             ServerLoop.wake(watch, peers, server)
             return
         }
-        guard route.loops != 1 << UInt64(index) || subscriptions.canTake(channel) else {
-            // All who listen are slow: what changes meanwhile is told as one.
-            willTell(watch)
+        guard subscriptions.canTake(channel) else {
+            leave(watch, to: route.loops)
             return
         }
         let (frame, hasMore) = store.takeFrame(of: watch, at: now)
         if let frame { send(Message(channel: channel, payload: frame.json(at: now)), to: route.loops) }
         if hasMore { willTell(watch) }
+    }
+
+    /// All who listen here are slow, or there is nobody: the next loop that has subscribers tells the list. If all are slow everywhere it goes round, a
+    /// window for each, and what changes meanwhile is told as one.
+    private func leave(_ watch: Watch, to loops: UInt64) {
+        let others = loops & ~(1 << UInt64(index))
+        guard others != 0 else {
+            willTell(watch)
+            return
+        }
+        let later = others & ~(1 << UInt64(index) &- 1)
+        let next = (later != 0 ? later : others).trailingZeroBitCount
+        server.watches.move(watch, to: next)
+        let peer = peers[next]
+        peer.eventLoop.execute { peer.willTell(watch) }
     }
 
     // MARK: Lists whose time is over

@@ -86,6 +86,11 @@ final class WatchHub: Sendable {
     /// The event loop that tells a list.
     func home(of watch: Watch) -> Int { state.withLock { $0.places[watch.viewer]?.home ?? 0 } }
 
+    /// Another event loop tells a list.
+    func move(_ watch: Watch, to home: Int) {
+        state.withLock { if $0.places[watch.viewer]?.list === watch { $0.places.move(watch.viewer, to: home) } }
+    }
+
     /// Gives up the list that nobody has listened to for longest, if that is `linger` milliseconds or more. False if there is none.
     func endFirstIdle(at now: Timestamp, linger: Int64) -> Bool {
         guard let viewer = state.withLock({ $0.places.firstIdle?.viewer }) else { return false }

@@ -167,6 +167,41 @@ def test_a_slow_viewer_is_cut_alone_at_its_output_limit(start, connect):
         listener.close()
 
 
+def test_a_slow_viewer_is_spared_on_whichever_event_loop_he_is(start, connect):
+    """Others subscribed before he did, on his event loop or another, and left: he alone counts, and gets states in place of frames."""
+    server = start(*SETTINGS, "--client-output-buffer-limit", "pubsub", "400kb", "0", "0", "--max-activity-length", "255")
+    client = connect(server)
+    users = [f"busy-{number}" for number in range(400)]
+    slow, others = {}, []
+    for number in range(4):
+        viewer = f"spared-{number}"
+        first = Listener(server, viewer)
+        watch(client, viewer, *users)
+        slow[viewer] = server.raw()
+        slow[viewer].command("SUBSCRIBE", f"presence.watch:{viewer}")
+        first.close()
+        if number % 2:
+            # Connections go to the event loops in turn.
+            others.append(server.raw())
+    with client.pipeline(transaction=False) as pipe:
+        for user in users:
+            pipe.execute_command("PRESENCE.CONNECT", key(user), "s", "EX", 300)
+        pipe.execute()
+    for text in [f"{round}" + "x" * 250 for round in range(80)] + ["done"]:
+        with client.pipeline(transaction=False) as pipe:
+            for user in users:
+                pipe.execute_command("PRESENCE.SET", key(user), "ACTIVITY", text)
+            pipe.execute()
+    assert client.info("stats")["client_output_buffer_limit_disconnections"] == 0
+    for viewer, raw in slow.items():
+        known = {}
+        while len(known) < len(users) or set(known.values()) != {"done"}:
+            known.update({row[0]: row[3] for row in json.loads(raw.reply()[2])["rows"]})
+        raw.close()
+    for raw in others:
+        raw.close()
+
+
 def frames_to_the_end(raw):
     """The frames that come on a connection until it ends; one that is not whole is left out."""
     found = []
