@@ -11,11 +11,15 @@ extension ShardState {
     }
 
     /// Hangs a watcher on the record of a user, who becomes known by it. Returns the watcher's node.
+    ///
+    /// A list of his own does not count: whoever may not see him would see by it whether there is room that he is on one.
     mutating func addWatcher(
         _ mark: ShardWatchers.Mark, _ user: BytesKey, _ userHash: UInt64, isHimself: Bool, at now: Timestamp
     ) throws(StoreError) -> UInt32 {
         var number = try known(user, userHash, at: now)
-        if watchers.length(of: record(number).firstWatcher) >= settings.maxWatchersPerUser {
+        let list = record(number).firstWatcher
+        let others = watchers.length(of: list) - watchers.ownLength(of: list)
+        guard isHimself || others < min(settings.maxWatchersPerUser, ShardWatchers.most - 3) else {
             throw .tooManyWatchers(limit: settings.maxWatchersPerUser)
         }
         if !record(number).hasWatchers {
@@ -25,7 +29,7 @@ extension ShardState {
             arm(number, evidence(of: record, at: now, near: now), at: now)
         }
         let record = record(number)
-        let node = watchers.add(mark, to: record.firstWatcher)
+        let node = watchers.add(mark, to: record.firstWatcher, isHimself: isHimself)
         record.firstWatcher = node
         if isHimself { record.watchesHimself = true }
         account()
@@ -38,6 +42,7 @@ extension ShardState {
         guard number != 0, record(number).hasWatchers else { return }
         let record = record(number)
         record.firstWatcher = watchers.remove(node, from: record.firstWatcher)
+        record.watchesHimself = watchers.ownLength(of: record.firstWatcher) > 0
         guard record.firstWatcher == 0 else { return }
         // The last is gone: the record gives his place back.
         let end = record.byteCount
@@ -46,7 +51,6 @@ extension ShardState {
             from: record.address + offset + UserRecord.watchersBytes,
             byteCount: end - offset - UserRecord.watchersBytes)
         record.clearWatchers()
-        record.watchesHimself = false
         account()
     }
 

@@ -6,6 +6,8 @@
 /// | watch  | row  | next | previous |   node 0 is none; the first of a list has how many there are in place of `previous`
 /// +--------+------+------+----------+
 /// ```
+/// The highest bit of a node's watch says that it is a list of the user himself; the two highest bits of how many there are say how many of them are
+/// such: one, and up to three while lists of his are being given up.
 /// What is told is a level, not an event: a user is in the queue once, however often he changed, and a watcher looks for himself.
 /// Adding, removing and each step of telling are O(1). Nodes lie in chunks, so nothing is ever copied as a whole.
 struct ShardWatchers: ~Copyable {
@@ -17,6 +19,10 @@ struct ShardWatchers: ~Copyable {
 
     private static let nodeBytes = 16
     private static let nodesPerChunk = 256
+    private static let himself: UInt32 = 1 << 31
+    private static let oneOfHimself: UInt32 = 1 << 30
+    /// The most watchers of one user that can be counted.
+    static let most = 1 << 30 - 1
 
     private var chunks: [UnsafeMutableRawPointer] = []
     private var firstFree: UInt32 = 0
@@ -42,16 +48,20 @@ struct ShardWatchers: ~Copyable {
     // MARK: Lists
 
     /// How many watchers a list has.
-    func length(of list: UInt32) -> Int { list == 0 ? 0 : Int(word(list, 12)) }
+    func length(of list: UInt32) -> Int { list == 0 ? 0 : Int(word(list, 12) % ShardWatchers.oneOfHimself) }
+
+    /// How many of them are lists of the user himself.
+    func ownLength(of list: UInt32) -> Int { list == 0 ? 0 : Int(word(list, 12) / ShardWatchers.oneOfHimself) }
 
     /// Puts a watcher before a list. Returns the list, and with it the node that the watcher has.
-    mutating func add(_ mark: Mark, to list: UInt32) -> UInt32 {
+    mutating func add(_ mark: Mark, to list: UInt32, isHimself: Bool = false) -> UInt32 {
         let node = allocate()
-        let length = length(of: list)
-        set(node, 0, mark.watch)
+        let isCounted = isHimself && ownLength(of: list) < 3
+        let counts = (list == 0 ? 0 : word(list, 12)) + (isCounted ? ShardWatchers.oneOfHimself : 0)
+        set(node, 0, isCounted ? mark.watch | ShardWatchers.himself : mark.watch)
         set(node, 4, mark.row)
         set(node, 8, list)
-        set(node, 12, UInt32(length + 1))
+        set(node, 12, counts + 1)
         if list != 0 { set(list, 12, node) }
         count += 1
         return node
@@ -61,7 +71,8 @@ struct ShardWatchers: ~Copyable {
     mutating func remove(_ node: UInt32, from list: UInt32) -> UInt32 {
         if node == next { next = word(node, 8) }
         let after = word(node, 8)
-        let rest = UInt32(length(of: list) - 1)
+        let isHimself = word(node, 0) & ShardWatchers.himself != 0
+        let rest = word(list, 12) - 1 - (isHimself ? ShardWatchers.oneOfHimself : 0)
         var list = list
         if node == list {
             list = after
@@ -108,7 +119,7 @@ struct ShardWatchers: ~Copyable {
     mutating func take(_ limit: Int, into marks: inout [Mark]) {
         var left = limit
         while next != 0, left > 0 {
-            marks.append(Mark(watch: word(next, 0), row: word(next, 4)))
+            marks.append(Mark(watch: word(next, 0) & ~ShardWatchers.himself, row: word(next, 4)))
             next = word(next, 8)
             left -= 1
         }
