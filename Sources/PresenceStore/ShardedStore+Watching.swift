@@ -12,7 +12,7 @@ public struct WatchFrame: Sendable, Hashable {
 public struct WatchReply: Sendable {
     /// The list.
     public var watch: Watch
-    /// What a client gives back to go on from here.
+    /// What a client gives back to go on from here, for the users whom it asked for; of others on the list it may have missed what frames told before.
     public var cursor: String
     /// Whether `rows` are what changed since the cursor that was given; else they are all that were asked for.
     public var isResumed: Bool
@@ -34,7 +34,7 @@ extension ShardedStore {
     /// - Parameters:
     ///   - viewer: whose list it is.
     ///   - cursor: what an earlier reply or frame gave; empty for none. If it is of this list, only those come back who changed since, and those who
-    ///     are new on the list.
+    ///     are new on the list. That of a reply speaks of the users who were asked for then, and of no others.
     ///   - bytes: what the ranges point into.
     ///   - users: the users' ids.
     ///   - now: the instant of the rows.
@@ -142,7 +142,7 @@ extension ShardedStore {
             }
             let seen = shown(sight, side)
             // Another connection of the viewer may be listening: the reply tells one of them only.
-            if rows.update(row, seen.view.status, seen.activity, &turn), rows.owe(row) { owes = true }
+            if rows.update(row, seen.view.status, WatchText(seen.activity, hash), &turn), rows.owe(row) { owes = true }
             return (row, seen)
         }
         let next = rows.nextRow
@@ -154,7 +154,7 @@ extension ShardedStore {
         let seen = shown(sight, side)
         let row = rows.add(userHash, node: node)
         added.append(userHash)
-        if !rows.update(row, seen.view.status, seen.activity, &turn) { rows.stamp(row, &turn) }
+        if !rows.update(row, seen.view.status, WatchText(seen.activity, hash), &turn) { rows.stamp(row, &turn) }
         return (row, seen)
     }
 
@@ -269,7 +269,8 @@ extension ShardedStore {
                     }
                     let seen = shown(sight, side)
                     let isOwed = rows.settleDebt(row)
-                    guard rows.update(row, seen.view.status, seen.activity, &turn) || isOwed else { continue }
+                    let text = WatchText(seen.activity, self.hash)
+                    guard rows.update(row, seen.view.status, text, &turn) || isOwed else { continue }
                     changed.append(
                         ViewRow(
                             id: id, status: seen.view.status, lastSeen: seen.view.lastSeen, activity: seen.activity))

@@ -60,12 +60,28 @@ struct WatchRows: Sendable {
         var node: UInt32
         /// The frame in which he was sent last.
         var frame: UInt32
-        /// A fingerprint of the activity text that was sent; 0 for none.
-        var activity: UInt32
+        /// The text that was sent.
+        var text = WatchText.none
         var status: Status
-        var isMarked = false
-        /// Whether a reply told of a change that those who listen have not heard yet.
-        var isOwed = false
+        /// Whether he is marked, and whether a reply told of a change that those who listen have not heard yet.
+        private var marks: UInt8 = 0
+
+        init(userHash: UInt64, node: UInt32) {
+            self.userHash = userHash
+            self.node = node
+            frame = 0
+            status = .offline
+        }
+
+        var isMarked: Bool {
+            get { marks & 1 != 0 }
+            set { marks = newValue ? marks | 1 : marks & ~1 }
+        }
+
+        var isOwed: Bool {
+            get { marks & 2 != 0 }
+            set { marks = newValue ? marks | 2 : marks & ~2 }
+        }
     }
 
     private static let none = UInt32.max
@@ -137,7 +153,7 @@ struct WatchRows: Sendable {
     mutating func add(_ userHash: UInt64, node: UInt32) -> UInt32 {
         if (count + 1) * 4 > index.count * 3 { growIndex() }
         let row = nextRow
-        var fresh = Row(userHash: userHash, node: node, frame: 0, activity: 0, status: .offline)
+        var fresh = Row(userHash: userHash, node: node)
         if Int(row) == rows.count {
             if rows.count == rows.capacity { rows.reserveCapacity(rows.count + max(4, rows.count / 8)) }
             rows.append(fresh)
@@ -164,12 +180,11 @@ struct WatchRows: Sendable {
 
     /// Keeps what is seen of a row's user. Returns whether it differs from what was sent last.
     mutating func update(
-        _ row: UInt32, _ status: Status, _ activity: [UInt8]?, _ turn: inout FrameNumbers.Turn
+        _ row: UInt32, _ status: Status, _ text: WatchText, _ turn: inout FrameNumbers.Turn
     ) -> Bool {
-        let fingerprint = WatchRows.fingerprint(activity)
-        guard rows[Int(row)].status != status || rows[Int(row)].activity != fingerprint else { return false }
+        guard rows[Int(row)].status != status || rows[Int(row)].text != text else { return false }
         rows[Int(row)].status = status
-        rows[Int(row)].activity = fingerprint
+        rows[Int(row)].text = text
         stamp(row, &turn)
         return true
     }
@@ -214,14 +229,6 @@ struct WatchRows: Sendable {
     /// The cursor of a frame: it does not speak of what only replies told.
     func cursor(ofFrame turn: FrameNumbers.Turn) -> String {
         frames.cursor(min(turn.own ?? turn.base, oldestDebt - 1), of: frames.series)
-    }
-
-    /// FNV-1a (Fowler, Noll, Vo) in 32 bits, and never 0 for a text.
-    private static func fingerprint(_ text: [UInt8]?) -> UInt32 {
-        guard let text else { return 0 }
-        var hash: UInt32 = 0x811c_9dc5
-        for byte in text { hash = (hash ^ UInt32(byte)) &* 0x0100_0193 }
-        return max(hash, 1)
     }
 
     // MARK: Index
