@@ -92,11 +92,20 @@ public struct Session: Sendable, Hashable {
     @inlinable
     public func deadline(_ policy: Policy) -> Timestamp {
         if let leasedUntil {
-            return min(leasedUntil, heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit))
-                .advanced(byMilliseconds: stalledMilliseconds)
+            let end = isPassive ? leasedUntil : min(leasedUntil, hardLimit(policy))
+            return end.advanced(byMilliseconds: stalledMilliseconds)
         }
         return heartbeat.advanced(
-            byMilliseconds: min(ttlMilliseconds, policy.heartbeatHardLimit) + marginMilliseconds + stalledMilliseconds)
+            byMilliseconds: life(policy) + marginMilliseconds + stalledMilliseconds)
+    }
+
+    @inlinable
+    func hardLimit(_ policy: Policy) -> Timestamp { heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit) }
+
+    /// How long a heartbeat lasts, in milliseconds: the TTL, within the hard limit, which is not for passive sessions: they show nobody live.
+    @inlinable
+    public func life(_ policy: Policy) -> Int64 {
+        isPassive ? ttlMilliseconds : min(ttlMilliseconds, policy.heartbeatHardLimit)
     }
 
     /// The last activity, moved on by the margin if its home may know of a later one that keeps him from turning idle.
@@ -136,7 +145,7 @@ public struct Session: Sendable, Hashable {
     @usableFromInline
     package func endedWithLease(_ policy: Policy) -> Session? {
         guard closed == nil, let leasedUntil,
-            leasedUntil <= heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit)
+            isPassive || leasedUntil <= hardLimit(policy)
         else { return nil }
         var ended = self
         ended.leasedUntil = nil

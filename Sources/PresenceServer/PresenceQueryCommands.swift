@@ -271,7 +271,7 @@ enum PresenceQueryCommands {
             return
         }
         var left = milliseconds
-        let step = max(10, left / 100_000)
+        let step = max(10, left / 20_000)
         repeat {
             clock.advance(byMilliseconds: min(step, left))
             left -= min(step, left)

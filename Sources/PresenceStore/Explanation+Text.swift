@@ -84,14 +84,15 @@ extension Explanation {
             lines.append("  session \(Explanation.text(session.id))\(detail): \(how) \(instant(closed.at))")
             if now < session.graceEnd {
                 let left = span(session.graceEnd.milliseconds(since: now))
-                lines.append("    its \(verdict.publicStatus == .offline ? "grace ends in" : "end is held back for") \(left)")
+                let isGone = verdict.publicStatus == .offline
+                lines.append("    its \(isGone ? "grace ends in" : "end is held back for") \(left)")
             }
         } else if now < session.deadline {
             lines.append("  session \(Explanation.text(session.id))\(detail): live, says \(session.status.word)")
         } else {
             lines.append("  session \(Explanation.text(session.id))\(detail): ran out \(instant(session.deadline))")
         }
-        let limit = facts.ttlMilliseconds > policy.heartbeatHardLimit ? ", heartbeat-hard-limit rules" : ""
+        let limit = facts.ttlMilliseconds > facts.life(policy) ? ", heartbeat-hard-limit rules" : ""
         lines.append(
             "    opened \(instant(facts.incarnation.timestamp)) at node \(facts.incarnation.node); "
                 + "heartbeat \(instant(facts.heartbeat)), TTL \(span(facts.ttlMilliseconds))\(limit)")

@@ -124,7 +124,8 @@ struct SessionRecord {
     @inline(__always)
     func deadline(near now: Timestamp, _ policy: Policy) -> Timestamp {
         let heartbeat = RecordInstant.load(address + 8, near: now)
-        return heartbeat.advanced(byMilliseconds: min(ttl, policy.heartbeatHardLimit))
+        let isPassive = flags & Flag.isPassive != 0
+        return heartbeat.advanced(byMilliseconds: isPassive ? ttl : min(ttl, policy.heartbeatHardLimit))
     }
 
     /// Whether it is open, not passive and brings no status, and neither its time nor its activity has run out, whatever other nodes may know.

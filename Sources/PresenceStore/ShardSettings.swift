@@ -49,9 +49,19 @@ struct ShardSettings: Sendable {
         maxReplicatedString = configuration.maxReplicatedString == 0 ? .max : configuration.maxReplicatedString
     }
 
+    /// The longest TTL of a passive session, in milliseconds: a day.
+    static let maximumPassiveTTL: Int64 = 86_400_000
+
     /// The TTL that a client chose, or the default one, checked against its bounds.
-    func ttl(_ chosen: Int64?, atLeast minimum: Int64) throws(StoreError) -> Int64 {
+    func ttl(_ chosen: Int64?, atLeast minimum: Int64, isPassive: Bool = false) throws(StoreError) -> Int64 {
         guard let chosen else { return min(sessionTTLMilliseconds, policy.heartbeatHardLimit) }
+        if isPassive {
+            let maximum = max(ShardSettings.maximumPassiveTTL, policy.heartbeatHardLimit)
+            guard (minimum...maximum).contains(chosen) else {
+                throw .passiveTTLOutOfBounds(minimum: minimum, maximum: maximum)
+            }
+            return chosen
+        }
         guard chosen >= minimum, chosen <= policy.heartbeatHardLimit else {
             throw .ttlOutOfBounds(minimum: minimum, maximum: policy.heartbeatHardLimit)
         }

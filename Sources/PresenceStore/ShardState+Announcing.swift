@@ -145,7 +145,7 @@ extension ShardState {
         record.forEachSession { session in
             let facts = plainFacts(of: session, near: now)
             if facts.closed == nil && facts.deadline(policy) == instant {
-                let isHard = facts.ttlMilliseconds > policy.heartbeatHardLimit
+                let isHard = facts.ttlMilliseconds > facts.life(policy)
                 found = (isHard ? .hardLimit : .heartbeatTimeout, session)
             } else if facts.closed != nil && facts.graceEnd(policy) == instant && found == nil {
                 found = (.graceEnded, session)
@@ -170,7 +170,7 @@ extension ShardState {
         var last: (at: Timestamp, reason: Reason, session: SessionRecord)?
         record.forEachSession { session in
             let facts = plainFacts(of: session, near: now)
-            let isHard = facts.ttlMilliseconds > policy.heartbeatHardLimit
+            let isHard = facts.ttlMilliseconds > facts.life(policy)
             let (end, reason): (Timestamp, Reason) =
                 facts.closed == nil
                 ? (facts.deadline(policy), isHard ? .hardLimit : .heartbeatTimeout)

@@ -138,7 +138,7 @@ extension ShardState {
     func factsToTell(of session: SessionRecord, at now: Timestamp) -> Session {
         var facts = plainFacts(of: session, near: now)
         guard facts.closed == nil, let end = facts.leasedUntil else { return facts }
-        let life = min(facts.ttlMilliseconds, settings.policy.heartbeatHardLimit)
+        let life = facts.life(settings.policy)
         facts.leasedUntil = nil
         facts.heartbeat = max(facts.heartbeat, min(now, end.advanced(byMilliseconds: -life)))
         return facts

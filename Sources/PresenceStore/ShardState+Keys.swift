@@ -56,17 +56,25 @@ extension ShardState {
             guard ttl <= limit else { throw .ttlOutOfBounds(minimum: 1, maximum: limit) }
             let evidence = settle(number, at: now)
             guard evidence.liveCount > 0 else { return false }
+            var hasOthers = false
+            record(number).forEachSession { session in
+                let facts = self.facts(of: session, near: now)
+                if !facts.isPassive, facts.isLive(at: now, settings.policy) { hasOthers = true }
+            }
             var isPlain = true
+            var beaten: UInt64 = 0
             record(number).forEachSession { session in
                 var facts = self.facts(of: session, near: now)
-                guard facts.isLive(at: now, settings.policy) else { return }
+                // A calendar's hour neither begins anew nor ends early by the heartbeat of those who are here.
+                guard facts.isLive(at: now, settings.policy), !(facts.isPassive && hasOthers) else { return }
                 if facts.home != stamps.node || facts.ttlMilliseconds != ttl || facts.stalledMilliseconds > 0 {
                     isPlain = false
                 }
                 beat(&facts, ttlMilliseconds: ttl, at: now)
                 session.store(facts)
+                beaten += 1
             }
-            counters.beats += UInt64(evidence.liveCount)
+            counters.beats += beaten
             if !isPlain { announceWhatMarginsHeld(number, at: now) }
             if announceWrite(number, nil, reason: .activity, at: now) || !isPlain { noteChange(number) }
             tell(.expire, ofUser: key)

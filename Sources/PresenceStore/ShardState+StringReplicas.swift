@@ -132,7 +132,8 @@ extension ShardedStore {
             do throws(StoreError) {
                 return try image.withUnsafeBytes { bytes throws(StoreError) in
                     let value = UnsafeRawBufferPointer(rebasing: bytes[value])
-                    return try withKey(.string, image.extracting(key), at: now) { state, key, hash, now throws(StoreError) in
+                    let name = image.extracting(key)
+                    return try withKey(.string, name, at: now) { state, key, hash, now throws(StoreError) in
                         try state.mergeString(
                             key, hash, value, end: end, isEndAlone: isEndAlone, stamp: read.stamp, at: now)
                     }

@@ -36,7 +36,8 @@ extension ShardedStore {
         while start < total {
             let count = min(total - start, ShardedStore.groupLimit)
             var missing = InlineArray<8, UInt64>(repeating: 0)
-            forEachGrouped(bytes, pairs, from: start, count: count, stride: 2, at: now) { state, number, _, position, now in
+            forEachGrouped(bytes, pairs, from: start, count: count, stride: 2, at: now) {
+                state, number, _, position, now in
                 bytes.extracting(pairs[position * 2 + 1].range).withUnsafeBytes { session in
                     if !state.beat(number, BytesKey(session), isActive: isActive, at: now) {
                         missing[(position - start) >> 6] |= 1 << UInt64((position - start) & 63)

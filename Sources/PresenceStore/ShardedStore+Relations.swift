@@ -137,7 +137,9 @@ extension ShardedStore {
             read.append(mirrors ? view(of: other, for: user, at: now).lastSeen : nil)
             blockersRead.append(blockHidesBoth ? readByBlocker(other, of: own, at: now) : nil)
             if change.holds {
-                try withUser(other, at: now) { state, key, hash, now throws(StoreError) in _ = try state.name(key, hash, at: now) }
+                try withUser(other, at: now) { state, key, hash, now throws(StoreError) in
+                    _ = try state.name(key, hash, at: now)
+                }
             }
         }
         let changed = try withUser(user, at: now) { state, key, hash, now throws(StoreError) in

@@ -28,7 +28,8 @@ extension ShardedStore {
                 let key = BytesKey(bytes)
                 return try withUser(user, at: now) { state, user, hash, now throws(StoreError) in
                     let ttl = try state.settings.ttl(
-                        options.ttlMilliseconds, atLeast: ShardSettings.minimumSessionTTL)
+                        options.ttlMilliseconds, atLeast: ShardSettings.minimumSessionTTL,
+                        isPassive: options.isPassive)
                     let facts = Session(
                         incarnation: .zero, heartbeat: now, ttlMilliseconds: ttl, brought: options.brought,
                         isPassive: options.isPassive)

@@ -18,6 +18,8 @@ public enum StoreError: Error, Sendable, Hashable {
     case tooManyWords(limit: Int)
     /// A TTL below 5 s, or above the hard limit; both in milliseconds.
     case ttlOutOfBounds(minimum: Int64, maximum: Int64)
+    /// A TTL of a passive session below 5 s, or above a day and the hard limit; both in milliseconds.
+    case passiveTTLOutOfBounds(minimum: Int64, maximum: Int64)
     /// A record tells an activity that lies farther back than instants are kept, in milliseconds.
     case activityTooOld(limit: Int64)
     /// A lease of no time, or above the hard limit, in milliseconds.
@@ -89,6 +91,8 @@ public enum StoreError: Error, Sendable, Hashable {
         case .endTooFar(let limit):
             "ERR invalid expire time: a STATUS or an ACTIVITY that ends does so within \(limit / 1000) s "
                 + "(\(limit / 86_400_000) days); for one without end leave EX and PX out"
+        case .passiveTTLOutOfBounds(let minimum, let maximum):
+            "ERR invalid expire time: a passive session lives \(minimum) ms at least and \(maximum) ms at most"
         case .activityTooLong(let limit):
             "ERR the activity text may have at most \(limit) bytes, the limit of max-activity-length"
         case .tooManyRelations(let limit):

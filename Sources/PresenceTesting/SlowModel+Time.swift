@@ -17,8 +17,8 @@ struct ModelSession: Sendable {
 
     func deadline(_ policy: Policy) -> Timestamp {
         let hardLimit = heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit)
-        if let leasedUntil { return min(leasedUntil, hardLimit) }
-        return heartbeat.advanced(byMilliseconds: min(ttl, policy.heartbeatHardLimit))
+        if let leasedUntil { return isPassive ? leasedUntil : min(leasedUntil, hardLimit) }
+        return heartbeat.advanced(byMilliseconds: isPassive ? ttl : min(ttl, policy.heartbeatHardLimit))
     }
 
     /// The end of the grace after its end; nil if it was not ended, or leaves none.
@@ -146,7 +146,7 @@ struct ModelUser: Sendable {
     func reasonOfTime(at instant: Timestamp, _ policy: Policy) -> Reason {
         let ended = sessions.values.filter { $0.closed == nil && $0.deadline(policy) == instant }
         if let session = ended.first {
-            return session.ttl > policy.heartbeatHardLimit ? .hardLimit : .heartbeatTimeout
+            return session.ttl > policy.heartbeatHardLimit && !session.isPassive ? .hardLimit : .heartbeatTimeout
         }
         if sessions.values.contains(where: { $0.graceEnd(policy) == instant || $0.stormEnd(policy) == instant }) {
             return .graceEnded

@@ -242,7 +242,9 @@ public struct SlowModel: Sendable {
         if status == .idle { activity = min(activity, now.advanced(byMilliseconds: -policy.idleAfter)) }
         if status == .away { activity = min(activity, now.advanced(byMilliseconds: -policy.awayAfter)) }
         var ttl = ttlMilliseconds ?? sessionTTLMilliseconds
-        if keepsTTL { ttl = before?.ttl ?? timeToLive(user: user) ?? ttl }
+        if keepsTTL {
+            ttl = before?.ttl ?? timeToLive(user: user).map { min($0, policy.heartbeatHardLimit) } ?? ttl
+        }
         var written = ModelSession(
             opened: now, heartbeat: now, ttl: ttl, activity: activity, brought: status == .dnd ? .dnd : nil,
             isPassive: before?.isPassive ?? false)
@@ -274,14 +276,15 @@ public struct SlowModel: Sendable {
         return !live.isEmpty
     }
 
-    /// `EXPIRE` of a user's key: a heartbeat of his live sessions with that TTL. 0 or less ends them, as `remove` does.
+    /// `EXPIRE` of a user's key: a heartbeat of his live sessions with that TTL, of passive ones if there are no others. 0 or less ends them, as `remove` does.
     ///
     /// - Returns: false if the key does not exist, or no session is live to beat (a grace runs).
     @discardableResult
     public mutating func expire(user: Name, ttlMilliseconds: Int64) -> Bool {
         guard ttlMilliseconds > 0 else { return remove(user: user) }
         let live = liveSessions(of: user)
-        for id in live {
+        let hasOthers = live.contains { users[user]?.sessions[$0]?.isPassive == false }
+        for id in live where !(hasOthers && users[user]?.sessions[id]?.isPassive == true) {
             users[user]?.sessions[id]?.heartbeat = now
             users[user]?.sessions[id]?.ttl = ttlMilliseconds
         }

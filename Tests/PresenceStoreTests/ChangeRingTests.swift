@@ -91,7 +91,7 @@ struct ChangeRingTests {
             since: Timestamp(milliseconds: 97))
         let uuid: [UInt8] = Array("0f8fad5b-d9cb-469f-a165-70867728950e".utf8)
         let long = [UInt8](repeating: 7, count: 255)
-        let number = uuid.withUnsafeBytes { uuid in
+        let place = uuid.withUnsafeBytes { uuid in
             let key = BytesKey(uuid)
             return long.withUnsafeBytes { long in
                 withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { packed in
@@ -102,7 +102,7 @@ struct ChangeRingTests {
                 }
             }
         }
-        #expect(number == 0)
+        #expect(place == 1)
         var events: [StoreEvent] = []
         ring.read(&cursor, limit: 9, into: &events)
         #expect(

@@ -56,9 +56,10 @@ extension ModelRun {
     }
 
     private mutating func connect(_ user: Name, _ session: Name) throws(Difference) {
-        let ttl = random.chance(oneIn: 3) ? nil : Int64.random(in: 5_000...20_000, using: &random)
         let brought = random.chance(oneIn: 4) ? random.pick(SessionStatus.allCases) : nil
         let isPassive = random.chance(oneIn: 5)
+        let longest: Int64 = isPassive ? 90_000 : 20_000
+        let ttl = random.chance(oneIn: 3) ? nil : Int64.random(in: 5_000...longest, using: &random)
         let given = randomWords()
         note("connect \(user) \(session) ttl \(ttl as Any) brings \(brought as Any) passive \(isPassive)")
         let expected = model.connect(

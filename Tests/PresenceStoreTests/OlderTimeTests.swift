@@ -26,7 +26,8 @@ struct OlderTimeTests {
         return events.compactMap { event in
             guard case .status(let change) = event else { return nil }
             let since = change.since.map { "\($0.milliseconds(since: start))" } ?? "never"
-            return "\(change.timestamp.milliseconds(since: start)): \(change.old.word) -> \(change.new.word), since \(since)"
+            return "\(change.timestamp.milliseconds(since: start)): "
+                + "\(change.old.word) -> \(change.new.word), since \(since)"
         }
     }
 
