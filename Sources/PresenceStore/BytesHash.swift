@@ -56,6 +56,9 @@ struct BytesHash {
         return fold(state ^ secret.0, 0x9e37_79b9_7f4a_7c15 ^ secret.1)
     }
 
+    /// The hash of what names no record.
+    func text(_ text: [UInt8]) -> UInt64 { text.withUnsafeBytes { bytes($0, .free) } }
+
     /// 1 to 16 bytes as two words; loads overlap instead of running past the end.
     @inline(__always)
     private static func tail(_ base: UnsafeRawPointer, _ count: Int) -> (UInt64, UInt64) {

@@ -19,7 +19,7 @@ struct WatchText: Sendable, Equatable {
             self = .none
             return
         }
-        let bits = text.withUnsafeBytes { hash.bytes($0, .free) }
+        let bits = hash.text(text)
         // Never that of no text.
         self.init(low: max(UInt32(truncatingIfNeeded: bits), 1), high: UInt16(truncatingIfNeeded: bits >> 32))
     }
