@@ -115,7 +115,9 @@ struct ModelAgreementTests {
         case 7 where random.chance(oneIn: 2):
             let ttl = Int64.random(in: 1...60, using: &random)
             model.expire(user: "u", ttlMilliseconds: ttl)
-            for key in user.facts.sessions.keys {
+            let live = user.facts.sessions.filter { $0.value.isLive(at: user.now, policy) }
+            let hasOthers = live.values.contains { !$0.isPassive }
+            for (key, session) in live where !(session.isPassive && hasOthers) {
                 _ = user.facts.sessions[key]?.beat(at: user.now, isActive: false, ttlMilliseconds: ttl, policy)
             }
             user.look(.activity)
