@@ -84,17 +84,23 @@ extension ShardState {
             }
         }
         let hasNews = announce(merged, local, incoming, isNew: isNew, from: sender, number, userHash, at: now)
-        if hasReadLater || merged != local && hasSeenLater(local, than: incoming) { replicaLog.note(userHash, .record) }
+        if hasReadLater || mayLeaveUntold(local, incoming, merged) { replicaLog.note(userHash, .record) }
         let hasChanged = isNew || merged != local || hasNews
         return MergeOutcome(
             hasChanged: hasChanged,
             changedEdges: merged.edges.filter { local.edges[$0.key] != $0.value }.map(\.key))
     }
 
-    /// Whether activity of a session at home here was not known where somebody wrote. Who ends or hides the user there would leave it untold.
-    private func hasSeenLater(_ local: ReplicaFacts, than incoming: ReplicaFacts) -> Bool {
+    /// Whether activity of a session at home here, which was not known where somebody ended, moved or hid it, would stay untold.
+    private func mayLeaveUntold(_ local: ReplicaFacts, _ incoming: ReplicaFacts, _ merged: ReplicaFacts) -> Bool {
         guard let seen = local.facts.lastSeen, seen > incoming.facts.lastSeen ?? .distantPast else { return false }
-        return local.facts.sessions.values.contains { $0.home == stamps.node }
+        let own = local.facts.sessions.filter { $0.value.home == stamps.node && $0.value.closed == nil }
+        guard !own.isEmpty else { return false }
+        if merged.facts.manual != local.facts.manual, merged.facts.manual.value == .invisible { return true }
+        return own.contains { id, _ in
+            guard let session = merged.facts.sessions[id] else { return true }
+            return session.closed != nil || session.home != stamps.node
+        }
     }
 
     /// Whether a session says nothing any more: it ran out, or it was ended and its TTL and grace are over.

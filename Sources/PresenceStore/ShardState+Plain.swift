@@ -134,10 +134,10 @@ extension ShardState {
         let hasNews = announce(
             number, evidence(of: record, at: now, near: now).verdict(at: now), Heard(plain, from: sender), reason,
             hasActed ? place : nil, before: before, hasLearned: hasLearned, userHash, at: now)
-        if hasLearned, local.home == stamps.node,
-            record.lastSeen(near: now) ?? .distantPast > plain.lastSeen ?? .distantPast
-        {
-            // Activity that was not known where somebody wrote, and would stay untold.
+        let isTaken = merged.home != stamps.node || manual != localManual && manual.value == .invisible
+        let hasSeenLater = record.lastSeen(near: now) ?? .distantPast > plain.lastSeen ?? .distantPast
+        if local.home == stamps.node, isTaken, hasSeenLater {
+            // Activity that was not known where somebody moved or hid him, and would stay untold.
             replicaLog.note(userHash, .record)
         }
         if hasLearned { noteForWatchers(record) }

@@ -74,6 +74,8 @@ final class FlawedConnection {
     private let flaw: Flaw
     private var fromDialer = Way()
     private var fromAnswerer = Way()
+    /// Whether something came that is no frame: the end that gets it refuses it, as it is.
+    private var isBroken = false
 
     init(_ flaw: Flaw) { self.flaw = flaw }
 
@@ -82,7 +84,17 @@ final class FlawedConnection {
     /// - Parameters:
     ///   - isDialer: whether who dialed sent them.
     ///   - node: who gets them.
-    func pass(_ bytes: [UInt8], fromDialer isDialer: Bool, to node: SimulatedNode) throws(FrameError) -> [UInt8] {
+    func pass(_ bytes: [UInt8], fromDialer isDialer: Bool, to node: SimulatedNode) -> [UInt8] {
+        guard !isBroken, let output = try? altered(bytes, fromDialer: isDialer, to: node) else {
+            isBroken = true
+            return bytes
+        }
+        return output
+    }
+
+    private func altered(
+        _ bytes: [UInt8], fromDialer isDialer: Bool, to node: SimulatedNode
+    ) throws(FrameError) -> [UInt8] {
         var output: [UInt8] = []
         var position = 0
         while let frame = try isDialer

@@ -314,7 +314,7 @@ final class Simulation {
         trace.add(Int64(connection.ends[1 - side].node << 8 | node.index))
         trace.add(world)
         trace.add(bytes)
-        let arriving = try connection.flawed?.pass(bytes, fromDialer: side == 1, to: node) ?? bytes
+        let arriving = connection.flawed?.pass(bytes, fromDialer: side == 1, to: node) ?? bytes
         node.replicator.received(arriving.span, on: link, at: node.now)
         receipts.take(at: node)
         settle(node)
