@@ -34,17 +34,22 @@ struct OlderTimeTests {
     /// How others were told that he is idle: by the wheel, or by somebody's read.
     enum Teller: CaseIterable { case wheel, reader }
 
-    @Test("Who was told idle is not active again for a read of before", arguments: Teller.allCases)
-    func reads(_ teller: Teller) throws {
-        let store = store()
-        let reader = store.makeReader { _ in }
-        defer { reader.cancel() }
+    /// Alice acts, and is told idle 10 s later by a look at 10.1 s.
+    private func turnIdle(_ store: ShardedStore, _ teller: Teller) throws {
         try store.connect("alice", session: "s", at: start)
         store.beat("alice", session: "s", isActive: true, at: start)
         switch teller {
         case .wheel: store.advance(to: later(10_100))
         case .reader: #expect(store.status(of: "alice", at: later(10_100)) == .idle)
         }
+    }
+
+    @Test("Who was told idle is not active again for a read of before", arguments: Teller.allCases)
+    func reads(_ teller: Teller) throws {
+        let store = store()
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        try turnIdle(store, teller)
         #expect(store.status(of: "alice", at: later(9_900)) == .idle)
         #expect(store.describe(alice.span, at: later(9_900))?.status == .idle)
         #expect(store.beat("alice", session: "s", at: later(9_900)))
@@ -56,12 +61,7 @@ struct OlderTimeTests {
         let store = store()
         let reader = store.makeReader { _ in }
         defer { reader.cancel() }
-        try store.connect("alice", session: "s", at: start)
-        store.beat("alice", session: "s", isActive: true, at: start)
-        switch teller {
-        case .wheel: store.advance(to: later(10_100))
-        case .reader: #expect(store.status(of: "alice", at: later(10_100)) == .idle)
-        }
+        try turnIdle(store, teller)
         #expect(store.beat("alice", session: "s", isActive: true, at: later(9_900)))
         #expect(store.disconnect("alice", session: "s", reason: .disconnect, at: later(9_950)))
         #expect(
