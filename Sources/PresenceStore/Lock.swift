@@ -33,6 +33,14 @@
             defer { pthread_mutex_unlock(mutex) }
             return try body(&value.pointee)
         }
+
+        borrowing func withLockIfAvailable<Result: ~Copyable, Failure: Error>(
+            _ body: (inout Value) throws(Failure) -> Result
+        ) throws(Failure) -> Result? {
+            guard pthread_mutex_trylock(mutex) == 0 else { return nil }
+            defer { pthread_mutex_unlock(mutex) }
+            return try body(&value.pointee)
+        }
     }
 
     /// The most shards of which one thread may have the locks: the thread sanitizer follows 64 locks a thread and gives up beyond.

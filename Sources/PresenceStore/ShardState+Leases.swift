@@ -276,14 +276,26 @@ extension ShardState {
         return count
     }
 
+    /// Losses, if a server were dropped now.
+    func lossesOfDrop(_ server: Span<UInt8>) -> Int {
+        let wordHash = server.withUnsafeBytes { hash.bytes($0, .free) }
+        guard let number = servers.number(of: server, hash: wordHash) else { return 0 }
+        return lossesOfEnd(number)
+    }
+
+    /// Losses, if all that a server has ended now. Nobody is lost twice.
+    private func lossesOfEnd(_ server: UInt16) -> Int {
+        let (lost, lostPassive) = leases[server].map { ($0.lost, $0.lostPassive) } ?? (0, 0)
+        return max(servers.sessionCount(server) - servers.passiveCount(server) - (lost - lostPassive), 0)
+    }
+
     /// Ends what a server has; if it has no session, there is nothing to be carried through.
     private mutating func end(_ server: UInt16, at instant: Timestamp, _ stamp: Stamp, _ reason: Reason) {
         hasLeases = true
         if servers.sessionCount(server) > 0 {
             let (sessions, passive) = (servers.sessionCount(server), servers.passiveCount(server))
-            // All at once and not as they are met: a storm is seen before it is told. Nobody is lost twice.
-            let (lost, lostPassive) = leases[server].map { ($0.lost, $0.lostPassive) } ?? (0, 0)
-            counters.losses += UInt64(max(sessions - passive - (lost - lostPassive), 0))
+            // All at once and not as they are met: a storm is seen before it is told.
+            counters.losses += UInt64(lossesOfEnd(server))
             leases.update(server) { $0.end(at: instant, stamp, reason, sessions: sessions, passive: passive) }
             leases.needsSweep = true
         } else {

@@ -49,10 +49,11 @@ extension ShardedStore {
     @discardableResult
     public func drop(_ server: Span<UInt8>, at now: Timestamp) throws(StoreError) -> Int {
         try checkServer(server)
+        var expected = 0
+        for shard in 0..<shardCount { expected += withShard(shard) { $0.lossesOfDrop(server) } }
+        if expected > 0 { storms.look(self, at: now, expecting: expected) }
         var count = 0
         for shard in 0..<shardCount { count += withShard(shard) { $0.drop(server, at: now) } }
-        // Not while shards are held: the watch's lock comes before theirs.
-        if isHeld { storms.hasten() } else { storms.lookNow(self, at: now) }
         return count
     }
 

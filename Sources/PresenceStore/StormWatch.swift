@@ -34,7 +34,7 @@ public struct StormReport: Sendable, Hashable {
 
 /// Looks at what all shards lose, ten times a second, and declares storms.
 ///
-/// The lock is taken before those of shards, by whoever advances time; nobody waits for it but another one who does.
+/// The lock is taken before those of shards, by whoever advances time or is about to drop a server; nobody waits for it but another one who does.
 final class StormWatch: Sendable {
     private struct State {
         var settings: StormSettings
@@ -69,44 +69,69 @@ final class StormWatch: Sendable {
     /// Looks if it is time. Anybody may call it as often as he likes.
     @inline(__always)
     func look(_ store: ShardedStore, at now: Timestamp) {
-        if now.milliseconds >= nextLook.load(ordering: .relaxed) { lookNow(store, at: now) }
+        if isDue(at: now) { lookAsDue(store, at: now) }
     }
 
-    /// The next look is not to wait: something was lost.
-    func hasten() { nextLook.store(.min, ordering: .relaxed) }
+    @inline(__always)
+    private func isDue(at now: Timestamp) -> Bool { now.milliseconds >= nextLook.load(ordering: .acquiring) }
 
-    /// Looks though it may be too early: something was lost.
     @inline(never)
-    func lookNow(_ store: ShardedStore, at now: Timestamp) {
-        nextLook.store(now.milliseconds + StormWatch.interval, ordering: .relaxed)
+    private func lookAsDue(_ store: ShardedStore, at now: Timestamp) {
         state.withLock { state in
-            let (losses, sessions) = store.lossesAndSessions()
-            let settings = state.settings
-            let begin = now.advanced(byMilliseconds: -settings.windowMilliseconds)
-            // One sample before the window stays: what was lost since.
-            while state.samples.count > 1, state.samples[1].at <= begin { state.samples.removeFirst() }
-            let before = state.samples.first?.losses ?? losses
-            let recent = Int(losses &- before)
-            if losses > state.samples.last?.losses ?? losses { state.lastLoss = now }
-            state.samples.append((now, losses))
-            let isStorm =
-                settings.sharePercent > 0 && settings.holdMilliseconds > 0 && recent >= settings.minimum
-                && recent * 100 >= settings.sharePercent * (sessions + recent)
-            if isStorm { raise(&state, store, losses, before, recent, sessions, from: begin, at: now) }
-            if let forgetAt = state.forgetAt, now >= forgetAt {
-                state.forgetAt = nil
-                store.setStorm(nil)
-            }
-            guard let storm = state.storm else { return }
-            if now >= storm.heldUntil.advanced(byMilliseconds: storm.spreadMilliseconds) {
-                state.storm = nil
-                // What was lost in it is not to begin another.
-                state.samples = [(now, losses)]
-                // Wheels that are late still have to know what they announce.
-                state.forgetAt = now.advanced(byMilliseconds: StormWatch.margin)
-                store.tell(report(state, storm, losses, sessions, isOver: true))
-            }
+            // Another one looked, for whom this one waited: what it is to announce is judged by what was seen.
+            if isDue(at: now) { look(&state, store, at: now, expecting: 0) }
         }
+    }
+
+    /// Looks before so many sessions are lost, since whoever reads or announces the first of them is to know of the storm that they are.
+    ///
+    /// While shards are held nobody waits for the lock, which comes before theirs: if another one looks, the next look is not to wait.
+    @inline(never)
+    func look(_ store: ShardedStore, at now: Timestamp, expecting losses: Int) {
+        guard store.isHeld else {
+            state.withLock { state in look(&state, store, at: now, expecting: losses) }
+            return
+        }
+        let hasLooked = state.withLockIfAvailable { state in
+            look(&state, store, at: now, expecting: losses)
+            return true
+        }
+        if hasLooked == nil { nextLook.store(.min, ordering: .relaxed) }
+    }
+
+    private func look(_ state: inout State, _ store: ShardedStore, at now: Timestamp, expecting expected: Int) {
+        let counted = store.lossesAndSessions()
+        let losses = counted.losses + UInt64(expected)
+        let sessions = counted.sessions - expected
+        let settings = state.settings
+        let begin = now.advanced(byMilliseconds: -settings.windowMilliseconds)
+        // One sample before the window stays: what was lost since.
+        while state.samples.count > 1, state.samples[1].at <= begin { state.samples.removeFirst() }
+        let before = state.samples.first?.losses ?? counted.losses
+        let recent = Int(losses &- before)
+        if losses > state.samples.last?.losses ?? counted.losses { state.lastLoss = now }
+        // Whoever drops server after server adds no more samples than time does.
+        if state.samples.last.map({ now.milliseconds(since: $0.at) >= StormWatch.interval }) ?? true {
+            state.samples.append((now, counted.losses))
+        }
+        let isStorm =
+            settings.sharePercent > 0 && settings.holdMilliseconds > 0 && recent >= settings.minimum
+            && recent * 100 >= settings.sharePercent * (sessions + recent)
+        if isStorm { raise(&state, store, losses, before, recent, sessions, from: begin, at: now) }
+        if let forgetAt = state.forgetAt, now >= forgetAt {
+            state.forgetAt = nil
+            store.setStorm(nil)
+        }
+        if let storm = state.storm, now >= storm.heldUntil.advanced(byMilliseconds: storm.spreadMilliseconds) {
+            state.storm = nil
+            // What was lost in it is not to begin another.
+            state.samples = [(now, counted.losses)]
+            // Wheels that are late still have to know what they announce.
+            state.forgetAt = now.advanced(byMilliseconds: StormWatch.margin)
+            store.tell(report(state, storm, losses, sessions, isOver: true))
+        }
+        // At the end: who finds that no look is due knows what came of the last.
+        nextLook.store(now.milliseconds + StormWatch.interval, ordering: .releasing)
     }
 
     /// Declares a storm, or lets one that is on last longer.

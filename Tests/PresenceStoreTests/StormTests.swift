@@ -1,6 +1,7 @@
 import Presence
 import PresenceStore
 import PresenceTesting
+import Synchronization
 import Testing
 
 /// Storms: a gateway or a network dies, and not the people.
@@ -123,6 +124,52 @@ struct StormTests {
             #expect(told.storms.map(\.lost) == (isStorm ? [lost] : []))
             #expect(told.storms.map(\.sessions) == (isStorm ? [all - lost] : []))
             reader.cancel()
+        }
+    }
+
+    @Test(
+        "A dropped gateway is a storm before anybody is told or seen to be gone, whichever thread advances time or reads meanwhile"
+    )
+    func seenFirst() throws {
+        let store = store {
+            $0.shards = 32
+            $0.policy.lostGrace = 0
+            $0.storms.minimum = 20
+        }
+        let users = (0..<400).map { user($0) }
+        for round in 0..<40 {
+            let start = start.advanced(byMilliseconds: Int64(round) * 400_000)
+            let now = start.advanced(byMilliseconds: 20)
+            for user in users { try store.connect(user, session: "s", server: "gw", at: start) }
+            let reader = store.makeReader { _ in }
+            let isOver = Atomic(false)
+            let seenGone = Atomic(0)
+            onThreads([
+                {
+                    _ = try? store.drop("gw".utf8Bytes.span, at: now)
+                    isOver.store(true, ordering: .releasing)
+                },
+                {
+                    while !isOver.load(ordering: .acquiring) {
+                        for shard in 0..<store.shardCount { store.advance(shard: shard, to: now) }
+                        for user in users where store.status(of: user, at: now) != .online {
+                            seenGone.add(1, ordering: .relaxed)
+                        }
+                    }
+                },
+            ])
+            store.advance(to: now)
+            var events: [StoreEvent] = []
+            for shard in 0..<store.shardCount { while !reader.read(shard: shard, into: &events) {} }
+            reader.cancel()
+            #expect(seenGone.load(ordering: .relaxed) == 0)
+            let told = events.filter { if case .status = $0 { true } else { false } }
+            #expect(told.isEmpty)
+            // It ends, all are told, and the next begins anew.
+            for step in stride(from: Int64(0), through: 390_000, by: 1_000) {
+                store.advance(to: now.advanced(byMilliseconds: step))
+            }
+            #expect(store.stormNumbers == (round + 1, false))
         }
     }
 
