@@ -1,9 +1,12 @@
 import Presence
 
-/// Many users at once: all keys are hashed, grouped by shard, and a group is worked through under one lock while the next records are on their way.
+/// Many users at once: all keys are hashed and grouped by shard, what they need of memory is asked for, and then a group is worked through under one lock.
 extension ShardedStore {
     /// Users worked through at a time. Bounds the time a lock is held, and the memory of a batch.
     private static let groupLimit = 512
+
+    /// A shard's part of a batch that is shorter, on average, does not hide its own misses.
+    private static let shortChain = 8
 
     /// One key of a batch, hashed and packed once.
     private struct Item {
@@ -16,6 +19,14 @@ extension ShardedStore {
         /// The record that it likely names; 0 before that was looked for, and if there is none.
         var likely: UInt32 = 0
         var isPacked = false
+    }
+
+    /// What of a batch is in one shard.
+    private struct Chain {
+        /// The place of its first item; -1 if it has none.
+        var head: Int32 = -1
+        /// How many slots the shard had given back when its items' records were looked for.
+        var freed: UInt64 = 0
     }
 
     /// Beats many sessions: pairs of a user and a session, in the order of `bytes`' owner.
@@ -128,8 +139,8 @@ extension ShardedStore {
         _ body: (inout ShardState, UInt32, UInt64, Int, Timestamp) -> Void
     ) {
         withItems(count) { items in
-            withUnsafeTemporaryAllocation(of: Int32.self, capacity: shardCount) { heads in
-                heads.initialize(repeating: -1)
+            withUnsafeTemporaryAllocation(of: Chain.self, capacity: shardCount) { chains in
+                chains.initialize(repeating: Chain())
                 // Chained from the back, so that each chain is in the caller's order.
                 for offset in (0..<count).reversed() {
                     let position = start + offset
@@ -140,17 +151,22 @@ extension ShardedStore {
                         (item.first, item.second, item.isPacked) = (key.first, key.second, key.isPacked)
                     }
                     let shard = shardIndex(item.hash)
-                    item.next = heads[shard]
+                    item.next = chains[shard].head
                     items.initializeElement(at: offset, to: item)
-                    heads[shard] = Int32(truncatingIfNeeded: offset)
+                    chains[shard].head = Int32(truncatingIfNeeded: offset)
                 }
-                for shard in 0..<shardCount where heads[shard] >= 0 {
+                let areShort = count < shardCount * ShardedStore.shortChain
+                if areShort { prefetch(items, chains, readsRelations: readsRelations) }
+                for shard in 0..<shardCount where chains[shard].head >= 0 {
                     withShard(shard, at: now) { state, now in
-                        prefetch(items, from: heads[shard], &state)
-                        if readsRelations { prefetchRelations(items, from: heads[shard], &state) }
+                        if !areShort {
+                            prefetchGroups(items, chains[shard], state)
+                            prefetchRecords(items, &chains[shard], state)
+                            if readsRelations { prefetchRelations(items, chains[shard], state) }
+                        }
                         // Where a slot was given back, a number may name nothing any more.
-                        let freed = state.slabs.freedCount
-                        var place = heads[shard]
+                        let freed = chains[shard].freed
+                        var place = chains[shard].head
                         while place >= 0 {
                             let item = items[Int(place)]
                             let position = Int(item.position)
@@ -184,16 +200,49 @@ extension ShardedStore {
         }
     }
 
-    /// First the tags of all, then the records that they name: each round's misses overlap.
+    /// First the groups of all, then the records that they name, then what lies behind those: each round's misses overlap, over all shards.
+    ///
+    /// A shard's lock is held for its part of a round. Where few of a batch are in one shard, waiting for each shard's alone would be waiting for most.
     @inline(__always)
-    private func prefetch(_ items: UnsafeMutableBufferPointer<Item>, from head: Int32, _ state: inout ShardState) {
-        var place = head
+    private func prefetch(
+        _ items: UnsafeMutableBufferPointer<Item>, _ chains: UnsafeMutableBufferPointer<Chain>, readsRelations: Bool
+    ) {
+        forEach(chains) { prefetchGroups(items, chains[$0], $1) }
+        forEach(chains) { prefetchRecords(items, &chains[$0], $1) }
+        guard readsRelations else { return }
+        forEach(chains) {
+            if $1.slabs.freedCount == chains[$0].freed { prefetchRelations(items, chains[$0], $1) }
+        }
+    }
+
+    /// Calls `body` for each shard that has a chain, under its lock.
+    @inline(__always)
+    private func forEach(_ chains: UnsafeMutableBufferPointer<Chain>, _ body: (Int, borrowing ShardState) -> Void) {
+        for shard in 0..<shardCount where chains[shard].head >= 0 {
+            withPlace(shard) { place in
+                if let state = place.state { body(shard, state.pointee) }
+            }
+        }
+    }
+
+    @inline(__always)
+    private func prefetchGroups(
+        _ items: UnsafeMutableBufferPointer<Item>, _ chain: Chain, _ state: borrowing ShardState
+    ) {
+        var place = chain.head
         while place >= 0 {
             state.index.prefetch(items[Int(place)].hash)
             place = items[Int(place)].next
         }
+    }
+
+    @inline(__always)
+    private func prefetchRecords(
+        _ items: UnsafeMutableBufferPointer<Item>, _ chain: inout Chain, _ state: borrowing ShardState
+    ) {
+        chain.freed = state.slabs.freedCount
         let records = state.slabs.reader
-        place = head
+        var place = chain.head
         while place >= 0 {
             let number = state.index.likely(items[Int(place)].hash)
             items[Int(place)].likely = number
@@ -202,12 +251,12 @@ extension ShardedStore {
         }
     }
 
-    /// A round more, behind the records: their relations lie elsewhere.
+    /// Behind the records: their relations lie elsewhere.
     @inline(__always)
     private func prefetchRelations(
-        _ items: UnsafeMutableBufferPointer<Item>, from head: Int32, _ state: inout ShardState
+        _ items: UnsafeMutableBufferPointer<Item>, _ chain: Chain, _ state: borrowing ShardState
     ) {
-        var place = head
+        var place = chain.head
         while place >= 0 {
             state.prefetchRelations(items[Int(place)].likely)
             place = items[Int(place)].next

@@ -255,11 +255,13 @@ extension ShardedStore {
     public func takeFrame(
         of watch: Watch, at now: Timestamp, limit: Int = 1_000
     ) -> (frame: WatchFrame?, hasMore: Bool) {
+        guard limit > 0 else { return (nil, watch.state.withLock { $0.hasMarks }) }
         var changed: [ViewRow] = []
         var looked = 0
-        var turn = watch.state.withLock { $0.frames.begin() }
-        while changed.count < limit, looked / 16 < limit {
-            let hasMore = watch.state.withLock { rows -> Bool in
+        var begun: FrameNumbers.Turn?
+        while true {
+            let end = watch.state.withLock { rows -> (cursor: String?, hasMore: Bool)? in
+                var turn = begun ?? rows.frames.begin()
                 let marked = rows.takeMarked(min(limit - changed.count, ShardedStore.rowsPerHold))
                 looked += marked.count
                 for row in marked {
@@ -275,13 +277,12 @@ extension ShardedStore {
                         ViewRow(
                             id: id, status: seen.view.status, lastSeen: seen.view.lastSeen, activity: seen.activity))
                 }
-                return rows.hasMarks
+                begun = turn
+                if rows.hasMarks, changed.count < limit, looked / 16 < limit { return nil }
+                return (changed.isEmpty ? nil : rows.cursor(ofFrame: turn), rows.hasMarks)
             }
-            guard hasMore else { break }
-        }
-        return watch.state.withLock { rows in
-            let frame = changed.isEmpty ? nil : WatchFrame(cursor: rows.cursor(ofFrame: turn), rows: changed)
-            return (frame, rows.hasMarks)
+            guard let end else { continue }
+            return (end.cursor.map { WatchFrame(cursor: $0, rows: changed) }, end.hasMore)
         }
     }
 

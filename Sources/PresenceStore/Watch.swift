@@ -123,8 +123,10 @@ struct WatchRows: Sendable {
     /// Takes up to `limit` of the marked rows.
     mutating func takeMarked(_ limit: Int) -> [UInt32] {
         isResting = false
-        let found = Array(marked[taken..<min(taken + limit, marked.count)])
-        taken += found.count
+        let end = min(taken + limit, marked.count)
+        for row in marked[taken..<end] { rows[Int(row)].isMarked = false }
+        let found = marked[taken..<end].filter { rows[Int($0)].node != 0 }
+        taken = end
         if taken == marked.count {
             marked = []
             taken = 0
@@ -132,8 +134,7 @@ struct WatchRows: Sendable {
             marked.removeFirst(taken)
             taken = 0
         }
-        for row in found { rows[Int(row)].isMarked = false }
-        return found.filter { rows[Int($0)].node != 0 }
+        return found
     }
 
     func row(of userHash: UInt64) -> UInt32? {
