@@ -17,13 +17,21 @@ struct FrameNumbers: Sendable {
     }
 
     /// Names the list, and the run of its numbers, in cursors.
-    private(set) var series = UInt64.random(in: 1 ... .max)
+    private(set) var series: UInt64
+    /// What cursors of the series begin with: every frame has one.
+    private var prefix: String
     /// The newest number; 0 if none was given yet.
     private(set) var newest: UInt32
     /// Turns that began, and numbers that were taken.
     private var count: UInt64 = 0
 
-    init(newest: UInt32 = 0) { self.newest = newest }
+    init(newest: UInt32 = 0) {
+        self.newest = newest
+        series = .random(in: 1 ... .max)
+        prefix = FrameNumbers.prefix(of: series)
+    }
+
+    private static func prefix(of series: UInt64) -> String { String(series, radix: 16) + "-" }
 
     /// Begins a reply or a frame.
     mutating func begin() -> Turn {
@@ -50,7 +58,8 @@ struct FrameNumbers: Sendable {
 
     /// Begins numbers anew: all rows must get the first one, which is returned. Cursors of before are of no use any more.
     mutating func renew() -> UInt32 {
-        series = UInt64.random(in: 1 ... .max)
+        series = .random(in: 1 ... .max)
+        prefix = FrameNumbers.prefix(of: series)
         newest = 1
         count += 1
         return newest
@@ -59,7 +68,9 @@ struct FrameNumbers: Sendable {
     // MARK: Cursors
 
     /// What a client gives back to go on from a number.
-    func cursor(_ number: UInt32, of series: UInt64) -> String { String(series, radix: 16) + "-" + String(number) }
+    func cursor(_ number: UInt32, of series: UInt64) -> String {
+        (series == self.series ? prefix : FrameNumbers.prefix(of: series)) + String(number)
+    }
 
     /// The number that a cursor of this list names; nil if it is none of this list's.
     func number(_ cursor: Span<UInt8>) -> UInt32? {
