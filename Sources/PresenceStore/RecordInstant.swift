@@ -19,6 +19,12 @@ enum RecordInstant {
         return instant(low | (high << 32), near: now)
     }
 
+    /// How long ago the instant was, in milliseconds; negative if it is to come.
+    @inline(__always)
+    static func age(_ address: UnsafeRawPointer, at now: Timestamp) -> Int64 {
+        now.milliseconds &- load(address, near: now).milliseconds
+    }
+
     /// The instant that the low 40 of some bits stand for.
     @inline(__always)
     static func instant(_ bits: UInt64, near now: Timestamp) -> Timestamp {

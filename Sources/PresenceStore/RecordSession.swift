@@ -128,12 +128,21 @@ struct SessionRecord {
         return heartbeat.advanced(byMilliseconds: isPassive ? ttl : min(ttl, policy.heartbeatHardLimit))
     }
 
+    /// Whether its time has not run out at its home: as `now < deadline(near: now, policy)`, and faster where the last heartbeat is not long ago.
+    @inline(__always)
+    func isBeforeDeadline(at now: Timestamp, _ policy: Policy) -> Bool {
+        let word = address.loadUnaligned(fromByteOffset: 18, as: UInt32.self)
+        // Of a long TTL this is the number of its units: less than it has milliseconds.
+        let least = min(Int64(word & (SessionRecord.longTTL - 1)), policy.heartbeatHardLimit)
+        return RecordInstant.age(address + 8, at: now) < least || now < deadline(near: now, policy)
+    }
+
     /// Whether it is open, not passive and brings no status, and neither its time nor its activity has run out, whatever other nodes may know.
     @inline(__always)
     func isPlainlyOnline(at now: Timestamp, _ policy: Policy) -> Bool {
         let flags = flags
         guard flags & (Flag.isClosed | Flag.isPassive | 3 << Flag.broughtShift) == 0,
-            now < deadline(near: now, policy)
+            isBeforeDeadline(at: now, policy)
         else { return false }
         guard flags & Flag.hasActivity != 0 else { return true }
         let limit = min(policy.idleAfter, policy.awayAfter)

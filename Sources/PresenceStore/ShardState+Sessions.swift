@@ -120,7 +120,7 @@ extension ShardState {
         }
         if session.home != stamps.node { return beatAwayFromHome(number, session, isActive: isActive, at: now) }
         if hasLeases, leases[session.server] != nil { return beatLeased(number, session, isActive: isActive, at: now) }
-        guard now < session.deadline(near: now, settings.policy) else {
+        guard session.isBeforeDeadline(at: now, settings.policy) else {
             return beatPastDeadline(number, session, isActive: isActive, at: now)
         }
         counters.beats += 1
