@@ -65,8 +65,8 @@ struct ReplicaLog: ~Copyable {
     @inline(__always)
     mutating func note(_ hash: UInt64, _ kind: Kind) {
         guard hears else { return }
-        // One entry that nobody has read tells both.
-        if end > readEnd {
+        // One entry that nobody has read, or begun to, tells both.
+        if end > closedEnd {
             let last = Int(truncatingIfNeeded: end &- 1) & (capacity &- 1)
             if hashes[last] == hash {
                 if kind == .record { kinds[last] = Kind.record.rawValue }
@@ -79,11 +79,11 @@ struct ReplicaLog: ~Copyable {
         end &+= 1
     }
 
-    /// The farthest position that was read: an entry before it is told already, and cannot stand for a newer change.
-    private var readEnd: UInt64 = 0
+    /// The farthest position up to which somebody began to read: an entry before it may be told already, and cannot stand for a newer change.
+    private var closedEnd: UInt64 = 0
 
-    /// Remembers that all before a position was told to somebody.
-    mutating func didRead(upTo position: UInt64) { readEnd = max(readEnd, position) }
+    /// Whoever reads all before a position begins: what changes from now on has entries of its own.
+    mutating func close(upTo position: UInt64) { closedEnd = max(closedEnd, position) }
 
     /// The entry at a position that is kept.
     func entry(at position: UInt64) -> Entry {

@@ -43,7 +43,7 @@ extension ShardedStore {
     /// The position behind the newest change of a shard.
     package func replicaLogEnd(shard: Int) -> UInt64 { withShard(shard) { $0.replicaLog.end } }
 
-    /// Hands out what changed from a position on: each key once, as it is now.
+    /// Hands out what changed from a position on: each key once, as it is now. What changes meanwhile is left for the next call.
     ///
     /// Whoever read to the end is woken after the next change: see ``listenToReplicaLogs(wake:)``.
     ///
@@ -60,9 +60,11 @@ extension ShardedStore {
         shard: Int, from: UInt64, limit: Int, form: ImageForm = .newest, at now: Timestamp,
         image: (Span<UInt8>) -> Bool, beat: (ReplicaBeat) -> Void
     ) -> ReplicaLogRead {
-        let last = from.addingReportingOverflow(UInt64(max(limit, 0))).partialValue
+        var last = from.addingReportingOverflow(UInt64(max(limit, 0))).partialValue
         var position = from
+        // Whoever is told already is told no more, so what changes between two holds of the lock is left for the next call, with entries of its own.
         var told = HashMarks()
+        var isBegun = false
         var bytes: [UInt8] = []
         // What most images fit into, so that making one takes one block of memory.
         bytes.reserveCapacity(256)
@@ -71,7 +73,12 @@ extension ShardedStore {
         while !isDone {
             let isKept = withShard(shard, isLong: true, at: now) { state, now in
                 guard position >= state.replicaLog.begin, position <= state.replicaLog.end else { return false }
-                let end = min(state.replicaLog.end, last, position + ShardedStore.entriesPerHold)
+                if !isBegun {
+                    last = min(last, state.replicaLog.end)
+                    state.replicaLog.close(upTo: last)
+                    isBegun = true
+                }
+                let end = min(last, position + ShardedStore.entriesPerHold)
                 while position < end, !isDone {
                     let entry = state.replicaLog.entry(at: position)
                     switch entry.kind {
@@ -88,7 +95,6 @@ extension ShardedStore {
                     }
                     if !isDone { position += 1 }
                 }
-                state.replicaLog.didRead(upTo: position)
                 if position == state.replicaLog.end {
                     state.awaitChanges()
                     isEnd = true
