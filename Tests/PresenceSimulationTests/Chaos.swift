@@ -10,10 +10,10 @@ extension Simulation {
         case nil: break
         }
         lastTrouble = world
-        let index = Int.random(in: nodes.indices, using: &random)
-        let other = (index + Int.random(in: 1..<nodes.count, using: &random)) % nodes.count
-        let length = Int64.random(in: 300...9_000, using: &random)
-        switch Int.random(in: 0..<12, using: &random) {
+        let index = Int.random(in: nodes.indices, using: &failures)
+        let other = (index + Int.random(in: 1..<nodes.count, using: &failures)) % nodes.count
+        let length = Int64.random(in: 300...9_000, using: &failures)
+        switch Int.random(in: 0..<12, using: &failures) {
         case 0, 1:
             note("cut \(index) \(other)")
             cut([[index, other], [other, index]], "both", length)
@@ -24,9 +24,10 @@ extension Simulation {
             note("partition \(index)")
             cut(nodes.indices.filter { $0 != index }.flatMap { [[index, $0], [$0, index]] }, "partition", length)
         case 5, 6:
+            let isNoticed = failures.chance(oneIn: 2)
             // One at a time: whoever holds the last copy of something stays.
             guard nodes.allSatisfy({ $0.isUp && !$0.isPaused && $0.replicator.isReady }) else { return }
-            crash(index, isNoticed: random.chance(oneIn: 2))
+            crash(index, isNoticed: isNoticed)
             later(.restart(index), milliseconds: length)
         case 7:
             guard nodes[index].isUp, !nodes[index].isPaused else { return }
@@ -34,37 +35,38 @@ extension Simulation {
             nodes[index].isPaused = true
             later(.resume(index), milliseconds: length)
         case 8:
-            let step = random.pick([-3_600_000, -500, 500, 3_600_000]) as Int64
+            let step = failures.pick([-3_600_000, -500, 500, 3_600_000]) as Int64
             note("step \(index) \(step)")
             nodes[index].clock.step(byMilliseconds: step)
         case 9:
-            network.delay = random.pick([0...1, 0...5, 0...40, 20...200])
+            network.delay = failures.pick([0...1, 0...5, 0...40, 20...200])
         default:
-            network.loss = random.pick([0, 0, 0, 300, 2_000])
+            let loss = failures.pick([0, 0, 0, 300, 2_000])
+            network.loss = scale.spoilsBytes ? loss : 0
         }
     }
 
     /// Long enough for sessions to run out.
     private func stopForLong() {
         guard nodes.allSatisfy({ !$0.isPaused }) else { return }
-        let index = Int.random(in: nodes.indices, using: &random)
+        let index = Int.random(in: nodes.indices, using: &failures)
         // Two stops between which it heard hardly anything would be one that the hard limit ends.
         guard milliseconds - nodes[index].resumedAt > nodes[index].stallHold else { return }
         note("stop \(index)")
         nodes[index].isPaused = true
         lastTrouble = world
-        later(.resume(index), milliseconds: Int64.random(in: 2_000...50_000, using: &random))
+        later(.resume(index), milliseconds: Int64.random(in: 2_000...50_000, using: &failures))
     }
 
     /// Long enough for sessions to run out, or for good. Whoever is left has copied all that there is.
     private func killForLong() {
         let there = nodes.indices.filter { nodes[$0].isUp }
         guard there.count > 1, there.allSatisfy({ nodes[$0].replicator.isReady }) else { return }
-        let index = random.pick(there)
+        let index = failures.pick(there)
         lastTrouble = world
-        crash(index, isNoticed: random.chance(oneIn: 2))
-        guard !random.chance(oneIn: 8) else { return }
-        later(.restart(index), milliseconds: Int64.random(in: 500...50_000, using: &random))
+        crash(index, isNoticed: failures.chance(oneIn: 2))
+        guard !failures.chance(oneIn: 8) else { return }
+        later(.restart(index), milliseconds: Int64.random(in: 500...50_000, using: &failures))
     }
 
     private func cut(_ ways: [[Int]], _ name: String, _ length: Int64) {

@@ -64,6 +64,8 @@ final class FlawedConnection {
     private struct Way: ~Copyable {
         var reader = FrameReader()
         var writer = FrameWriter()
+        /// Whether something came that is no frame: from then on the end that gets it refuses it, as it is.
+        var isBroken = false
 
         mutating func open(version: UInt16) {
             reader.open(version: version)
@@ -74,9 +76,6 @@ final class FlawedConnection {
     private let flaw: Flaw
     private var fromDialer = Way()
     private var fromAnswerer = Way()
-    /// Whether something came that is no frame: the end that gets it refuses it, as it is.
-    private var isBroken = false
-
     init(_ flaw: Flaw) { self.flaw = flaw }
 
     /// Bytes as they are to arrive.
@@ -85,34 +84,30 @@ final class FlawedConnection {
     ///   - isDialer: whether who dialed sent them.
     ///   - node: who gets them.
     func pass(_ bytes: [UInt8], fromDialer isDialer: Bool, to node: SimulatedNode) -> [UInt8] {
-        guard !isBroken, let output = try? altered(bytes, fromDialer: isDialer, to: node) else {
-            isBroken = true
-            return bytes
-        }
-        return output
+        guard !isDialer else { return pass(bytes, by: &fromDialer, to: node).bytes }
+        let passed = pass(bytes, by: &fromAnswerer, to: node)
+        if let version = passed.version { fromDialer.open(version: version) }
+        return passed.bytes
     }
 
-    private func altered(
-        _ bytes: [UInt8], fromDialer isDialer: Bool, to node: SimulatedNode
-    ) throws(FrameError) -> [UInt8] {
+    /// Bytes of one way, and the version that a welcome among them said.
+    private func pass(
+        _ bytes: [UInt8], by way: inout Way, to node: SimulatedNode
+    ) -> (bytes: [UInt8], version: UInt16?) {
         var output: [UInt8] = []
         var position = 0
-        while let frame = try isDialer
-            ? fromDialer.reader.next(in: bytes.span, from: &position)
-            : fromAnswerer.reader.next(in: bytes.span, from: &position)
-        {
-            let altered = node.index == Flaw.node ? try understood(frame, node) : frame
-            if isDialer {
-                try fromDialer.writer.write(altered, to: &output)
-            } else {
-                try fromAnswerer.writer.write(altered, to: &output)
+        var version: UInt16?
+        do throws(FrameError) {
+            while !way.isBroken, let frame = try way.reader.next(in: bytes.span, from: &position) {
+                try way.writer.write(node.index == Flaw.node ? understood(frame, node) : frame, to: &output)
+                guard case .welcome(let welcome) = frame else { continue }
+                way.open(version: welcome.version)
+                version = welcome.version
             }
-            if case .welcome(let welcome) = frame {
-                fromDialer.open(version: welcome.version)
-                fromAnswerer.open(version: welcome.version)
-            }
+        } catch {
+            way.isBroken = true
         }
-        return output
+        return (way.isBroken ? output + bytes[position...] : output, version)
     }
 
     private func understood(_ frame: Frame, _ node: SimulatedNode) throws(FrameError) -> Frame {

@@ -17,6 +17,8 @@ extension Simulation {
         var stallHold: Int64 = 5_000
         /// Whether fault points fail.
         var hasFaults = true
+        /// Whether bytes are lost, repeated or overtaken on their way, now and then.
+        var spoilsBytes = true
         /// Between two things that go wrong, in milliseconds.
         var chaosPause: ClosedRange<Int64> = 500...4_000
         /// Whether it is told apart what a node could not know, of what it showed otherwise than it is.

@@ -15,6 +15,8 @@ struct SimulatedNetwork {
         var lastArrival: Int64 = 0
         /// What a cut holds back.
         var held: [[UInt8]] = []
+        /// What has arrived here while the node was stopped: it lies in the socket.
+        var arrived: [[UInt8]] = []
         /// Closed by this end, and not yet known to the other.
         var isClosing = false
     }
@@ -30,6 +32,8 @@ struct SimulatedNetwork {
     /// Bytes that a socket takes before its peer has read some.
     static let window = 65_536
 
+    /// How bytes are cut into pieces, how long they travel, what becomes of them.
+    var random: SeededRandom
     var connections: [Int: Connection] = [:]
     var lastConnection = 0
     /// Ways that are cut: from, to.

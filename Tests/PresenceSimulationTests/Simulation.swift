@@ -3,7 +3,6 @@ import PresenceCluster
 import PresenceReplication
 import PresenceStore
 import PresenceTesting
-import Synchronization
 
 /// Several nodes, a network that fails and people who use them, on one thread and from one seed.
 ///
@@ -42,12 +41,14 @@ final class Simulation {
 
     let seed: UInt64
     let scale: Scale
+    /// What people do follows from this, what goes wrong from another one, and from a third how bytes travel: a node that tells more or less has the same life.
     var random: SeededRandom
+    var failures: SeededRandom
     var queue = EventQueue<Event>()
     /// Nanoseconds since the beginning.
     var world: Int64 = 0
     var nodes: [SimulatedNode] = []
-    var network = SimulatedNetwork()
+    var network: SimulatedNetwork
     var workload: Workload
     var checkers: Checkers
     var receipts = BlockReceipts()
@@ -55,47 +56,18 @@ final class Simulation {
     let faults: Faults
     /// What happened: the same seed gives the same.
     var trace = Trace()
+    /// What nodes were sent that was no frame, as they say it.
+    private(set) var frameErrors: [String] = []
     /// When anything was last not as it should be, in nanoseconds.
     var lastTrouble: Int64 = 0
     var isChaotic: Bool
-
-    /// Decides at which fault points something fails, and counts.
-    final class Faults: Sendable {
-        private let state: Mutex<(random: SeededRandom, fired: [FaultPoint: Int], isOn: Bool)>
-
-        init(seed: UInt64, isOn: Bool) { state = Mutex((SeededRandom(seed: seed ^ 0xFA17), [:], isOn)) }
-
-        func fails(_ point: FaultPoint) -> Bool {
-            state.withLock { state in
-                guard state.isOn, state.random.chance(oneIn: Faults.rarity(point)) else { return false }
-                state.fired[point, default: 0] += 1
-                return true
-            }
-        }
-
-        func end() { state.withLock { $0.isOn = false } }
-
-        var fired: [FaultPoint: Int] { state.withLock { $0.fired } }
-
-        /// Once in how many times.
-        private static func rarity(_ point: FaultPoint) -> Int {
-            switch point {
-            case .cutAfterGreeting, .untoldPositions: 6
-            case .cutWithinCopy: 2
-            case .repeatedFlush: 2
-            case .lostBeat, .unknownBeat, .lostDifference: 12
-            case .logOverwritten: 400
-            case .lateAcknowledge: 40
-            case .refusedImage: 200
-            case .falseDifference: 300
-            }
-        }
-    }
 
     init(seed: UInt64, scale: Scale = Scale()) throws {
         self.seed = seed
         self.scale = scale
         random = SeededRandom(seed: seed)
+        failures = SeededRandom(seed: seed ^ 0xFA11)
+        network = SimulatedNetwork(random: SeededRandom(seed: seed ^ 0xBE7))
         faults = Faults(seed: seed, isOn: scale.hasChaos && scale.hasFaults)
         isChaotic = scale.hasChaos || scale.outage != nil
         workload = Workload(users: scale.users)
@@ -122,7 +94,7 @@ final class Simulation {
             }
             defer { settings.fault = { faults.fails($0) } }
             let cluster = try ClusterConfiguration(name: "simulated", own: "n\(index + 1)", nodes: lines)
-            let skew = scale.hasChaos ? Int64.random(in: -200_000_000...200_000_000, using: &random) : 0
+            let skew = scale.hasChaos ? Int64.random(in: -200_000_000...200_000_000, using: &failures) : 0
             let node = SimulatedNode(
                 index: index, cluster: cluster, settings: settings, world: world, skew: skew,
                 stallHold: scale.stallHold)
@@ -211,7 +183,7 @@ final class Simulation {
         case .dialFailed(let from, let to):
             guard nodes[from].isUp else { return }
             nodes[from].replicator.dialFailed(UInt8(to + 1), at: nodes[from].now)
-        case .deliver(let number, let to, let bytes): try deliver(number, to, bytes)
+        case .deliver(let number, let to, let bytes): deliver(number, to, bytes)
         case .closed(let number, let to): closed(number, to)
         case .act:
             workload.act(self)
@@ -221,7 +193,7 @@ final class Simulation {
         case .chaos:
             guard isChaotic else { return }
             misbehave()
-            later(.chaos, milliseconds: Int64.random(in: scale.chaosPause, using: &random))
+            later(.chaos, milliseconds: Int64.random(in: scale.chaosPause, using: &failures))
         case .heal(let name, let cuts):
             note("heal \(name)")
             heal(Set(cuts))
@@ -233,7 +205,7 @@ final class Simulation {
         }
     }
 
-    func travel() -> Int64 { Int64.random(in: network.delay, using: &random) }
+    func travel() -> Int64 { Int64.random(in: network.delay, using: &network.random) }
 
     /// Has a node say what it has to say, and obeys it.
     func settle(_ node: SimulatedNode) {
@@ -243,13 +215,21 @@ final class Simulation {
         for action in node.replicator.takeActions() {
             switch action {
             case .close(let link): closing.append(link)
-            case .refused(let peer, let reason): note("n\(node.index) refused \(peer) \(reason.prefix(20))")
+            case .refused(let peer, let reason):
+                note("n\(node.index) refused \(peer) \(reason.prefix(20))")
+                noteFrameError(reason, at: node)
+            case .lost(_, _, let reason): noteFrameError(reason, at: node)
             case .membership(let change): note("n\(node.index) \(change.node.number) \(change.node.state)")
             default: break
             }
         }
         for number in network.connections.keys.sorted() { pump(number, from: node) }
         for link in closing { close(link, at: node) }
+    }
+
+    private func noteFrameError(_ reason: String, at node: SimulatedNode) {
+        guard reason.contains("what is no frame") else { return }
+        frameErrors.append("at \(milliseconds) ms: n\(node.index + 1): \(reason)")
     }
 
     private func pump(_ number: Int, from node: SimulatedNode) {
@@ -267,7 +247,8 @@ final class Simulation {
         // A socket hands bytes on in pieces of its own.
         var start = 0
         while start < bytes.count {
-            let count = random.chance(oneIn: 3) ? Int.random(in: 1...bytes.count, using: &random) : bytes.count
+            let isPart = network.random.chance(oneIn: 3)
+            let count = isPart ? Int.random(in: 1...bytes.count, using: &network.random) : bytes.count
             let end = min(start + count, bytes.count)
             send(number, side, Array(bytes[start..<end]))
             start = end
@@ -283,12 +264,12 @@ final class Simulation {
             return
         }
         var arrival = max(world + travel() * 1_000_000, connection.ends[side].lastArrival)
-        if network.loss > 0, random.chance(oneIn: network.loss) {
+        if network.loss > 0, network.random.chance(oneIn: network.loss) {
             note("loss \(from) \(to)")
-            switch Int.random(in: 0..<3, using: &random) {
+            switch Int.random(in: 0..<3, using: &network.random) {
             case 0: return
             case 1: queue.add(.deliver(connection: number, to: 1 - side, piece), at: arrival)
-            default: arrival = world + Int64.random(in: 0...50, using: &random) * 1_000_000
+            default: arrival = world + Int64.random(in: 0...50, using: &network.random) * 1_000_000
             }
         }
         queue.add(.deliver(connection: number, to: 1 - side, piece), at: arrival)
@@ -296,15 +277,12 @@ final class Simulation {
         network.connections[number] = connection
     }
 
-    private func deliver(_ number: Int, _ side: Int, _ bytes: [UInt8]) throws {
+    private func deliver(_ number: Int, _ side: Int, _ bytes: [UInt8]) {
         guard var connection = network.connections[number], connection.isOpen else { return }
         let node = nodes[connection.ends[side].node]
         guard node.isUp else { return }
         if node.isPaused {
-            // It waits in the socket, in its order.
-            let arrival = max(world + 20_000_000, connection.ends[1 - side].lastArrival)
-            queue.add(.deliver(connection: number, to: side, bytes), at: arrival)
-            connection.ends[1 - side].lastArrival = arrival
+            connection.ends[side].arrived.append(bytes)
             network.connections[number] = connection
             return
         }
@@ -428,5 +406,13 @@ final class Simulation {
         // A loop reads the clock before it does anything, and answers anybody.
         nodes[index].tick()
         settle(nodes[index])
+        for number in network.connections.keys.sorted() {
+            guard let connection = network.connections[number],
+                let side = connection.ends.firstIndex(where: { $0.node == index })
+            else { continue }
+            let arrived = connection.ends[side].arrived
+            network.connections[number]?.ends[side].arrived = []
+            for piece in arrived { deliver(number, side, piece) }
+        }
     }
 }
