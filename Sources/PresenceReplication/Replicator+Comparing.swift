@@ -15,7 +15,8 @@ import PresenceStore
 /// ```
 /// A follower takes part as others do: what a node told it alone, before that node was gone, comes back from it.
 ///
-/// Digests leave out what nodes need not agree in: heartbeats, activities, homes.
+/// Digests leave out what nodes need not agree in: heartbeats, activities, homes. Users of whom nothing is left but a version are left out where one of the two
+/// may forget them.
 extension Replicator {
     /// Records that a range should have: digests are small then, and what is exchanged for one difference too.
     private static let recordsInRange = 256
@@ -26,14 +27,14 @@ extension Replicator {
         guard !isBehind(peer) else { return }
         while let first = peer.suspects.first, first.at <= now, link.digests.count < FrameLimits.ranges {
             peer.suspects.removeFirst()
-            if !settings.fails(.lostDifference) { link.digests.append(digest(of: first.range)) }
+            if !settings.fails(.lostDifference) { link.digests.append(digest(of: first.range, link)) }
         }
         guard cluster.own.number < peer.number, peer.hasCopy || isFollower, peer.copyIn?.isDone == true else { return }
         // A bound for each tick, so that a node that was stopped does not make up for everything at once.
         for _ in 0..<64 where peer.nextDigest <= now && link.digests.count < FrameLimits.ranges {
             if peer.digestPlace == 0 { beginPass(peer) }
             let range = HashRange(containing: peer.digestPlace, bits: peer.digestBits)
-            link.digests.append(digest(of: range))
+            link.digests.append(digest(of: range, link))
             peer.counters.rangesCompared += 1
             peer.digestPlace = range.end &+ 1
             if peer.digestPlace == 0 { peer.isPassUrgent = false }
@@ -59,16 +60,18 @@ extension Replicator {
         }
     }
 
-    private func digest(of range: HashRange) -> RangeDigest {
-        let (digest, count) = store.digest(start: range.start, bits: range.bits, at: now.timestamp)
+    private func digest(of range: HashRange, _ link: LinkState) -> RangeDigest {
+        let forgets = [shared, link.theirs].map { $0[SharedSettings.forgettingName] }
+        let (digest, count) = store.digest(
+            start: range.start, bits: range.bits, countsForgettable: forgets == ["no", "no"], at: now.timestamp)
         return RangeDigest(range, digest: digest, count: UInt32(clamping: count))
     }
 
     /// The other side's digests.
-    func compare(_ digests: [RangeDigest], _ peer: PeerState) {
+    func compare(_ digests: [RangeDigest], _ peer: PeerState, _ link: LinkState) {
         let isSecondLook = cluster.own.number < peer.number
         for theirs in digests {
-            let ours = digest(of: theirs.range)
+            let ours = digest(of: theirs.range, link)
             if !isSecondLook { peer.counters.rangesCompared += 1 }
             guard ours.digest != theirs.digest || settings.fails(.falseDifference) else { continue }
             if isSecondLook {

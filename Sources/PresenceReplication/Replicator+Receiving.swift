@@ -146,10 +146,10 @@ extension Replicator {
         actions.append(.settings(node: number, differences: differences(from: link.theirs, of: peer)))
     }
 
-    /// In which settings the peer differs. A follower has few of them, so beside one only what both tell counts. That of the secret is no news: nodes
-    /// that differ there do not link.
+    /// In which settings the peer differs. A follower has few of them, so beside one only what both tell counts. Facts are no settings: nodes that differ
+    /// in the secret do not link, and each may forget users by itself.
     private func differences(from others: SharedSettings, of peer: PeerState) -> [SharedSettings.Difference] {
-        let all = shared.differences(from: others).filter { $0.name != SharedSettings.secretName }
+        let all = shared.differences(from: others).filter { !SharedSettings.facts.contains($0.name) }
         guard isFollower || peer.node.isFollower else { return all }
         return all.filter { $0.ours != nil && $0.theirs != nil }
     }
@@ -192,7 +192,7 @@ extension Replicator {
         case .news(let news): for changes in news { merge(changes, peer) }
         case .acknowledge(let positions): acknowledged(positions, peer, link)
         case .beats(let beats): merge(beats, peer)
-        case .digest(let digests): compare(digests, peer)
+        case .digest(let digests): compare(digests, peer, link)
         case .request(let request): requested(request, peer, link)
         case .records(let slice): merge(slice, peer)
         case .flush(let stamp): flush(stamp, peer)

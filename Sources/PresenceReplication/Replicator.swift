@@ -96,7 +96,7 @@ public final class Replicator {
         self.store = store
         self.cluster = cluster
         self.incarnation = incarnation
-        self.shared = shared
+        self.shared = Replicator.withFacts(shared, of: store)
         self.settings = settings
         isFollower = cluster.own.isFollower
         self.now = now
@@ -129,6 +129,10 @@ public final class Replicator {
         NodeIdentity(
             cluster: cluster.name, node: cluster.own.number, name: cluster.own.name, incarnation: incarnation,
             clock: now.timestamp, settings: shared)
+    }
+
+    private static func withFacts(_ settings: SharedSettings, of store: ShardedStore) -> SharedSettings {
+        settings.with(SharedSettings.Setting(SharedSettings.forgettingName, store.mayForget ? "yes" : "no"))
     }
 
     func advance(to instant: PeerTime) {
@@ -299,6 +303,7 @@ public final class Replicator {
     /// The settings in which nodes should agree are these from now on: peers are told, and where both differ is told anew.
     public func share(_ settings: SharedSettings, at instant: PeerTime) {
         advance(to: instant)
+        let settings = Replicator.withFacts(settings, of: store)
         guard settings != shared else { return }
         shared = settings
         for link in orderedLinks where link.isOpen {

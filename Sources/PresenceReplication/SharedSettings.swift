@@ -46,6 +46,13 @@ public struct SharedSettings: Sendable, Equatable {
     /// the other's users for others.
     public static let secretName = "secret-file"
 
+    /// The name under which a node tells whether it forgets offline users for room, `yes` or `no`: where neither of two does, they compare those too of
+    /// whom nothing is left but when their status changed last.
+    public static let forgettingName = "forgets-users"
+
+    /// The names of what nodes tell among their settings and is none: the operator need not make it agree.
+    static let facts: Set = [secretName, forgettingName]
+
     /// The value of the setting of that name; nil if it is not told. Linear.
     public subscript(name: String) -> String? { all.first { $0.name == name }?.value }
 

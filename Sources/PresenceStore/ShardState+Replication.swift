@@ -42,7 +42,9 @@ extension ShardState {
     // MARK: Digests
 
     /// What a key adds to a digest; nil if it is over, or nothing holds of it.
-    func digest(of number: UInt32, _ keyHash: UInt64, at now: Timestamp) -> UInt64? {
+    ///
+    /// - Parameter countsForgettable: whether the version of a user counts of whom nothing else is left.
+    func digest(of number: UInt32, _ keyHash: UInt64, countsForgettable: Bool, at now: Timestamp) -> UInt64? {
         let address = slabs.address(number)
         guard RecordHeader(address).kind == .user else { return stringDigest(number, at: now) }
         let record = UserRecord(address)
@@ -75,7 +77,10 @@ extension ShardState {
             says = true
         }
         print.add(sessions)
-        if isSettled(record, at: now) { print.add(record.version.rawValue) }
+        if isSettled(record, at: now) {
+            print.add(record.version.rawValue)
+            if countsForgettable, record.version != .zero { says = true }
+        }
         return says ? print.value : nil
     }
 

@@ -281,9 +281,10 @@ extension ShardState {
             }
         }
         // So is its version.
+        let before = record.version
         announceWrite(number, last, reason: reason, stamp: limit, at: now)
-        // The others hear of a flush, and do the same.
-        if reason != .flushed { noteChange(number) }
+        // The others hear of a flush, and do the same. What it comes to where something newer was told before, they cannot know.
+        if reason != .flushed || record.version != before && record.version != limit { noteChange(number) }
         return true
     }
 

@@ -147,10 +147,14 @@ extension ShardedStore {
     /// - Parameters:
     ///   - start: the first hash of the range.
     ///   - bits: how many leading bits its hashes have in common, 0 to 64.
+    ///   - countsForgettable: whether the version of a user counts of whom nothing else is left: where nodes forget such users for room (``mayForget``), they
+    ///     differ in whom they know, and none of them is wrong.
     ///   - now: the instant at which it counts.
     /// - Returns: the digest, and how many keys count.
     /// - Complexity: O(keys of the range), a segment a lock hold.
-    package func digest(start: UInt64, bits: UInt8, at now: Timestamp) -> (digest: UInt64, count: Int) {
+    package func digest(
+        start: UInt64, bits: UInt8, countsForgettable: Bool = false, at now: Timestamp
+    ) -> (digest: UInt64, count: Int) {
         let end = start | (bits >= 64 ? 0 : UInt64.max >> UInt64(bits))
         var sum: UInt64 = 0
         var count = 0
@@ -158,7 +162,8 @@ extension ShardedStore {
         while let first = place, first <= end {
             place = withSegment(at: first, inOrder: false, at: now) { state, keys, now in
                 for key in keys where key.hash <= end {
-                    guard let digest = state.digest(of: key.number, key.hash, at: now) else { continue }
+                    let part = state.digest(of: key.number, key.hash, countsForgettable: countsForgettable, at: now)
+                    guard let digest = part else { continue }
                     sum &+= digest
                     count += 1
                 }
@@ -167,6 +172,9 @@ extension ShardedStore {
         }
         return (sum, count)
     }
+
+    /// Whether offline users of whom nothing is set may be forgotten for room: there is a memory limit.
+    package var mayForget: Bool { budget.limitBytes != 0 }
 
     /// Records in the store: keys that exist, offline users, and what is kept of keys that are gone.
     package func recordCount() -> Int {

@@ -68,4 +68,24 @@ struct ReplicaLogTests {
         #expect(hasSet.withLock { $0 } && told.count == 101)
         #expect(told["alice"]?.facts.manual.value == .dnd)
     }
+
+    @Test("A flush is told by itself; what it comes to where something newer was told before, no other node can know")
+    func flushOfNewer() throws {
+        let clock = TestClock()
+        let store = store(clock)
+        for user in ["alice", "bob", "carol"] { try store.connect(user, session: "phone") }
+        try store.set("carol", UserSettings(status: .some(.invisible)))
+        // Another node's clock is behind, and it has not heard of what is written here now.
+        let flush = Stamp(clock.now().advanced(byMilliseconds: 5), node: 2)
+        clock.advance(byMilliseconds: 10)
+        try store.set("alice", UserSettings(status: .some(.dnd)))
+        let position = try readAll(store, at: clock.now()).end
+        #expect(store.beginFlush(upTo: flush, at: clock.now()))
+        var cursor: UInt64 = 0
+        repeat { cursor = store.removeAll(from: cursor, upTo: flush, at: clock.now()) } while cursor != 0
+        #expect(["alice", "bob", "carol"].allSatisfy { store.status(of: $0) == .offline })
+        let told = try readAll(store, from: position, at: clock.now()).images
+        #expect(Array(told.keys) == ["alice"])
+        #expect(told["alice"]?.version ?? .zero > flush)
+    }
 }
