@@ -11,20 +11,39 @@ public struct Closure: Comparable, Hashable, Sendable {
     /// Whether the end may be held back from others for a while; false for a deletion, after which the key is gone.
     public var leavesGrace: Bool
 
+    /// Whether it was the gateway's: its WebSocket closed, or, of a loss, the gateway was dropped. Only reasons of events depend on it.
+    public var isOfGateway: Bool
+
     /// An end at an instant.
     @inlinable
-    public init(at: Timestamp, isLoss: Bool, leavesGrace: Bool = true) {
+    public init(at: Timestamp, isLoss: Bool, leavesGrace: Bool = true, isOfGateway: Bool = false) {
         self.at = at
         self.isLoss = isLoss
         self.leavesGrace = leavesGrace
+        self.isOfGateway = isOfGateway
     }
 
-    /// The order in which ends merge: the later goes first, of the same instant a deletion, then a loss.
+    /// An end at an instant for a reason that somebody gave.
+    public init(at: Timestamp, reason: Reason, leavesGrace: Bool = true) {
+        self.init(
+            at: at, isLoss: reason.isLoss, leavesGrace: leavesGrace,
+            isOfGateway: reason == .wsDisconnect || reason == .dropped)
+    }
+
+    /// Why it ended, as far as it says: `leaseLost` stands for other silence of a gateway, too, and `deleted` for all after which the key is gone.
+    public var reason: Reason {
+        guard leavesGrace else { return .deleted }
+        if isLoss { return isOfGateway ? .dropped : .leaseLost }
+        return isOfGateway ? .wsDisconnect : .disconnect
+    }
+
+    /// The order in which ends merge: the later goes first, of the same instant a deletion, then a loss, then the gateway's.
     @inlinable
     public static func < (left: Closure, right: Closure) -> Bool {
         if left.at != right.at { return left.at < right.at }
         if left.leavesGrace != right.leavesGrace { return left.leavesGrace }
-        return !left.isLoss && right.isLoss
+        if left.isLoss != right.isLoss { return right.isLoss }
+        return !left.isOfGateway && right.isOfGateway
     }
 }
 

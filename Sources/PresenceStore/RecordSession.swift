@@ -21,6 +21,8 @@ struct SessionRecord {
         static let isPassive: UInt8 = 4
         static let broughtShift: UInt8 = 3
         static let hasActivity: UInt8 = 32
+        /// Of an ended one.
+        static let isOfGateway: UInt8 = 32
         static let isPacked: UInt8 = 64
         static let leavesNoGrace: UInt8 = 128
     }
@@ -195,7 +197,8 @@ struct SessionRecord {
             isPassive: flags & Flag.isPassive != 0,
             closed: isClosed
                 ? Closure(
-                    at: moment, isLoss: flags & Flag.isLoss != 0, leavesGrace: flags & Flag.leavesNoGrace == 0) : nil,
+                    at: moment, isLoss: flags & Flag.isLoss != 0, leavesGrace: flags & Flag.leavesNoGrace == 0,
+                    isOfGateway: flags & Flag.isOfGateway != 0) : nil,
             home: home)
     }
 
@@ -209,6 +212,7 @@ struct SessionRecord {
         var flags = flags & Flag.isPacked
         if let closed = facts.closed {
             flags |= Flag.isClosed | (closed.isLoss ? Flag.isLoss : 0) | (closed.leavesGrace ? 0 : Flag.leavesNoGrace)
+            if closed.isOfGateway { flags |= Flag.isOfGateway }
         } else if facts.activity != nil {
             flags |= Flag.hasActivity
         }

@@ -147,6 +147,9 @@ extension ShardState {
             if facts.closed == nil && facts.deadline(policy) == instant {
                 let isHard = facts.ttlMilliseconds > facts.life(policy)
                 found = (isHard ? .hardLimit : .heartbeatTimeout, session)
+            } else if let end = facts.closed, end.at == instant, !facts.isPassive, found == nil {
+                // What it left was held back by a margin.
+                found = (end.reason, session)
             } else if facts.closed != nil && facts.graceEnd(policy) == instant && found == nil {
                 found = (.graceEnded, session)
             } else if policy.storm != nil, facts.stormRelease(policy, pacing: pacing(of: record)) == instant,

@@ -204,6 +204,8 @@ extension ShardState {
     }
 
     /// Goes through the margin before `instant` by what is known, without waiting for anyone.
+    ///
+    /// A session that somebody ended meanwhile kept the user what he was until then, and no record says what it was itself: so it begins there.
     @inline(never)
     private func instantBehindMargin(
         of verdict: Verdict, seenAt instant: Timestamp, _ record: UserRecord, near now: Timestamp
@@ -212,16 +214,43 @@ extension ShardState {
         var place = begin.advanced(byMilliseconds: -settings.peerMargin - 1)
         var found = instant
         var isSo = false
-        for _ in 0..<(4 * record.sessionCount + 4) {
-            let next = evidence(of: record, at: place, near: now, waits: .forNothing).nextTransition(after: place)
-            guard next <= instant else { break }
-            place = next
+        func look(at place: Timestamp) {
             let plain = evidence(of: record, at: place, near: now, waits: .forNothing).verdict(at: place)
             let wasSo = isSo
             isSo = plain.publicStatus == verdict.publicStatus && plain.isPresent == verdict.isPresent
             if isSo && !wasSo { found = place }
         }
+        if let end = lastEnd(record, after: place, by: instant, near: now) {
+            place = end
+            look(at: place)
+        }
+        for _ in 0..<(4 * record.sessionCount + 4) {
+            let next = evidence(of: record, at: place, near: now, waits: .forNothing).nextTransition(after: place)
+            guard next <= instant else { break }
+            place = next
+            look(at: place)
+        }
         return found
+    }
+
+    /// When somebody last ended a session that made the user present; nil if that was not in this time.
+    private func lastEnd(
+        _ record: UserRecord, after begin: Timestamp, by end: Timestamp, near now: Timestamp
+    ) -> Timestamp? {
+        var last: Timestamp?
+        record.forEachSession { session in
+            guard session.isClosed, !session.isPassive, let at = session.facts(near: now).closed?.at else { return }
+            if at > begin, at <= end, at > last ?? .distantPast { last = at }
+        }
+        return last
+    }
+
+    /// Whether the user is called what he is only since the word of other nodes is waited for. As of when that is not so, if none comes, what ended here
+    /// meanwhile says (`instantBehindMargin`).
+    func isHeldByMargins(_ record: UserRecord, at now: Timestamp) -> Bool {
+        guard settings.peerMargin > 0, hasSessionsFromElsewhere(record) else { return false }
+        let verdict = evidence(of: record, at: now, near: now, waits: .forNothing).verdict(at: now)
+        return verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent
     }
 
     /// The home of a session knows nothing of it any more: what has run out is not waited for, and announced as of then.

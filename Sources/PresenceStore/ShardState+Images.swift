@@ -154,6 +154,7 @@ extension ShardState {
         if let closed = facts.closed {
             flags |= UserImage.SessionFlag.isClosed | (closed.isLoss ? UserImage.SessionFlag.isLoss : 0)
             if closed.leavesGrace { flags |= UserImage.SessionFlag.leavesGrace }
+            if closed.isOfGateway { flags |= UserImage.SessionFlag.isOfGateway }
         } else if facts.activity != nil {
             flags |= UserImage.SessionFlag.hasActivity
         }

@@ -71,7 +71,7 @@ extension ShardState {
                     isPlain = false
                 }
                 beat(&facts, ttlMilliseconds: ttl, at: now)
-                session.store(facts)
+                store(facts, over: session)
                 beaten += 1
             }
             counters.beats += beaten

@@ -108,8 +108,9 @@ struct LeaseTable {
     }
 
     /// A session is not open any more, by an end or by something else.
-    mutating func noteEnd(_ server: UInt16, _ incarnation: Stamp, isPassive: Bool) {
-        guard let lease = leases[server], lease.lost > 0, lease.ends.contains(where: { incarnation < $0.stamp })
+    mutating func noteEnd(_ server: UInt16, _ incarnation: Stamp, isPassive: Bool, isHome: Bool) {
+        guard let lease = leases[server], lease.lost > 0,
+            lease.ends.contains(where: { incarnation < $0.stamp && (isHome || $0.reason == .dropped) })
         else { return }
         leases[server]?.lost -= 1
         if isPassive, lease.lostPassive > 0 { leases[server]?.lostPassive -= 1 }
@@ -280,22 +281,27 @@ extension ShardState {
     func lossesOfDrop(_ server: Span<UInt8>) -> Int {
         let wordHash = server.withUnsafeBytes { hash.bytes($0, .free) }
         guard let number = servers.number(of: server, hash: wordHash) else { return 0 }
-        return lossesOfEnd(number)
+        return lossesOfEnd(number, .dropped)
     }
 
-    /// Losses, if all that a server has ended now. Nobody is lost twice.
-    private func lossesOfEnd(_ server: UInt16) -> Int {
+    /// Losses, if what a server has ended now. Nobody is lost twice.
+    private func lossesOfEnd(_ server: UInt16, _ reason: Reason) -> Int {
         let (lost, lostPassive) = leases[server].map { ($0.lost, $0.lostPassive) } ?? (0, 0)
-        return max(servers.sessionCount(server) - servers.passiveCount(server) - (lost - lostPassive), 0)
+        return max(sessionsConcerned(server, reason) - servers.passiveCount(server) - (lost - lostPassive), 0)
+    }
+
+    /// Open sessions of a server that an end concerns. A lease is its home's: those whom the gateway took to another node live on there.
+    private func sessionsConcerned(_ server: UInt16, _ reason: Reason) -> Int {
+        servers.sessionCount(server) - (reason == .dropped ? 0 : servers.awayCount(server))
     }
 
     /// Ends what a server has; if it has no session, there is nothing to be carried through.
     private mutating func end(_ server: UInt16, at instant: Timestamp, _ stamp: Stamp, _ reason: Reason) {
         hasLeases = true
         if servers.sessionCount(server) > 0 {
-            let (sessions, passive) = (servers.sessionCount(server), servers.passiveCount(server))
+            let (sessions, passive) = (sessionsConcerned(server, reason), servers.passiveCount(server))
             // All at once and not as they are met: a storm is seen before it is told.
-            counters.losses += UInt64(lossesOfEnd(server))
+            counters.losses += UInt64(lossesOfEnd(server, reason))
             leases.update(server) { $0.end(at: instant, stamp, reason, sessions: sessions, passive: passive) }
             leases.needsSweep = true
         } else {
@@ -344,11 +350,11 @@ extension ShardState {
                     // The others may have been told of a later end: they are to hear of this one.
                     if end.deadline < facts.deadline(settings.policy) { facts.home = 0 }
                     facts.runOut(at: end.deadline)
-                    session.store(facts)
+                    store(facts, over: session)
                     arm(number, record.header, by: now)
                     return
                 }
-                facts.closed = Closure(at: end.at, isLoss: true)
+                facts.closed = Closure(at: end.at, reason: end.reason)
                 session.store(facts)
                 noteEnd(of: session)
             }
@@ -383,11 +389,31 @@ extension ShardState {
     /// A session is not open any more.
     mutating func noteEnd(of session: SessionRecord) {
         counters.sessions -= 1
-        if session.isPassive { notePassive(session, -1) }
+        if session.isPassive { notePassive(session, -1) } else { noteAway(session.server, home: session.home, -1) }
         devices.endSession(session.device)
         platforms.endSession(session.platform)
         servers.endSession(session.server)
-        if hasLeases { leases.noteEnd(session.server, session.incarnation, isPassive: session.isPassive) }
+        // Without a home it ran out by the end of a lease here.
+        if hasLeases {
+            leases.noteEnd(
+                session.server, session.incarnation, isPassive: session.isPassive,
+                isHome: session.home == stamps.node || session.home == 0)
+        }
+    }
+
+    /// Writes the facts of an open session over those that are there. Its home may be another one now.
+    mutating func store(_ facts: Session, over session: SessionRecord) {
+        if !session.isPassive {
+            noteAway(session.server, home: session.home, -1)
+            noteAway(session.server, home: facts.home, 1)
+        }
+        session.store(facts)
+    }
+
+    /// An open session that makes somebody present has its home there; or so had one that ends, or moves.
+    @inline(__always)
+    mutating func noteAway(_ server: UInt16, home: UInt8, _ more: Int) {
+        if home != stamps.node { servers.noteAway(server, more) }
     }
 
     /// An open session, whose words and facts are written, makes nobody present; or so did one that ends.
@@ -447,7 +473,7 @@ extension ShardState {
             // A lease that nobody renews any more, as its gateway renews another one there, is none.
             guard facts.isLive(at: now, settings.policy), lease.renewedAt > facts.heartbeat else { return }
             bringHome(&facts, at: now)
-            session.store(facts)
+            store(facts, over: session)
             hasMoved = true
         }
         guard hasMoved else { return }

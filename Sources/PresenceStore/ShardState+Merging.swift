@@ -225,7 +225,7 @@ extension ShardState {
             record.sessionCount += 1
             if session.closed == nil {
                 counters.sessions += 1
-                if session.isPassive { notePassive(target, 1) }
+                if session.isPassive { notePassive(target, 1) } else { noteAway(words.server, home: session.home, 1) }
             }
             noteStray(words.server, home: session.home)
         }
@@ -288,9 +288,10 @@ extension ShardState {
             // What a grace holds is what was said last, wherever it was said; of two things that time said at one instant, the more present.
             verdict.publicStatus = incoming.status
         }
-        let (reason, session) = ShardState.reason(merged, local, flushStamp)
+        let (reason, session) = reason(merged, local, at: now)
         let heard = Heard(
-            status: incoming.status, version: incoming.version, newestStamp: incoming.newestStamp, sender: sender)
+            status: incoming.status, version: incoming.version,
+            newestStamp: max(incoming.newestStamp, Stamp(merged.lastEnd)), sender: sender)
         let place = session.flatMap { id in id.withUnsafeBytes { record.session(BytesKey($0)) } }
         let hasNews = announce(
             number, verdict, heard, reason, place, before: local.version, hasLearned: isNew || merged != local,
@@ -304,7 +305,7 @@ extension ShardState {
     struct Heard {
         var status: Status
         var version: Stamp
-        /// The newest of all stamps in the image.
+        /// The newest of all stamps in the image. An end has none, but its instant, which is the same everywhere: that of the last one, too.
         var newestStamp: Stamp
         /// 0 if nobody says.
         var sender: UInt8
@@ -345,21 +346,35 @@ extension ShardState {
     private static let newsMilliseconds: Int64 = 10_000
 
     /// What the write was that another node tells of, as far as the facts say, and of which session.
-    private static func reason(
-        _ merged: ReplicaFacts, _ local: ReplicaFacts, _ flush: Stamp
+    private func reason(
+        _ merged: ReplicaFacts, _ local: ReplicaFacts, at now: Timestamp
     ) -> (Reason, session: [UInt8]?) {
         var found: (Reason, session: [UInt8]?)?
         for id in merged.sessionIDs {
             guard let session = merged.facts.sessions[id] else { continue }
             let before = local.facts.sessions[id]
-            if session.closed == nil, before?.incarnation != session.incarnation { return (.connect, id) }
+            if session.closed == nil, before?.incarnation != session.incarnation {
+                return (reasonOfOpening(session, before, local.status, at: now), id)
+            }
             if let closed = session.closed, before?.closed != closed {
-                let deletion = session.incarnation <= flush ? Reason.flushed : .deleted
-                found = (closed.isLoss ? .wsDisconnect : closed.leavesGrace ? .disconnect : deletion, id)
+                found = (session.incarnation <= flushStamp ? .flushed : closed.reason, id)
             } else if found == nil, before?.activity != session.activity {
                 found = (.activity, id)
             }
         }
         return found ?? (merged.facts.manual != local.facts.manual ? .manual : .merged, nil)
+    }
+
+    /// Why a session was opened, or opened anew, as `connect` and `write` of a record have it.
+    private func reasonOfOpening(
+        _ session: Session, _ before: Session?, _ announced: Status, at now: Timestamp
+    ) -> Reason {
+        let live = before.flatMap { $0.isLive(at: now, settings.policy) ? $0 : nil }
+        if announced != .offline, session.brought != live?.brought { return .sessionStatus }
+        // Only a record that is written says what was done before it.
+        guard let live, let activity = session.activity, activity <= session.incarnation.timestamp else {
+            return .connect
+        }
+        return live.activity.map { $0 <= activity } ?? false ? .activity : .inactivity
     }
 }

@@ -66,7 +66,7 @@ extension ShardState {
             server: server)
         record.sessionCount += 1
         counters.sessions += 1
-        if session.isPassive { notePassive(session, 1) }
+        if session.isPassive { notePassive(session, 1) } else { noteAway(server, home: plain.session.home, 1) }
         noteStray(server, home: plain.session.home)
         account()
         stamps.observe(plain.newestStamp)
@@ -128,7 +128,7 @@ extension ShardState {
         if let lastSeen = plain.lastSeen { record.raiseLastSeen(to: lastSeen, near: now) }
         if let newText { take(newText, of: plain, number, at: now) }
         let place = SessionRecord(record.address + record.sessionsOffset)
-        if merged != local { place.store(merged) }
+        if merged != local { store(merged, over: place) }
         let hasActed = merged.activity != local.activity
         let reason = hasActed ? Reason.activity : manual != localManual ? .manual : .merged
         let hasNews = announce(

@@ -153,7 +153,7 @@ extension ShardState {
                             facts.home == stamps.node && facts.ttlMilliseconds == ttl && facts.activity != nil
                         beat(&facts, ttlMilliseconds: ttl, at: now)
                         facts.activity = activity
-                        session.store(facts)
+                        store(facts, over: session)
                         counters.beats += 1
                         noteActivity(record(number), session, activity, at: now)
                         if announceWrite(number, session, reason: reason, at: now) || !isPlain { noteChange(number) }

@@ -153,7 +153,7 @@ extension ShardState {
         }
         let wasAtHome = session.home == stamps.node
         let isActivityNews = facts.activity ?? .distantPast > beat.activity ?? .distantPast
-        session.store(facts)
+        store(facts, over: session)
         noteStray(session.server, home: facts.home)
         if acted != nil {
             // Shown otherwise meanwhile: what he is called now, the others do not know.

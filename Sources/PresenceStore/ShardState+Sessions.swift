@@ -182,7 +182,7 @@ extension ShardState {
         }
         counters.beats += 1
         bringHome(&facts, at: now)
-        session.store(facts)
+        store(facts, over: session)
         record(number).isActivityToldForLong = false
         announceWhatMarginsHeld(number, at: now)
         if isActive { act(number, session, at: now, reason: .activity) }
@@ -242,7 +242,7 @@ extension ShardState {
         guard number != 0 else { return false }
         _ = settle(number, at: now)
         guard let session = record(number).session(key),
-            close(session, Closure(at: now, isLoss: reason.isLoss), at: now)
+            close(session, Closure(at: now, reason: reason), at: now)
         else { return false }
         if reason.isLoss, !session.isPassive { counters.losses += 1 }
         if !reason.isLoss { noteActivity(record(number), session, now, at: now) }
@@ -263,7 +263,7 @@ extension ShardState {
         record.forEachSession { session in
             if let limit, self.facts(of: session, near: now).incarnation > limit { return }
             // The end by a flush has one instant, whenever it comes to it and at every node.
-            let closure = Closure(at: limit?.timestamp ?? now, isLoss: reason.isLoss, leavesGrace: leavesGrace)
+            let closure = Closure(at: limit?.timestamp ?? now, reason: reason, leavesGrace: leavesGrace)
             if close(session, closure, at: now) {
                 last = session
                 if isClean { noteActivity(record, session, now, at: now) }
@@ -293,7 +293,7 @@ extension ShardState {
         guard facts.close(closure, settings.policy) else { return false }
         // Within the margin the end is a sign of life, too: its tombstone must last as long as what its home knows.
         if facts.deadline(settings.policy) <= now { bringHome(&facts, at: now) }
-        session.store(facts)
+        store(facts, over: session)
         noteEnd(of: session)
         return true
     }
@@ -315,12 +315,15 @@ extension ShardState {
 
     /// Drops sessions that ran out, and tombstones that are over; all tombstones but that of the last grace, if they are not to be kept. The record
     /// must be settled; its number may change.
+    ///
+    /// What ran out at home here, and says as of when the user is what margins hold back yet, stays as long as they may.
     mutating func prune(
         _ number: UInt32, at now: Timestamp, keepsTombstones: Bool = true, mayShrink: Bool = true
     ) -> UInt32 {
         let record = record(number)
         let policy = settings.policy
         let heldLongest = keepsTombstones ? nil : sessionHeldLongest(record, at: now)
+        let marginHeld = isHeldByMargins(record, at: now) ? settings.peerMargin : 0
         var source = record.sessionsOffset
         var target = source
         var kept = 0
@@ -328,7 +331,13 @@ extension ShardState {
         for _ in 0..<record.sessionCount {
             let session = SessionRecord(record.address + source)
             let size = session.byteCount
-            var isOver = keptUntil(session, of: record, near: now) <= now
+            let end = keptUntil(session, of: record, near: now)
+            var isOver = end <= now
+            if isOver, marginHeld > 0, !session.isClosed, session.home == stamps.node {
+                // The others are told of it at once.
+                hasRunOutHere = true
+                isOver = end.advanced(byMilliseconds: marginHeld) <= now
+            }
             if !keepsTombstones, session.isClosed || facts(of: session, near: now).deadline(policy) <= now {
                 isOver = session.address != heldLongest
             }
@@ -340,7 +349,7 @@ extension ShardState {
                 }
                 release(WordNumbers(of: session), ofTombstone: true)
             } else {
-                if !session.isClosed, noteRunOut(session, at: now) { hasRunOutHere = true }
+                if marginHeld == 0, !session.isClosed, noteRunOut(session, at: now) { hasRunOutHere = true }
                 if target != source {
                     (record.address + target).copyMemory(from: record.address + source, byteCount: size)
                 }

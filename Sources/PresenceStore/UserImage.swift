@@ -90,6 +90,8 @@ enum UserImage {
         static let leavesGrace: UInt8 = 4
         static let isPassive: UInt8 = 8
         static let hasActivity: UInt8 = 16
+        /// Of an ended one.
+        static let isOfGateway: UInt8 = 16
         /// Two bits: what the session brings with it, 0 for nothing.
         static let broughtShift: UInt8 = 5
         static let isPacked: UInt8 = 128
@@ -228,7 +230,7 @@ enum UserImage {
         if flags & SessionFlag.isClosed != 0 {
             session.closed = Closure(
                 at: try instant(from: heartbeat, bytes, &place), isLoss: flags & SessionFlag.isLoss != 0,
-                leavesGrace: flags & SessionFlag.leavesGrace != 0)
+                leavesGrace: flags & SessionFlag.leavesGrace != 0, isOfGateway: flags & SessionFlag.isOfGateway != 0)
         } else if flags & SessionFlag.hasActivity != 0 {
             session.activity = try instant(from: heartbeat, bytes, &place)
         }

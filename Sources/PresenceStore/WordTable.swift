@@ -17,6 +17,8 @@ struct WordTable: ~Copyable {
         var sessions = 0
         /// Of those the ones that make nobody present.
         var passive = 0
+        /// Of the others the ones that are at home at another node.
+        var away = 0
     }
 
     private var words = [Word()]
@@ -77,6 +79,14 @@ struct WordTable: ~Copyable {
     /// So many sessions more that use it make nobody present.
     mutating func notePassive(_ number: UInt16, _ more: Int) {
         if number != WordTable.none { words[Int(number)].passive += more }
+    }
+
+    /// Of the sessions that make somebody present the ones that are at home at another node.
+    func awayCount(_ number: UInt16) -> Int { words[Int(number)].away }
+
+    /// So many of these more.
+    mutating func noteAway(_ number: UInt16, _ more: Int) {
+        if number != WordTable.none { words[Int(number)].away += more }
     }
 
     /// One use more of a word in use.

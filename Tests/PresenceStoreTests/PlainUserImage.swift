@@ -153,7 +153,7 @@ private struct PlainWriter {
         var flags: UInt8 = (facts.isPassive ? 8 : 0) + (id.isPacked ? 128 : 0)
         flags += (facts.brought?.rawValue ?? 0) * 32
         if let closed = facts.closed {
-            flags += 1 + (closed.isLoss ? 2 : 0) + (closed.leavesGrace ? 4 : 0)
+            flags += 1 + (closed.isLoss ? 2 : 0) + (closed.leavesGrace ? 4 : 0) + (closed.isOfGateway ? 16 : 0)
         } else if facts.activity != nil {
             flags += 16
         }

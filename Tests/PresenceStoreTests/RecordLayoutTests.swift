@@ -164,7 +164,8 @@ struct RecordLayoutTests {
                 // The end lies where the activity lay.
                 facts.activity = nil
                 facts.closed = Closure(
-                    at: instant(), isLoss: random.chance(oneIn: 2), leavesGrace: random.chance(oneIn: 2))
+                    at: instant(), isLoss: random.chance(oneIn: 2), leavesGrace: random.chance(oneIn: 2),
+                    isOfGateway: random.chance(oneIn: 2))
             }
             withRecord(facts) { _, session in
                 check(session.facts(near: now) == facts, "\(random)")

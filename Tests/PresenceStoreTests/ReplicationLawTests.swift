@@ -153,6 +153,7 @@ struct ReplicationLawTests {
                 }
             }
             try #require(!areAllSettled || Set(mesh.digests).count == 1, "\(random)")
+            for store in mesh.stores { store.expectAwayCounts() }
         }
     }
 

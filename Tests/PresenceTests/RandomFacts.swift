@@ -34,7 +34,8 @@ extension SeededRandom {
             isPassive: chance(oneIn: 4),
             closed: chance(oneIn: 3)
                 ? Closure(
-                    at: instant(), isLoss: Bool.random(using: &self), leavesGrace: !chance(oneIn: 4)) : nil)
+                    at: instant(), isLoss: Bool.random(using: &self), leavesGrace: !chance(oneIn: 4),
+                    isOfGateway: chance(oneIn: 4)) : nil)
     }
 
     mutating func stamp() -> Stamp {

@@ -1,0 +1,162 @@
+import Presence
+import PresenceTesting
+import Testing
+
+@testable import PresenceStore
+
+/// One change has one version and one reason at every node, where what each of them waits for lies close together.
+@Suite("One change at several nodes")
+struct SameChangeTests {
+    /// Stores that tell each other everything, and who listens to each.
+    private struct Run {
+        var mesh: ReplicaMesh
+        let readers: [EventReader]
+        let start: Timestamp
+
+        init(_ stores: Int) {
+            let mesh = ReplicaMesh(stores) {
+                $0.policy.idleAfter = 20_000
+                $0.policy.awayAfter = 40_000
+                $0.policy.lostGrace = 0
+            }
+            self.mesh = mesh
+            readers = mesh.stores.map { $0.makeReader { _ in } }
+            start = mesh.clock.now()
+        }
+
+        /// Time goes on in tenths of a second. Without links nothing is told.
+        mutating func run(to milliseconds: Int64, linked: Bool = true) throws {
+            while mesh.clock.now() < start.advanced(byMilliseconds: milliseconds) {
+                mesh.clock.advance(byMilliseconds: 100)
+                for store in mesh.stores { store.advance(to: mesh.clock.now()) }
+                if linked { try mesh.exchange() }
+            }
+        }
+
+        /// What each store has told since this was asked last.
+        func told() -> [[StatusChange]] {
+            zip(mesh.stores, readers).map { store, reader in
+                var events: [StoreEvent] = []
+                for shard in 0..<store.shardCount { reader.read(shard: shard, limit: 1_000, into: &events) }
+                return events.compactMap { if case .status(let change) = $0 { change } else { nil } }
+            }
+        }
+
+        func later(_ milliseconds: Int64) -> Timestamp { start.advanced(byMilliseconds: milliseconds) }
+
+        /// Alice acts on a tablet at the second node at the start, and on a phone at the first one at 11 s.
+        mutating func beginBetweenTwoNodes(tabletTTL: Int64, phoneTTL: Int64 = 10_000) throws {
+            try mesh.stores[1].connect("alice", session: "tablet", ConnectOptions(ttlMilliseconds: tabletTTL))
+            mesh.stores[1].beat("alice", session: "tablet", isActive: true)
+            try run(to: 11_000)
+            try mesh.stores[0].connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: phoneTTL))
+            mesh.stores[0].beat("alice", session: "phone", isActive: true)
+            try run(to: 11_100)
+            #expect(mesh.stores.map { $0.status(of: "alice") }.allSatisfy { $0 == .online })
+            _ = told()
+        }
+    }
+
+    @Test(
+        "Whose session ends a moment after another one at another node turned idle is idle as of that end, everywhere",
+        arguments: [false, true], [2, 3])
+    func endBehindIdleness(linked: Bool, stores: Int) throws {
+        var run = Run(stores)
+        try run.beginBetweenTwoNodes(tabletTTL: 60_000)
+        // The tablet's activity makes her idle at 20 s; the phone runs out at 21 s.
+        try run.run(to: 25_000, linked: linked)
+        for (node, told) in run.told().enumerated() {
+            #expect(told.map(\.new) == [.idle])
+            #expect(told.map(\.reason) == [.heartbeatTimeout], "at \(node)")
+            #expect(told.map(\.timestamp) == [run.later(21_000)])
+            #expect(told.map(\.version) == [Stamp(run.later(21_000))])
+        }
+        #expect(run.mesh.stores.map { $0.statistics().sessions }.allSatisfy { $0 == 1 }, "what ran out goes then")
+        try run.mesh.exchange()
+        #expect(run.told().allSatisfy { $0.isEmpty })
+        #expect(Set(run.mesh.digests).count == 1)
+    }
+
+    @Test(
+        "Whose last session ends a moment after another one ended at another node is offline as of that end, everywhere",
+        arguments: [false, true], [2, 3])
+    func endBehindEnd(linked: Bool, stores: Int) throws {
+        var run = Run(stores)
+        try run.beginBetweenTwoNodes(tabletTTL: 20_000)
+        try run.run(to: 25_000, linked: linked)
+        for (node, told) in run.told().enumerated() {
+            #expect(told.map(\.new) == [.offline])
+            #expect(told.map(\.reason) == [.heartbeatTimeout], "at \(node)")
+            #expect(told.map(\.connection) == [Array("phone".utf8)])
+            #expect(told.map(\.version) == [Stamp(run.later(21_000))])
+        }
+        try run.run(to: 30_000)
+        #expect(run.mesh.stores.map { $0.statistics().sessions }.allSatisfy { $0 == 0 })
+    }
+
+    @Test(
+        "A goodbye behind an idleness that another node knows of is a change of then, everywhere, and what follows says since when",
+        arguments: [2, 3])
+    func goodbyeBehindIdleness(stores: Int) throws {
+        var run = Run(stores)
+        try run.beginBetweenTwoNodes(tabletTTL: 60_000, phoneTTL: 30_000)
+        try run.run(to: 21_000)
+        #expect(run.told().allSatisfy { $0.isEmpty })
+        // At the last of three it is neither's home.
+        #expect(run.mesh.stores[stores == 3 ? 2 : 0].disconnect("alice", session: "phone"))
+        let goodbye = run.mesh.clock.now()
+        try run.run(to: 25_000)
+        for (node, told) in run.told().enumerated() {
+            #expect(told.map(\.new) == [.idle])
+            #expect(told.map(\.reason) == [.disconnect], "at \(node)")
+            #expect(told.map(\.connection) == [Array("phone".utf8)])
+            #expect(told.map(\.version) == [Stamp(goodbye)], "no older than the write")
+        }
+        #expect(run.mesh.stores[1].beat("alice", session: "tablet", isActive: true))
+        try run.run(to: 25_100)
+        for told in run.told() { #expect(told.map(\.since) == [goodbye]) }
+    }
+
+    @Test("A write is told with the reason that it has where it was done")
+    func reasons() throws {
+        var run = Run(2)
+        let gateway = Array("gateway".utf8)
+        func connect(_ brought: SessionStatus? = nil) throws {
+            let options = ConnectOptions(ttlMilliseconds: 60_000, brought: brought)
+            try run.mesh.stores[0].connect("alice", session: "phone", server: "gateway", options)
+        }
+        func write(_ status: Status) throws {
+            let write = RecordWrite(status: status, ttlMilliseconds: 60_000)
+            try run.mesh.stores[0].write(
+                "alice".utf8.span, session: Array("phone".utf8).span, device: Span(), platform: Span(),
+                server: gateway.span, write, at: run.mesh.clock.now())
+        }
+        let steps: [(Reason, () throws -> Void)] = [
+            (.connect, { try connect() }), (.sessionStatus, { try connect(.dnd) }),
+            (.sessionStatus, { try connect() }), (.inactivity, { try write(.idle) }),
+            (.activity, { try write(.online) }),
+            (.wsDisconnect, { _ = run.mesh.stores[0].disconnect("alice", session: "phone", reason: .wsDisconnect) }),
+            (.connect, { try connect() }),
+            (.disconnect, { _ = run.mesh.stores[0].disconnect("alice", session: "phone") }),
+            (.connect, { try connect() }), (.deleted, { _ = run.mesh.stores[0].remove(.presence, "alice") }),
+            (.connect, { try connect() }),
+            (.dropped, { _ = try run.mesh.stores[0].drop(gateway.span, at: run.mesh.clock.now()) }),
+            (.connect, { try connect() }),
+            (
+                .leaseLost,
+                {
+                    _ = try run.mesh.stores[0].lease(gateway.span, forMilliseconds: 5_000, at: run.mesh.clock.now())
+                    try run.run(to: run.mesh.clock.now().milliseconds(since: run.start) + 5_100)
+                }
+            ),
+        ]
+        for (number, (reason, step)) in steps.enumerated() {
+            try step()
+            try run.run(to: run.mesh.clock.now().milliseconds(since: run.start) + 200)
+            let told = run.told()
+            #expect(told.map { $0.map(\.reason) } == [[reason], [reason]], "step \(number)")
+            #expect(told[0].map(\.version) == told[1].map(\.version), "step \(number)")
+            #expect(told[0].map(\.connection) == told[1].map(\.connection), "step \(number)")
+        }
+    }
+}
