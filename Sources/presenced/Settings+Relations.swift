@@ -47,7 +47,7 @@ extension Settings {
             ["maxmemory", "replica-log-entries"],
             "maxmemory \(ByteUnits.spell(maxmemory)) leaves nothing beside the change rings and the \(logBytes) bytes of "
                 + "what is kept for other nodes: lower replica-log-entries \(cluster.replicaLogEntries)")
-        return broken + brokenTLSRelations() + brokenClusterRelations()
+        return broken + brokenListeningRelations() + brokenTLSRelations() + brokenClusterRelations()
     }
 
     /// What is allowed and still worth a word to the operator.

@@ -173,6 +173,37 @@ struct ClusterSettingsTests {
         }
     }
 
+    @Test("let a node listen at no address twice, however it is spelt")
+    func listeners() {
+        let node = "cluster s\nnode a resp 127.0.0.1:7001 peer 127.0.0.1:8001\n"
+        func problem(_ name: String, _ port: Int, on host: String) -> String {
+            "cluster.conf:3: \(name) \(port) on \(host) is where other nodes come, too: the line of node a has "
+                + "peer 127.0.0.1:\(port); choose another \(name), or give peer another port on every node"
+        }
+        #expect(problems(node + "port 8001\n") == [problem("port", 8_001, on: "127.0.0.1")])
+        #expect(
+            problems(node + "tls-port 8001\ntls-psk-file /keys\n") == [problem("tls-port", 8_001, on: "127.0.0.1")])
+        for host in ["*", "0.0.0.0", "localhost", "127.0.0.2 LOCALHOST", "-::ffff:127.0.0.1", "::"] {
+            let first = host.split(separator: " ").last.map { $0.hasPrefix("-") ? $0.dropFirst() : $0 } ?? ""
+            #expect(problems(node + "port 8001\nbind \(host)\n") == [problem("port", 8_001, on: String(first))])
+        }
+        for host in ["127.0.0.2", "-::1", "10.0.0.1 ::1"] {
+            #expect(problems(node + "port 8001\nbind \(host)\n") == [])
+        }
+        // By its line alone it listens for clients at 127.0.0.1 beside its address.
+        #expect(
+            problems("cluster s\nnode a resp 10.0.0.1:8001 peer 127.0.0.1:8001\n")[0].hasPrefix(
+                "cluster.conf:2: port 8001 on 127.0.0.1 is where other nodes come, too"))
+        for (bind, names) in [
+            ("127.0.0.1 localhost", "127.0.0.1 and localhost, which are one address"),
+            ("10.0.0.1 ::1 0:0:0:0:0:0:0:1", "::1 and 0:0:0:0:0:0:0:1, which are one address"),
+            ("-host.example host.example", "host.example twice"),
+        ] {
+            #expect(problems("bind \(bind)\n") == ["cluster.conf:1: bind names \(names): leave one of them out"])
+        }
+        #expect(problems("bind 127.0.0.1 ::1 -localhost\n") == [], "what may be absent stops nothing")
+    }
+
     @Test("with other nodes want a secret, an address of each for the others, and a clock that runs")
     func others() throws {
         let node = "cluster s\nnode a resp h:1 peer h:2\nnode b resp h:3 peer h:4\n"
