@@ -20,7 +20,7 @@ import Synchronization
 /// All methods may be called from any thread.
 public final class RESPServer: Sendable {
     private let state: ServerState
-    private let loops: [ServerLoop]
+    let loops: [ServerLoop]
     private let group: any EventLoopGroup
     private let secureHandler: SecureHandler?
     let channels = Mutex<[any Channel]>([])

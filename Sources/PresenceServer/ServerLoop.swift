@@ -30,6 +30,8 @@ final class ServerLoop: @unchecked Sendable {
     var heldClients: [Int: Client] = [:]
     /// Clients that must be looked at every second: output waits for them, or they are closing.
     var slowClients: [Int: Client] = [:]
+    /// The last time that all connections were asked whether they are to end (`RESPServer.endConnections`).
+    var endingPass = 0
     /// Who reads `MONITOR`, and what it will be told.
     var monitors = Monitors()
     /// The password in force.

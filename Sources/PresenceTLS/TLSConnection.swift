@@ -132,6 +132,12 @@ struct TLSConnection: ~Copyable {
         return TLSCertificateNames.read { presence_tls_peer_names(pointer, $0, $1) }
     }
 
+    /// Whether the handshake is not over yet.
+    var isShakingHands: Bool { SSL_is_init_finished(pointer) == 0 }
+
+    /// Whether it began with this context.
+    func isOf(_ context: TLSContext) -> Bool { self.context === context }
+
     /// Whether the lists of another context say that the peer's certificate was taken back, or one of those above it.
     func isPeerRevoked(by context: TLSContext) -> Bool {
         presence_tls_is_peer_revoked(pointer, context.pointer) == 1

@@ -7,4 +7,9 @@ extension TLSHandler {
     public func isPeerRevoked(by context: TLSContext) -> Bool {
         !context.configuration.revocationFile.isEmpty && connection.isPeerRevoked(by: context)
     }
+
+    /// Whether it began with another context and the handshake is not over yet: the peer's certificate will be looked up in the lists of that one.
+    public func isShakingHands(otherThanBy context: TLSContext) -> Bool {
+        connection.isShakingHands && !connection.isOf(context)
+    }
 }

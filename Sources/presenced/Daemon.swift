@@ -77,7 +77,7 @@ struct Daemon {
         live.attach { (changed, names) throws(ConfigurationPortError) in
             let port = try securePort?.prepare(changed, names)
             let credentials = try Self.credentials(changed, secret, names)
-            if let port { securePort?.use(port) }
+            if let port { securePort?.use(port, server) }
             if let credentials { peers?.use(credentials) }
             changed.apply(to: store)
             server.apply(changed.server)

@@ -41,8 +41,23 @@ final class SecurePort: Sendable {
         }
     }
 
-    /// Has connections that come from now on use this.
-    func use(_ prepared: Prepared) { inForce.withLock { $0 = prepared } }
+    /// Has connections that come from now on use this, and ends those of `server` whose certificate its lists name.
+    func use(_ prepared: Prepared, _ server: RESPServer) {
+        inForce.withLock { $0 = prepared }
+        let context = prepared.context
+        guard !context.configuration.revocationFile.isEmpty else { return }
+        server.endConnections { channel in
+            let handlers = channel.pipeline.syncOperations
+            guard let handler = try? handlers.handler(type: TLSHandler.self) else { return false }
+            // Who is in his handshake is looked up in the lists of before: he begins anew.
+            return handler.isShakingHands(otherThanBy: context) || handler.isPeerRevoked(by: context)
+        } then: { [logger] count in
+            guard count > 0 else { return }
+            logger.notice(
+                "closed connections of clients whose certificate tls-crl-file says was taken back, or was not seen yet",
+                metadata: ["connections": "\(count)"])
+        }
+    }
 
     /// Makes the first handler of a connection.
     @Sendable func handler(_ eventLoop: any EventLoop) throws -> any ChannelHandler {

@@ -52,8 +52,9 @@ extension Settings {
             "tls-crl-file", .tls, \.tls.crlFile, .text(0...4_096), isLive: true,
             """
             Which certificates those authorities took back, PEM, as `openssl ca -gencrl` makes it: a list of each authority,
-            none of which may have ended. It is looked at when a client connects; connections that are there stay, until
-            `CLIENT KILL` ends them. Once a list has ended no client with a certificate gets in until there is a new one.
+            none of which may have ended. It is looked at when a client connects, and read anew as `tls-cert-file` is; then
+            connections of clients whose certificate it names are closed. Once a list has ended no client with a certificate
+            gets in until there is a new one, and those that are there stay.
             """),
         Setting(
             "tls-auth-clients", .tls, \.tls.authClients, .choice(["no", "optional", "yes"]), isLive: true,

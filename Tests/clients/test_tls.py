@@ -215,7 +215,9 @@ def test_a_certificate_that_was_taken_back_lets_nobody_in(start_tls, connect, tm
     def served():
         return [name for name in ("client", "revoked") if server.tls_cli("PING", certificate=name, check=False) == "PONG"]
 
-    there = server.tls(certificate="revoked")
+    # Many, so that it takes several slices, and one who is still in his handshake.
+    there = {name: [server.tls(certificate=name) for _ in range(30)] for name in ("client", "revoked")}
+    halfway = Wire(server.host, server.tls_port)
     lists = tmp_path / "lists.pem"
     shutil.copy(file("empty-crl.pem"), lists)
     plain.config_set("tls-crl-file", str(lists))
@@ -225,8 +227,15 @@ def test_a_certificate_that_was_taken_back_lets_nobody_in(start_tls, connect, tm
     plain.config_set("tls-crl-file", str(lists))
     assert served() == ["client"]
     eventually(lambda: "certificate verify failed: certificate revoked" in server.log)
-    assert there.command("PING") == b"+PONG", "who is there stays"
-    there.close()
+    # Who is there goes, and nobody else.
+    for raw in there["revoked"]:
+        assert raw.is_closed()
+    assert halfway.socket.recv(1) == b""
+    for raw in there["client"]:
+        assert raw.command("PING") == b"+PONG"
+        raw.close()
+    closed = re.findall("closed connections of clients whose certificate .* connections=([0-9]+)", server.log)
+    assert sum(map(int, closed)) == 31
     shutil.copy(file("old-crl.pem"), lists)
     for reason, path in (
             ("its list of CN=ca ended on 2020-02-01 00:00 UTC: have that authority make a new one", str(lists)),
