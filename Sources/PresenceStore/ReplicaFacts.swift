@@ -63,13 +63,6 @@ struct ReplicaFacts: Sendable, Hashable {
         return newest
     }
 
-    /// When somebody last ended a session that made him present.
-    var lastEnd: Timestamp {
-        var last = Timestamp.distantPast
-        for session in facts.sessions.values where !session.isPassive { last = max(last, session.closed?.at ?? last) }
-        return last
-    }
-
     /// When something was written last that nodes compare, which signs of life are not. An edge may have been written earlier than its stamp says
     /// (``EdgeDistance``).
     var lastWrite: Timestamp {

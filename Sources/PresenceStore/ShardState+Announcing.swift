@@ -137,7 +137,7 @@ extension ShardState {
     ///
     /// - Parameter verdict: what is so now. If nobody is left and no end lies at that instant, a limit was changed, and it is the last one before; if he
     ///   is more present than he was, which time alone makes nobody, a limit was raised, and what he did last counts again.
-    private func reasonOfTime(
+    func reasonOfTime(
         _ record: UserRecord, at instant: Timestamp, of verdict: Verdict, near now: Timestamp
     ) -> (Reason, SessionRecord?) {
         let policy = settings.policy

@@ -290,8 +290,7 @@ extension ShardState {
         }
         let (reason, session) = reason(merged, local, at: now)
         let heard = Heard(
-            status: incoming.status, version: incoming.version,
-            newestStamp: max(incoming.newestStamp, Stamp(merged.lastEnd)), sender: sender)
+            status: incoming.status, version: incoming.version, newestStamp: incoming.newestStamp, sender: sender)
         let place = session.flatMap { id in id.withUnsafeBytes { record.session(BytesKey($0)) } }
         let hasNews = announce(
             number, verdict, heard, reason, place, before: local.version, hasLearned: isNew || merged != local,
@@ -305,7 +304,7 @@ extension ShardState {
     struct Heard {
         var status: Status
         var version: Stamp
-        /// The newest of all stamps in the image. An end has none, but its instant, which is the same everywhere: that of the last one, too.
+        /// The newest of all stamps in the image.
         var newestStamp: Stamp
         /// 0 if nobody says.
         var sender: UInt8
@@ -323,8 +322,16 @@ extension ShardState {
     ) -> Bool {
         let record = record(number)
         // Both holders have the same facts now, and give the change the same version.
-        let stamp = verdict.publicStatus == heard.status ? heard.version : heard.newestStamp
-        announce(number, verdict, Cause(reason: reason, stamp: stamp, at: now), session, near: now)
+        let isSame = verdict.publicStatus == heard.status
+        let newest = isSame ? heard.version : max(heard.newestStamp, newestStamp(of: record, near: now))
+        var cause = Cause(reason: reason, stamp: newest, at: now)
+        var session = session
+        if isSame, heard.version == Stamp(heard.version.timestamp), verdict.publicStatus != record.announced {
+            // Nobody did it but time, which was waited for here.
+            cause.at = min(heard.version.timestamp, now)
+            (cause.reason, session) = reasonOfTime(record, at: cause.at, of: verdict, near: now)
+        }
+        announce(number, verdict, cause, session, near: now)
         if heard.status == record.announced { record.version = max(record.version, heard.version) }
         let hasNews = record.version != before
         // Two wrote at once: neither knows yet what both come to, and what that is called. Where nothing was learned nothing is told, so this ends.
@@ -334,6 +341,19 @@ extension ShardState {
             replicaLog.note(userHash, .record)
         }
         return hasNews
+    }
+
+    /// The newest stamp of the writes that a record knows of. The end of a session has none, but an instant, which is the same everywhere.
+    private func newestStamp(of record: UserRecord, near now: Timestamp) -> Stamp {
+        var newest = max(record.manual(near: now).stamp, record.textStamp)
+        if let relations = record.relations {
+            newest = max(newest, relations.visibilityStamp, relations.lastSeenStamp)
+        }
+        record.forEachSession { session in
+            newest = max(newest, session.incarnation)
+            if !session.isPassive, let end = session.facts(near: now).closed { newest = max(newest, Stamp(end.at)) }
+        }
+        return newest
     }
 
     /// Whether the sender gave the status that was announced here a moment ago an older version. All take the newer one, and have nothing to tell then.

@@ -117,6 +117,40 @@ struct SameChangeTests {
         for told in run.told() { #expect(told.map(\.since) == [goodbye]) }
     }
 
+    @Test("An idleness that its home tells of within the margin is told as there", arguments: [2, 3])
+    func idlenessThatIsTold(stores: Int) throws {
+        var run = Run(stores)
+        try run.mesh.stores[0].connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 60_000))
+        run.mesh.stores[0].beat("alice", session: "phone", isActive: true)
+        try run.run(to: 20_500)
+        #expect(run.told().map { $0.last?.new } == [.idle] + Array(repeating: .online, count: stores - 1))
+        // A beat behind the limit says that no activity came before it, and a write brings it to the others.
+        #expect(run.mesh.stores[0].beat("alice", session: "phone"))
+        try run.mesh.stores[0].set("alice", UserSettings(activity: .some(Array("reading".utf8))))
+        try run.run(to: 20_600)
+        for told in run.told().dropFirst() {
+            #expect(told.map(\.new) == [.idle])
+            #expect(told.map(\.reason) == [.inactivity])
+            #expect(told.map(\.timestamp) == [run.later(20_000)])
+            #expect(told.map(\.version) == [Stamp(run.later(20_000))])
+        }
+    }
+
+    @Test("What two nodes wrote at once is a change of one version at both, and at a third")
+    func atOnce() throws {
+        var run = Run(3)
+        try run.mesh.stores[1].connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 60_000))
+        run.mesh.clock.advance(byMilliseconds: 5)
+        try run.mesh.stores[0].set("alice", UserSettings(status: .some(.dnd)))
+        let last = run.mesh.clock.now()
+        try run.run(to: 1_000)
+        let told = run.told().map { $0.last }
+        #expect(told.map { $0?.new } == [.dnd, .dnd, .dnd])
+        #expect(Set(told.map { $0?.version }).count == 1)
+        #expect(told[0]?.version == Stamp(last, node: 1), "that of the status by hand")
+        #expect(Set(run.mesh.digests).count == 1)
+    }
+
     @Test("A write is told with the reason that it has where it was done")
     func reasons() throws {
         var run = Run(2)
