@@ -37,12 +37,13 @@ public struct Closure: Comparable, Hashable, Sendable {
         return isOfGateway ? .wsDisconnect : .disconnect
     }
 
-    /// The order in which ends merge: the later goes first, of the same instant a deletion, then a loss, then the gateway's.
+    /// The order in which ends merge: the later goes first, of the same instant a deletion, then a goodbye, which may end what a loss left (`Session.leave`),
+    /// then the gateway's.
     @inlinable
     public static func < (left: Closure, right: Closure) -> Bool {
         if left.at != right.at { return left.at < right.at }
         if left.leavesGrace != right.leavesGrace { return left.leavesGrace }
-        if left.isLoss != right.isLoss { return right.isLoss }
+        if left.isLoss != right.isLoss { return left.isLoss }
         return !left.isOfGateway && right.isOfGateway
     }
 }
@@ -118,6 +119,7 @@ public struct Session: Sendable, Hashable {
             byMilliseconds: life(policy) + marginMilliseconds + stalledMilliseconds)
     }
 
+    /// When the policy's hard limit ends it if no heartbeat comes, whatever its TTL or its lease say. Passive sessions are not asked.
     @inlinable
     func hardLimit(_ policy: Policy) -> Timestamp { heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit) }
 
@@ -158,6 +160,19 @@ public struct Session: Sendable, Hashable {
         let deadline = deadline(policy)
         guard let closed, closed.leavesGrace, !isPassive, closed.at < deadline else { return .distantPast }
         return min(policy.graceEnd(of: closed), deadline)
+    }
+
+    /// Until when its end is held back from others, by a grace or a storm; `distantPast` if it lives at `now`, or nothing holds it.
+    ///
+    /// - Parameters:
+    ///   - now: when that is asked.
+    ///   - pacing: the user's place among those whom a storm holds.
+    ///   - policy: the settings in force.
+    @inlinable
+    public func heldUntil(at now: Timestamp, pacing: UInt16, _ policy: Policy) -> Timestamp {
+        guard !isLive(at: now, policy) else { return .distantPast }
+        return policy.storm == nil
+            ? graceEnd(policy) : max(graceEnd(policy), stormRelease(policy, pacing: pacing))
     }
 
     /// The facts as they are once its gateway's lease has ended, if that is what ends it; nil if it has none, or is over by then.
@@ -226,6 +241,27 @@ public struct Session: Sendable, Hashable {
     public mutating func close(_ closure: Closure, _ policy: Policy) -> Bool {
         guard isLive(at: closure.at, policy) else { return false }
         closed = closure
+        return true
+    }
+
+    /// A goodbye to a session that was lost, while others are not told of that: it ends as if nobody had noticed the loss, now and on purpose.
+    ///
+    /// A goodbye is a sign of life, so one that had run out did not before.
+    ///
+    /// - Parameters:
+    ///   - goodbye: the end, which is no loss.
+    ///   - pacing: the user's place among those whom a storm holds.
+    ///   - policy: the settings in force.
+    /// - Returns: false, and nothing changes, if it is live, said goodbye before, or its end is not held back by a grace or a storm.
+    public mutating func leave(_ goodbye: Closure, pacing: UInt16 = 0, _ policy: Policy) -> Bool {
+        let now = goodbye.at
+        guard closed?.isLoss ?? true, now < heldUntil(at: now, pacing: pacing, policy) else { return false }
+        if deadline(policy) <= now { heartbeat = max(heartbeat, now) }
+        leasedUntil = nil
+        // The clock of the node that noticed the loss may be ahead.
+        var goodbye = goodbye
+        goodbye.at = max(now, closed?.at ?? now)
+        closed = goodbye
         return true
     }
 

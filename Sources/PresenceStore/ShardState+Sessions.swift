@@ -234,18 +234,21 @@ extension ShardState {
         record.raiseLastSeen(to: min(instant, now), near: now)
     }
 
-    /// A goodbye, or a loss that was noticed. False if the session was not live.
+    /// A goodbye, or a loss that was noticed. False if the session was not live, and no loss of it is held back that a goodbye ends.
     mutating func disconnect(
         _ user: BytesKey, _ userHash: UInt64, _ key: BytesKey, reason: Reason, at now: Timestamp
     ) -> Bool {
         let number = find(user, userHash)
-        guard number != 0 else { return false }
-        _ = settle(number, at: now)
-        guard let session = record(number).session(key),
-            close(session, Closure(at: now, reason: reason), at: now)
-        else { return false }
-        if reason.isLoss, !session.isPassive { counters.losses += 1 }
-        if !reason.isLoss { noteActivity(record(number), session, now, at: now) }
+        guard number != 0, settle(number, at: now).isPresent, let session = record(number).session(key) else {
+            return false
+        }
+        let closure = Closure(at: now, reason: reason)
+        if reason.isLoss {
+            guard close(session, closure, at: now) else { return false }
+            if !session.isPassive { counters.losses += 1 }
+        } else {
+            guard sayGoodbye(session, of: record(number), closure, at: now) else { return false }
+        }
         announceWrite(number, session, reason: reason, at: now)
         replicaLog.note(userHash, .record)
         return true
@@ -264,9 +267,10 @@ extension ShardState {
             if let limit, self.facts(of: session, near: now).incarnation > limit { return }
             // The end by a flush has one instant, whenever it comes to it and at every node.
             let closure = Closure(at: limit?.timestamp ?? now, reason: reason, leavesGrace: leavesGrace)
-            if close(session, closure, at: now) {
+            if isClean {
+                if sayGoodbye(session, of: record, closure, at: now) { last = session }
+            } else if close(session, closure, at: now) {
                 last = session
-                if isClean { noteActivity(record, session, now, at: now) }
             } else if !leavesGrace && !session.isClosed {
                 // It ran out, and a storm held that back.
                 var facts = self.facts(of: session, near: now)
@@ -285,6 +289,27 @@ extension ShardState {
         announceWrite(number, last, reason: reason, stamp: limit, at: now)
         // The others hear of a flush, and do the same. What it comes to where something newer was told before, they cannot know.
         if reason != .flushed || record.version != before && record.version != limit { noteChange(number) }
+        return true
+    }
+
+    /// A goodbye of a session that lives, or was lost while that is held back. False if it is neither.
+    private mutating func sayGoodbye(
+        _ session: SessionRecord, of record: UserRecord, _ closure: Closure, at now: Timestamp
+    ) -> Bool {
+        guard close(session, closure, at: now) || leave(session, of: record, closure, at: now) else { return false }
+        noteActivity(record, session, now, at: now)
+        return true
+    }
+
+    /// A goodbye ends what holds a loss back, at every node: it is the later end.
+    private mutating func leave(
+        _ session: SessionRecord, of record: UserRecord, _ closure: Closure, at now: Timestamp
+    ) -> Bool {
+        var facts = self.facts(of: session, near: now)
+        guard facts.leave(closure, pacing: pacing(of: record), settings.policy) else { return false }
+        // Of one that ran out nobody has noted that yet.
+        if !session.isClosed { noteEnd(of: session) }
+        session.store(facts)
         return true
     }
 
@@ -388,10 +413,8 @@ extension ShardState {
     /// Until when the end of a session is held back, by a grace or a storm; `distantPast` if it lives, or nothing holds it.
     private func holdEnd(of session: SessionRecord, _ record: UserRecord, near now: Timestamp) -> Timestamp {
         let policy = settings.policy
-        let facts = facts(of: session, near: now)
-        guard facts.closed != nil || facts.deadline(policy) <= now else { return .distantPast }
-        guard policy.storm != nil else { return facts.graceEnd(policy) }
-        return max(facts.graceEnd(policy), facts.stormRelease(policy, pacing: pacing(of: record)))
+        let pacing = policy.storm == nil ? 0 : pacing(of: record)
+        return facts(of: session, near: now).heldUntil(at: now, pacing: pacing, policy)
     }
 
     /// A session that ran out and is kept, since a storm holds that back, is an ended one from now on. Returns whether it did so at its home.

@@ -53,9 +53,10 @@ extension ShardedStore {
         }
     }
 
-    /// The end of a session: a goodbye, or a loss that was noticed (`Reason.isLoss`), which is announced once its grace is over.
+    /// The end of a session: a goodbye, or a loss that was noticed (`Reason.isLoss`), which is announced once its grace is over. A goodbye that comes
+    /// meanwhile, or while a storm holds the loss back, ends that.
     ///
-    /// - Returns: whether the session was live.
+    /// - Returns: whether the session was live, or its loss held back until this goodbye.
     @discardableResult
     public func disconnect(
         _ user: Span<UInt8>, session: Span<UInt8>, reason: Reason = .disconnect, at now: Timestamp
@@ -68,7 +69,7 @@ extension ShardedStore {
         }
     }
 
-    /// The end of all sessions of a user by a goodbye.
+    /// The end of all sessions of a user by a goodbye, and of what holds back that some were lost.
     ///
     /// - Returns: whether one was live, or a grace ran.
     @discardableResult

@@ -43,13 +43,19 @@ struct ModelSession: Sendable {
         guard let storm = policy.storm, !isPassive else { return nil }
         var loss = deadline(policy)
         if let closed {
-            guard isLoss, closed < loss else { return nil }
+            guard isLoss, closed < loss || closed == loss && heartbeat > opened else { return nil }
             loss = closed
         } else if heartbeat <= opened {
             return nil
         }
         guard storm.heldFrom <= loss, loss < storm.heldUntil else { return nil }
         return min(storm.heldUntil, heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit))
+    }
+
+    /// Whether it was lost, and others are not told yet.
+    func isHeldLoss(at now: Timestamp, _ policy: Policy) -> Bool {
+        guard closed == nil ? now >= deadline(policy) : isLoss else { return false }
+        return now < graceEnd(policy) ?? .distantPast || now < stormEnd(policy) ?? .distantPast
     }
 }
 

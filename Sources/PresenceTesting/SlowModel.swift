@@ -139,6 +139,12 @@ public struct SlowModel: Sendable {
         Set(users[user]?.live(at: now, policy).map(\.key) ?? [])
     }
 
+    /// The ids of his sessions that were lost while that is held back from others, in no order.
+    public func heldLosses(of user: Name) -> Set<Name> {
+        guard let user = users[user], user.isPresent(at: now, policy) else { return [] }
+        return Set(user.sessions.filter { $0.value.isHeldLoss(at: now, policy) }.map(\.key))
+    }
+
     /// His latest activity or clean close that could be seen.
     public func lastSeen(of user: Name) -> Timestamp? { users[user]?.lastSeen }
 
@@ -206,12 +212,13 @@ public struct SlowModel: Sendable {
         return true
     }
 
-    /// Ends a session.
+    /// Ends a session; one that was lost, while that is held back, by a goodbye alone.
     ///
-    /// - Returns: false if it is not live.
+    /// - Returns: false if it is neither live nor ended by that.
     @discardableResult
     public mutating func disconnect(_ user: Name, session: Name, reason: Reason = .disconnect) -> Bool {
-        guard liveSessions(of: user).contains(session) else { return false }
+        guard liveSessions(of: user).contains(session) || !reason.isLoss && heldLosses(of: user).contains(session)
+        else { return false }
         close(user, session, isLoss: reason.isLoss)
         announce(user, reason)
         return true
@@ -270,10 +277,10 @@ public struct SlowModel: Sendable {
     @discardableResult
     public mutating func setOffline(_ user: Name, session: Name? = nil) -> Bool {
         if let session { return disconnect(user, session: session) }
-        let live = liveSessions(of: user)
-        for id in live { close(user, id, isLoss: false) }
+        let ended = liveSessions(of: user).union(heldLosses(of: user))
+        for id in ended { close(user, id, isLoss: false) }
         announce(user, .disconnect)
-        return !live.isEmpty
+        return !ended.isEmpty
     }
 
     /// `EXPIRE` of a user's key: a heartbeat of his live sessions with that TTL, of passive ones if there are no others. 0 or less ends them, as `remove` does.
@@ -341,6 +348,10 @@ public struct SlowModel: Sendable {
     }
 
     private mutating func close(_ user: Name, _ session: Name, isLoss: Bool) {
+        // Who says goodbye lived until now.
+        if let deadline = users[user]?.sessions[session]?.deadline(policy), deadline <= now {
+            users[user]?.sessions[session]?.heartbeat = now
+        }
         users[user]?.sessions[session]?.closed = now
         users[user]?.sessions[session]?.leasedUntil = nil
         users[user]?.sessions[session]?.isLoss = isLoss

@@ -69,7 +69,12 @@ struct ConvergenceTests {
             case 12, 13:
                 let other = self.user()
                 if other != user { try store.relate(user, random.pick(RelationChange.allCases), to: other) }
-            case 14: store.remove(.presence, user)
+            case 14:
+                if random.chance(oneIn: 2) {
+                    store.remove(.presence, user)
+                } else {
+                    store.disconnectAll(Array(user.utf8).span, at: clock.now())
+                }
             case 15..<18: send(user, from: node)
             default:
                 clock.advance(byMilliseconds: Int64.random(in: 1...8_000, using: &random))

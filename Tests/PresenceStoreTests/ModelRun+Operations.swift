@@ -117,10 +117,16 @@ extension ModelRun {
 
     private mutating func disconnect(_ user: Name, _ session: Name) throws(Difference) {
         let reason = random.pick([Reason.disconnect, .wsDisconnect, .leaseLost, .dropped])
+        guard reason.isLoss || !mayBeForgotten(user, session) else { return }
         note("disconnect \(user) \(session) \(reason)")
         let expected = model.disconnect(user, session: session, reason: reason)
         if expected { touch(.presence, user) }
         try agree(store.disconnect(user, session: session, reason: reason, at: now), expected, "disconnect")
+    }
+
+    /// Whether a session was lost, and its user may have had so many that the store keeps only the end that is held longest: that stands for all.
+    private func mayBeForgotten(_ user: Name, _ session: Name) -> Bool {
+        model.maxSessionsPerUser < sessions.count && model.heldLosses(of: user).contains(session)
     }
 
     private mutating func disconnectAll(_ user: Name) throws(Difference) {
@@ -196,7 +202,7 @@ extension ModelRun {
 
     /// A record that ends a session, or all; or one whose TTL is over, which ends the key.
     private mutating func writeOffline(_ user: Name, _ session: Name) throws(Difference) {
-        let endsAll = random.chance(oneIn: 3)
+        let endsAll = random.chance(oneIn: 3) || mayBeForgotten(user, session)
         let isOver = random.chance(oneIn: 4)
         let condition = random.pick([StringSetOptions.Condition.always, .ifAbsent, .ifPresent])
         note("write \(user) \(session) offline, all \(endsAll), over \(isOver), \(condition)")

@@ -86,7 +86,11 @@ struct ModelAgreementTests {
         case 4:
             let reason = random.pick([Reason.disconnect, .leaseLost])
             let end = Closure(at: user.now, isLoss: reason.isLoss)
-            let isEnded = user.facts.sessions[id.bytes]?.close(end, policy) ?? false
+            var isEnded = user.facts.sessions[id.bytes]?.close(end, policy) ?? false
+            let (now, isThere) = (user.now, user.evidence.isPresent)
+            if !isEnded, !reason.isLoss, isThere {
+                isEnded = user.facts.sessions[id.bytes]?.leave(Closure(at: now, isLoss: false), policy) ?? false
+            }
             let isKnown = model.disconnect("u", session: id, reason: reason)
             #expect(isKnown == isEnded, "\(random)")
             user.look(reason)

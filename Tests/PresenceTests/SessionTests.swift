@@ -57,6 +57,35 @@ struct SessionTests {
         #expect(closed == opened)
     }
 
+    @Test(
+        "A goodbye within the grace of a loss is the end of it for all who merge it, also of the loss's own instant, and of a clock behind"
+    )
+    func goodbyeAfterLoss() {
+        for late: Int64 in [-3, 0, 1, 14_999] {
+            let lostAt = start.advanced(byMilliseconds: 10)
+            var lost = session
+            lost.closed = Closure(at: lostAt, isLoss: true)
+            var left = lost
+            let now = lostAt.advanced(byMilliseconds: late)
+            let isTaken = left.leave(Closure(at: now, isLoss: false), policy)
+            #expect(isTaken && left.heldUntil(at: now, pacing: 0, policy) <= max(now, lostAt))
+            let isTakenAgain = left.leave(Closure(at: now, isLoss: false), policy)
+            #expect(!isTakenAgain, "it was said")
+            for (first, second) in [(lost, left), (left, lost), (session, left), (left, session)] {
+                var merged = first
+                merged.merge(second)
+                #expect(merged == left)
+            }
+        }
+        var over = session
+        over.closed = Closure(at: start, isLoss: true)
+        for (session, now) in [(session, start), (over, start.advanced(byMilliseconds: 15_000))] {
+            var same = session
+            let isTaken = same.leave(Closure(at: now, isLoss: false), policy)
+            #expect(!isTaken && same == session, "it lives, or nothing is held")
+        }
+    }
+
     @Test("A heartbeat whose clock stepped back moves nothing back")
     func clockStepsBack() {
         var beaten = session
