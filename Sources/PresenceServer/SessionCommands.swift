@@ -10,7 +10,9 @@ enum SessionCommands {
             "key session [DEVICE device] [PLATFORM platform] [SERVER server] [EX seconds | PX milliseconds] "
                 + "[STATUS dnd | away | idle] [PASSIVE]",
             arity: -3, [.write, .denyOutOfMemory, .fast], [.presence], keys: .one, keyUse: .readWrite, since: "0.1.0",
-            group: "presence", "Opens a session of a user, or opens it anew", connect),
+            group: "presence",
+            "Opens a session of a user, or opens it anew; a PASSIVE one (a calendar) makes nobody online, and may live for a day",
+            connect),
         Command(
             "presence.beat", "key session", arity: 3, [.write, .fast], [.presence], keys: .one, keyUse: .readWrite,
             since: "0.1.0", group: "presence", "The session is alive"

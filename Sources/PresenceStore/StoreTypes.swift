@@ -55,7 +55,8 @@ public enum StoreEvent: Sendable, Hashable {
 
 /// What `CONNECT` may choose.
 public struct ConnectOptions: Sendable, Hashable {
-    /// How long a sign of life lasts; nil is the store's `sessionTTLMilliseconds`. 5 000 up to the policy's hard limit.
+    /// How long a sign of life lasts; nil is the store's `sessionTTLMilliseconds`. 5 000 up to the policy's hard limit; of a passive session up
+    /// to a day, or to the hard limit if that is more.
     public var ttlMilliseconds: Int64?
     /// A status that the session brings with it while it lives.
     public var brought: SessionStatus?

@@ -97,7 +97,7 @@ extension Settings {
             "heartbeat-hard-limit", .presence, \.heartbeatHardLimit, .duration(5_000...86_400_000), isLive: true,
             """
             Nobody is shown live this long after his last heartbeat, whatever TTL was asked for; a client that asks for
-            more gets an error.
+            more gets an error. Passive sessions show nobody live, and may ask for a day (`EX 86400`).
             """),
         Setting(
             "idle-after", .presence, \.idleAfter, .duration(1_000...86_400_000 * 7), isLive: true,
@@ -118,7 +118,8 @@ extension Settings {
         Setting(
             "lost-grace", .presence, \.lostGrace, .duration(0...3_600_000), isLive: true,
             """
-            The same after a connection that was lost without a goodbye. A TTL that runs out has no grace: it is one.
+            The same after a connection that was lost without a goodbye; one that comes later ends it. A TTL that runs
+            out has no grace: it is one.
             """),
         Setting(
             "storm-share", .presence, \.stormShare, .integer(0...100), isLive: true,
