@@ -42,7 +42,8 @@ struct ServerReport {
             ("multiplexing_api", "epoll"), ("process_id", "\(server.process.processID)"), ("run_id", server.runID),
             ("tcp_port", "\(server.port.load(ordering: .relaxed))"),
             ("tls_port", "\(server.tlsPort.load(ordering: .relaxed))"),
-            ("server_time_usec", "\(loop.now.milliseconds * 1000)"), ("uptime_in_seconds", "\(uptime)"),
+            ("server_time_usec", "\(loop.now.milliseconds * 1000)"),
+            ("server_time_offset_usec", "\(server.clock.microsecondsAheadOfWall)"), ("uptime_in_seconds", "\(uptime)"),
             ("uptime_in_days", "\(uptime / 86_400)"), ("event_loops", "\(loop.peers.count)"),
             ("config_file", server.process.configurationFile),
         ]

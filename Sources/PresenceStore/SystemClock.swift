@@ -15,11 +15,17 @@ public protocol PresenceClock: Sendable {
     /// Whether time stands still but for those who move it, as in tests. A store made with such a clock announces what is due at its very millisecond; with any
     /// other, within 10 ms.
     var isHeld: Bool { get }
+    /// How far its time is ahead of the machine's wall clock, in microseconds, below 0 behind it: what is left of a step of that. 0 if it has nothing to do
+    /// with the wall clock.
+    var microsecondsAheadOfWall: Int64 { get }
 }
 
 extension PresenceClock {
     /// Time goes on by itself.
     public var isHeld: Bool { false }
+
+    /// It goes by no wall clock, or by nothing else.
+    public var microsecondsAheadOfWall: Int64 { 0 }
 }
 
 /// The machine's time: it never goes back, a step of the wall clock does not move it at once, and a suspend counts (`SlewedTime`).
@@ -47,6 +53,13 @@ public struct SystemClock: PresenceClock {
             let boot = SystemClock.read(SystemClock.boot)
             if time.wantsWall(boot: boot) { time.correct(boot: boot, wall: SystemClock.read(CLOCK_REALTIME)) }
             return time.microseconds(boot: boot)
+        }
+    }
+
+    /// How far it still is ahead of the wall clock after a step of that, in microseconds; below 0 behind it. Within a microsecond or two of 0 as a rule.
+    public var microsecondsAheadOfWall: Int64 {
+        shared.time.withLock { time in
+            time.microseconds(boot: SystemClock.read(SystemClock.boot)) - SystemClock.read(CLOCK_REALTIME) / 1_000
         }
     }
 

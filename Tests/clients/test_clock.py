@@ -85,7 +85,11 @@ def test_a_wall_clock_that_is_stepped_turns_nobody_offline_and_lives_end_on_time
     with Beats(connect(server), USERS) as beats:
         lives = Lives(client)
         before = offset(client)
+        told = lambda: client.info("server")["server_time_offset_usec"] / 1e6
+        assert abs(told()) < 0.001
         clock.set(step)
+        # It is behind a clock that went ahead, and says so.
+        assert abs(told() + step) < 0.01
         # Reads agree with it at once: nobody is older or younger by an hour.
         assert online() and client.get("string") == "value" and client.ttl(key("busy")) in range(55, 61)
         ear.listen(8.2)
@@ -93,8 +97,10 @@ def test_a_wall_clock_that_is_stepped_turns_nobody_offline_and_lives_end_on_time
         # It was felt: time runs after the wall clock, a part in 200 faster or slower, and does not leap.
         moved = offset(client) - before
         assert 0.02 < moved * (1 if step > 0 else -1) < 0.12 and online(), moved
+        assert abs(told() + step - (offset(client) - before)) < 0.01
         # Stepped to where it was: the same.
         clock.set(0)
+        assert abs(told() - (offset(client) - before)) < 0.01
         ear.listen(2)
         assert online()
     assert beats.unknown == []

@@ -8,7 +8,7 @@ from harness import encode, eventually
 
 # What redis-cli --stat, redis-py and exporters look for.
 FIELDS = {
-    "server": ["redis_version", "redis_mode", "os", "arch_bits", "process_id", "run_id", "tcp_port", "uptime_in_seconds"],
+    "server": ["redis_version", "redis_mode", "os", "arch_bits", "process_id", "run_id", "tcp_port", "server_time_usec", "server_time_offset_usec", "uptime_in_seconds"],
     "clients": ["connected_clients", "maxclients", "blocked_clients"],
     "memory": [
         "used_memory", "used_memory_human", "used_memory_rss", "used_memory_dataset", "total_system_memory", "maxmemory",
