@@ -140,6 +140,10 @@ public struct Evidence: Sendable {
     @inlinable
     public var liveCount: Int { liveSessions }
 
+    /// Whether one of them is not passive.
+    @inlinable
+    package var hasPresentSession: Bool { takenAt < latestPresentDeadline }
+
     /// When the user's key is gone if no heartbeat comes, passive sessions and graces included, those too that leases will leave; `distantPast` if it is
     /// already. He turns offline then at the latest: passive sessions alone keep nobody online.
     @inlinable

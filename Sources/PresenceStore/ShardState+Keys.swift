@@ -56,11 +56,7 @@ extension ShardState {
             guard ttl <= limit else { throw .ttlOutOfBounds(minimum: 1, maximum: limit) }
             let evidence = settle(number, at: now)
             guard evidence.liveCount > 0 else { return false }
-            var hasOthers = false
-            record(number).forEachSession { session in
-                let facts = self.facts(of: session, near: now)
-                if !facts.isPassive, facts.isLive(at: now, settings.policy) { hasOthers = true }
-            }
+            let hasOthers = evidence.hasPresentSession
             var isPlain = true
             var beaten: UInt64 = 0
             record(number).forEachSession { session in

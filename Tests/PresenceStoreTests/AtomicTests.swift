@@ -10,12 +10,7 @@ import Testing
 struct AtomicTests {
     private let now = Timestamp(milliseconds: 1_767_225_600_000)
 
-    private func store(shards: Int) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.shards = shards
-        configuration.clock = TestClock(now)
-        return ShardedStore(configuration)
-    }
+    private func store(shards: Int) -> ShardedStore { .standing(at: now, shards: shards) }
 
     private func shards(_ store: ShardedStore, _ keys: [SlowModel.Name], _ kind: KeyKind = .string) -> ShardSet {
         var set = ShardSet()

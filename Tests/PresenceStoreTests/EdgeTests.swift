@@ -13,11 +13,7 @@ struct EdgeTests {
     // MARK: Bytes
 
     private func store(hidesBoth: Bool = false) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.clock = TestClock(EdgeTests.start)
-        configuration.shards = 1
-        configuration.blockHidesBoth = hidesBoth
-        return ShardedStore(configuration)
+        .standing(at: EdgeTests.start) { $0.blockHidesBoth = hidesBoth }
     }
 
     private func relate(

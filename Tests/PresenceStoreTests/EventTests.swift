@@ -10,11 +10,7 @@ struct EventTests {
     private let now = Timestamp(milliseconds: 1_767_225_600_000)
 
     private func store(shards: Int = 1, ring: Int = 16_384) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.shards = shards
-        configuration.changeRingBytes = ring
-        configuration.clock = TestClock(now)
-        return ShardedStore(configuration)
+        .standing(at: now, shards: shards) { $0.changeRingBytes = ring }
     }
 
     private func toggle(_ store: ShardedStore, _ user: SlowModel.Name, times: Int) throws {

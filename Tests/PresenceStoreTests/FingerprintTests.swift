@@ -9,12 +9,7 @@ import Testing
 struct FingerprintTests {
     private let now = Timestamp(milliseconds: 1_767_225_600_000)
 
-    private func store() -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.shards = 1
-        configuration.clock = TestClock(now)
-        return ShardedStore(configuration)
-    }
+    private func store() -> ShardedStore { .standing(at: now) }
 
     @Test("Of a string: a write of the same bytes, another end and its end differ; reads and failed writes do not")
     func strings() throws {

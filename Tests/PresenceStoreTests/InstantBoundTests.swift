@@ -10,11 +10,7 @@ struct InstantBoundTests {
     private let now = Timestamp(milliseconds: 1_767_225_600_000)
 
     private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.shards = 4
-        configuration.clock = TestClock(now)
-        change(&configuration)
-        return ShardedStore(configuration)
+        .standing(at: now, shards: 4, change)
     }
 
     /// The numbers that an error may not change.

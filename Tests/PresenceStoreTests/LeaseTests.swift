@@ -10,14 +10,12 @@ struct LeaseTests {
     private func later(_ milliseconds: Int64) -> Timestamp { start.advanced(byMilliseconds: milliseconds) }
 
     private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.clock = TestClock(start)
-        configuration.shards = 2
-        configuration.policy.lostGrace = 0
-        configuration.storms.sharePercent = 0
-        configuration.changeRingBytes = 4 << 20
-        change(&configuration)
-        return ShardedStore(configuration)
+        .standing(at: start, shards: 2) {
+            $0.policy.lostGrace = 0
+            $0.storms.sharePercent = 0
+            $0.changeRingBytes = 4 << 20
+            change(&$0)
+        }
     }
 
     private func fill(_ store: ShardedStore, _ count: Int, server: SlowModel.Name = "gw") throws {

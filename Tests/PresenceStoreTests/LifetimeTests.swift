@@ -10,11 +10,7 @@ struct LifetimeTests {
     private let now = Timestamp(milliseconds: 1_767_225_600_000)
 
     private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.shards = 1
-        configuration.clock = TestClock(now)
-        change(&configuration)
-        return ShardedStore(configuration)
+        .standing(at: now, change)
     }
 
     private func later(_ milliseconds: Int64) -> Timestamp { now.advanced(byMilliseconds: milliseconds) }

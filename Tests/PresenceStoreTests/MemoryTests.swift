@@ -9,13 +9,11 @@ struct MemoryTests {
     private let now = Timestamp(milliseconds: 1_767_225_600_000)
 
     private func store(limit: Int = 0, words: Int = 16_384) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.shards = 1
-        configuration.changeRingBytes = 16_384
-        configuration.maxMemoryBytes = limit
-        configuration.maxWords = words
-        configuration.clock = TestClock(now)
-        return ShardedStore(configuration)
+        .standing(at: now) {
+            $0.changeRingBytes = 16_384
+            $0.maxMemoryBytes = limit
+            $0.maxWords = words
+        }
     }
 
     /// Opens sessions of new users until memory is out; how many there are then.

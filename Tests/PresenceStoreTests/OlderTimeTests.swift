@@ -11,13 +11,12 @@ struct OlderTimeTests {
     private let alice = SlowModel.Name("alice").bytes
 
     private func store() -> ShardedStore {
-        var configuration = ShardedStore.Configuration(clock: TestClock(start))
-        configuration.shards = 1
-        configuration.policy.idleAfter = 10_000
-        configuration.policy.lostGrace = 0
-        configuration.policy.disconnectGrace = 0
-        configuration.sessionTTLMilliseconds = 60_000
-        return ShardedStore(configuration)
+        .standing(at: start) {
+            $0.policy.idleAfter = 10_000
+            $0.policy.lostGrace = 0
+            $0.policy.disconnectGrace = 0
+            $0.sessionTTLMilliseconds = 60_000
+        }
     }
 
     private func told(_ reader: EventReader) -> [String] {

@@ -9,11 +9,7 @@ struct PrivacyStoreTests {
     private let start = Timestamp(milliseconds: 1_767_225_600_000)
 
     private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.clock = TestClock(start)
-        configuration.shards = 4
-        change(&configuration)
-        return ShardedStore(configuration)
+        .standing(at: start, shards: 4, change)
     }
 
     private func name(_ text: String) -> [UInt8] { Array(text.utf8) }

@@ -17,11 +17,10 @@ struct RoomTests {
     }
 
     private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
-        var configuration = ShardedStore.Configuration(clock: TestClock(start))
-        configuration.shards = 1
-        configuration.policy.lostGrace = 15_000
-        change(&configuration)
-        return ShardedStore(configuration)
+        .standing(at: start) {
+            $0.policy.lostGrace = 15_000
+            change(&$0)
+        }
     }
 
     private func changes(_ reader: EventReader) -> [StatusChange] {
@@ -117,6 +116,10 @@ struct RoomTests {
         #expect((51..<80).contains(live), "as many as a record holds")
         let before = (bytes(two, longUser), two.statistics().changes)
         let text = [UInt8](repeating: 120, count: 128)
+        let more = UserRecord.manualBytes + UserRecord.textBytes + text.count
+        #expect(
+            before.0 <= Slabs.maximumSize && before.0 + more > Slabs.maximumSize,
+            "so full that it has no room for these")
         #expect(throws: StoreError.userTooLarge(limit: 16_384)) {
             try two.set(longUser.bytes.span, UserSettings(status: .dnd, activity: text), at: start)
         }

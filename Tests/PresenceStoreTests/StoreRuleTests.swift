@@ -11,11 +11,7 @@ struct StoreRuleTests {
 
     private func store(shards: Int = 4, _ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore
     {
-        var configuration = ShardedStore.Configuration()
-        configuration.shards = shards
-        configuration.clock = TestClock(now)
-        change(&configuration)
-        return ShardedStore(configuration)
+        .standing(at: now, shards: shards, change)
     }
 
     /// The numbers that an error may not change.

@@ -12,15 +12,13 @@ struct StormTests {
     private func user(_ index: Int) -> SlowModel.Name { SlowModel.Name(stringLiteral: "user-\(index)") }
 
     private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.clock = TestClock(start)
-        configuration.shards = 4
-        configuration.changeRingBytes = 4 << 20
-        configuration.policy.lostGrace = 1_000
-        configuration.storms.minimum = 500
-        configuration.storms.pace = 1_000
-        change(&configuration)
-        return ShardedStore(configuration)
+        .standing(at: start, shards: 4) {
+            $0.changeRingBytes = 4 << 20
+            $0.policy.lostGrace = 1_000
+            $0.storms.minimum = 500
+            $0.storms.pace = 1_000
+            change(&$0)
+        }
     }
 
     /// Five thousand users, two of five behind one gateway, all beating.

@@ -9,12 +9,7 @@ import Testing
 struct StringTests {
     private let now = Timestamp(milliseconds: 1_767_225_600_000)
 
-    private func store() -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.shards = 1
-        configuration.clock = TestClock(now)
-        return ShardedStore(configuration)
-    }
+    private func store() -> ShardedStore { .standing(at: now) }
 
     @Test("Numbers are read in their one spelling and nothing else, as Redis reads them")
     func decimals() {

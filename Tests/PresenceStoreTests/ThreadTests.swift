@@ -17,11 +17,7 @@ struct ThreadTests {
     private let start = Timestamp(milliseconds: 1_767_225_600_000)
 
     private func store(shards: Int, ring: Int = 131_072) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.shards = shards
-        configuration.changeRingBytes = ring
-        configuration.clock = TestClock(start)
-        return ShardedStore(configuration)
+        .standing(at: start, shards: shards) { $0.changeRingBytes = ring }
     }
 
     private static func seconds() -> Double {

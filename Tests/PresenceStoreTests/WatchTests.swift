@@ -10,11 +10,7 @@ struct WatchTests {
     private let start = Timestamp(milliseconds: 1_767_225_600_000)
 
     private func store(_ change: (inout ShardedStore.Configuration) -> Void = { _ in }) -> ShardedStore {
-        var configuration = ShardedStore.Configuration()
-        configuration.clock = TestClock(start)
-        configuration.shards = 1
-        change(&configuration)
-        return ShardedStore(configuration)
+        .standing(at: start, change)
     }
 
     private func watch(
