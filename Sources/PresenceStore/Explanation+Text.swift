@@ -82,15 +82,15 @@ extension Explanation {
         if let closed = facts.closed {
             let how = !closed.leavesGrace ? "deleted" : closed.isLoss ? "lost" : "said goodbye"
             lines.append("  session \(Explanation.text(session.id))\(detail): \(how) \(instant(closed.at))")
-            if now < session.graceEnd {
-                let left = span(session.graceEnd.milliseconds(since: now))
-                let isGone = verdict.publicStatus == .offline
-                lines.append("    its \(isGone ? "grace ends in" : "end is held back for") \(left)")
-            }
         } else if now < session.deadline {
             lines.append("  session \(Explanation.text(session.id))\(detail): live, says \(session.status.word)")
         } else {
             lines.append("  session \(Explanation.text(session.id))\(detail): ran out \(instant(session.deadline))")
+        }
+        if now < session.graceEnd {
+            let left = span(session.graceEnd.milliseconds(since: now))
+            let isGone = verdict.publicStatus == .offline
+            lines.append("    its \(isGone ? "grace ends in" : "end is held back for") \(left)")
         }
         let limit = facts.ttlMilliseconds > facts.life(policy) ? ", heartbeat-hard-limit rules" : ""
         lines.append(

@@ -18,7 +18,7 @@ public struct Explanation: Sendable {
         public var server: [UInt8]?
         /// The first instant at which it is not live if no heartbeat comes.
         public var deadline: Timestamp
-        /// Until when its end is not announced; `distantPast` if nothing holds that back.
+        /// Until when its end is not announced, by a grace or a storm; `distantPast` if nothing holds that back.
         public var graceEnd: Timestamp
         /// What it says by itself.
         public var status: Status

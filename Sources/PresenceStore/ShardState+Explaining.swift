@@ -18,14 +18,19 @@ extension ShardState {
         if let text = record.text(at: now) {
             explanation.text = ([UInt8](text), record.textStamp, record.untoldEndOfText(near: now))
         }
+        let pacing = policy.storm == nil ? 0 : pacing(of: record)
         record.forEachSession { session in
             let facts = self.facts(of: session, near: now)
+            // Of one who is offline to others a storm holds nothing.
+            let heldUntil =
+                record.announced == .offline
+                ? facts.graceEnd(policy) : facts.heldUntil(at: now, pacing: pacing, policy)
             explanation.sessions.append(
                 Explanation.SessionFacts(
                     id: BytesText.expand(session.id, isPacked: session.isPacked), facts: facts,
                     device: devices.bytes(session.device), platform: platforms.bytes(session.platform),
                     server: servers.bytes(session.server), deadline: facts.deadline(policy),
-                    graceEnd: facts.graceEnd(policy), status: facts.status(at: now, policy)))
+                    graceEnd: heldUntil, status: facts.status(at: now, policy)))
         }
         if let relations = record.relations {
             explanation.privacy = relations.privacy(near: now)

@@ -239,9 +239,9 @@ extension ShardState {
         _ user: BytesKey, _ userHash: UInt64, _ key: BytesKey, reason: Reason, at now: Timestamp
     ) -> Bool {
         let number = find(user, userHash)
-        guard number != 0, settle(number, at: now).isPresent, let session = record(number).session(key) else {
-            return false
-        }
+        guard number != 0 else { return false }
+        _ = settle(number, at: now)
+        guard let session = record(number).session(key) else { return false }
         let closure = Closure(at: now, reason: reason)
         if reason.isLoss {
             guard close(session, closure, at: now) else { return false }
@@ -259,8 +259,9 @@ extension ShardState {
         _ number: UInt32, reason: Reason, leavesGrace: Bool, isClean: Bool, openedUpTo limit: Stamp? = nil,
         at now: Timestamp
     ) -> Bool {
-        let evidence = settle(number, at: now)
-        guard evidence.isPresent else { return false }
+        let isPresent = settle(number, at: now).isPresent
+        // Of who is invisible a storm holds nothing now, but it will what he does not take back when he is seen again.
+        guard isPresent || isClean else { return false }
         let record = record(number)
         var last: SessionRecord?
         record.forEachSession { session in
@@ -284,12 +285,13 @@ extension ShardState {
                 session.store(facts)
             }
         }
+        guard isPresent || last != nil else { return false }
         // So is its version.
         let before = record.version
         announceWrite(number, last, reason: reason, stamp: limit, at: now)
         // The others hear of a flush, and do the same. What it comes to where something newer was told before, they cannot know.
         if reason != .flushed || record.version != before && record.version != limit { noteChange(number) }
-        return true
+        return isPresent
     }
 
     /// A goodbye of a session that lives, or was lost while that is held back. False if it is neither.

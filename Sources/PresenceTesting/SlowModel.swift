@@ -139,9 +139,9 @@ public struct SlowModel: Sendable {
         Set(users[user]?.live(at: now, policy).map(\.key) ?? [])
     }
 
-    /// The ids of his sessions that were lost while that is held back from others, in no order.
+    /// The ids of his sessions that were lost while that is held back from others, or would be if he were not invisible to them; in no order.
     public func heldLosses(of user: Name) -> Set<Name> {
-        guard let user = users[user], user.isPresent(at: now, policy) else { return [] }
+        guard let user = users[user] else { return [] }
         return Set(user.sessions.filter { $0.value.isHeldLoss(at: now, policy) }.map(\.key))
     }
 

@@ -161,18 +161,36 @@ struct GoodbyeTests {
 
     @Test(
         "Who is invisible meanwhile was not seen then, and has nothing that is held when he is seen again",
-        arguments: Hold.allCases)
-    func invisible(_ hold: Hold) throws {
+        arguments: Hold.allCases, Goodbye.allCases)
+    func invisible(_ hold: Hold, _ goodbye: Goodbye) throws {
         let (store, reader, now) = try lose(hold)
         defer { reader.cancel() }
         try store.set(alice.span, UserSettings(status: .invisible), at: now)
         #expect(told(reader).last?.contains("manual") == true)
-        store.disconnect("alice", session: "s", at: now)
+        if goodbye == .all { store.disconnectAll(alice.span, at: now) } else { try say(goodbye, store, at: now) }
         #expect(lastSeen(store, at: now) == nil)
         #expect(!store.exists(.presence, "alice", at: now))
         try store.set(alice.span, UserSettings(status: .some(nil)), at: now)
         #expect(store.status(of: "alice", at: now) == .offline)
         #expect(told(reader).isEmpty)
+        // Nor what she took back while nobody saw her, when she leaves another device.
+        try store.connect("alice", session: "t", at: now)
+        #expect(store.disconnect("alice", session: "t", at: now))
+        #expect(told(reader).last?.hasSuffix("online -> offline, disconnect, t") == true)
+    }
+
+    @Test(
+        "An explanation says of each session for how long its end is held back, by whatever does",
+        arguments: Hold.allCases)
+    func explained(_ hold: Hold) throws {
+        let (store, reader, now) = try lose(hold)
+        defer { reader.cancel() }
+        let explanation = store.explain(alice.span, for: nil, at: now)
+        let until = try #require(explanation.held?.until)
+        #expect(explanation.sessions.map(\.graceEnd) == [until])
+        let line = try #require(explanation.lines.first { $0.hasPrefix("    its end is held back for ") })
+        let left = line.dropFirst("    its end is held back for ".count)
+        #expect(explanation.lines.last?.hasPrefix("held back: offline, for \(left), ") == true)
     }
 
     // MARK: Between nodes

@@ -87,9 +87,9 @@ struct ModelAgreementTests {
             let reason = random.pick([Reason.disconnect, .leaseLost])
             let end = Closure(at: user.now, isLoss: reason.isLoss)
             var isEnded = user.facts.sessions[id.bytes]?.close(end, policy) ?? false
-            let (now, isThere) = (user.now, user.evidence.isPresent)
-            if !isEnded, !reason.isLoss, isThere {
-                isEnded = user.facts.sessions[id.bytes]?.leave(Closure(at: now, isLoss: false), policy) ?? false
+            let goodbye = Closure(at: user.now, isLoss: false)
+            if !isEnded, !reason.isLoss {
+                isEnded = user.facts.sessions[id.bytes]?.leave(goodbye, policy) ?? false
             }
             let isKnown = model.disconnect("u", session: id, reason: reason)
             #expect(isKnown == isEnded, "\(random)")
