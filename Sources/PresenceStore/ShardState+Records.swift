@@ -2,7 +2,7 @@ import Presence
 
 /// The seed's record of a user: the JSON that `SET` writes and `GET` reads.
 extension ShardState {
-    /// The live session from which a record of the user is written; in a grace, the one that ended last.
+    /// The live session from which a record of the user is written; if none lives, the one whose end is held back longest.
     private func mostPresent(_ record: UserRecord, at now: Timestamp) -> SessionRecord? {
         if record.sessionCount == 1 { return record.firstSession }
         var best: (SessionRecord, Session)?
@@ -14,7 +14,8 @@ extension ShardState {
             }
             if facts.isMorePresent(than: known.1, at: now, settings.policy) { best = (session, facts) }
         }
-        return best?.0
+        guard let best, !best.1.isLive(at: now, settings.policy) else { return best?.0 }
+        return sessionHeldLongest(record, at: now).map { SessionRecord($0) } ?? best.0
     }
 
     mutating func fields(_ user: BytesKey, _ userHash: UInt64, at now: Timestamp) -> RecordFields? {

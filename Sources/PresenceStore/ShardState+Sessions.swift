@@ -397,7 +397,7 @@ extension ShardState {
     }
 
     /// Of those that ended, the one whose end is held back longest stands for all: of several, as when a storm lets go of all at once, the one that ended last.
-    private func sessionHeldLongest(_ record: UserRecord, at now: Timestamp) -> UnsafeMutableRawPointer? {
+    func sessionHeldLongest(_ record: UserRecord, at now: Timestamp) -> UnsafeMutableRawPointer? {
         var longest = (hold: now, end: Timestamp.distantPast)
         var place: UnsafeMutableRawPointer?
         record.forEachSession { session in

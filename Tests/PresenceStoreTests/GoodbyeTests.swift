@@ -193,6 +193,30 @@ struct GoodbyeTests {
         #expect(explanation.lines.last?.hasPrefix("held back: offline, for \(left), ") == true)
     }
 
+    @Test(
+        "The record of one who is held is that of the session that holds him, not of one that said goodbye or was beaten later"
+    )
+    func record() throws {
+        let store = store()
+        for (session, at) in [("phone", 2_000), ("tablet", 1_000), ("laptop", 3_000)] as [(SlowModel.Name, Int64)] {
+            try store.connect("alice", session: session, at: start)
+            store.beat("alice", session: session, at: later(at))
+        }
+        func shown(_ at: Int64) -> SlowModel.Name? {
+            store.recordFields(of: alice.span, at: later(at))?.connectionID.map { SlowModel.Name($0) }
+        }
+        #expect(shown(3_000) == "laptop")
+        store.disconnect("alice", session: "laptop", reason: .dropped, at: later(4_000))
+        store.disconnect("alice", session: "tablet", reason: .dropped, at: later(5_000))
+        #expect(shown(5_000) == "phone")
+        store.disconnect("alice", session: "phone", at: later(6_000))
+        #expect(shown(6_000) == "tablet")
+        store.disconnect("alice", session: "tablet", at: later(7_000))
+        #expect(shown(7_000) == "laptop")
+        store.disconnect("alice", session: "laptop", at: later(8_000))
+        #expect(shown(8_000) == nil)
+    }
+
     // MARK: Between nodes
 
     @Test(
