@@ -262,6 +262,14 @@ extension ShardState {
         max(servers.sessionCount(server) - (leases[server]?.lost ?? 0), 0)
     }
 
+    /// Every server that has sessions, with their number: those that are to end by what was said of it before are none, though nobody has met them yet.
+    func forEachServer(_ body: (_ server: [UInt8], _ sessions: Int) -> Void) {
+        servers.forEach { number, server, _ in
+            let count = sessionCount(ofServer: number)
+            if count > 0 { body(server, count) }
+        }
+    }
+
     /// The end of all sessions of a server. Returns how many it has here.
     mutating func drop(_ server: Span<UInt8>, at now: Timestamp) -> Int {
         endLeasesThatAreOver(at: now)

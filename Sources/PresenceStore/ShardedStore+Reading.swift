@@ -87,9 +87,9 @@ extension ShardedStore {
         for index in 0..<shardCount {
             withShard(index) { state in
                 switch kind {
-                case .device: state.devices.forEach { counts[$0, default: 0] += $1 }
-                case .platform: state.platforms.forEach { counts[$0, default: 0] += $1 }
-                case .server: state.servers.forEach { counts[$0, default: 0] += $1 }
+                case .device: state.devices.forEach { counts[$1, default: 0] += $2 }
+                case .platform: state.platforms.forEach { counts[$1, default: 0] += $2 }
+                case .server: state.forEachServer { counts[$0, default: 0] += $1 }
                 }
             }
         }

@@ -159,8 +159,10 @@ struct WordTable: ~Copyable {
     }
 
     /// Every word that sessions use which were not ended, with their number.
-    func forEach(_ body: (_ bytes: [UInt8], _ sessions: Int) -> Void) {
-        for word in words where word.sessions > 0 { body(word.bytes, word.sessions) }
+    func forEach(_ body: (_ number: UInt16, _ bytes: [UInt8], _ sessions: Int) -> Void) {
+        for (number, word) in words.enumerated() where word.sessions > 0 {
+            body(UInt16(number), word.bytes, word.sessions)
+        }
     }
 
     private static func cost(_ length: Int) -> Int { MemoryLayout<Word>.stride + 24 + 32 + length }

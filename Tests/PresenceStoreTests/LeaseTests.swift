@@ -67,6 +67,24 @@ struct LeaseTests {
         #expect(!without.contains { $0.contains("the lease of its server") })
     }
 
+    @Test("Who is dropped is none of his server's sessions from then on, though no sweep has met him")
+    func counted() throws {
+        let store = store()
+        func counts() -> [SlowModel.Name: Int] {
+            Dictionary(
+                uniqueKeysWithValues: store.countSessions(by: .server).map { (SlowModel.Name($0.word), $0.count) })
+        }
+        try fill(store, 1_000)
+        try store.connect("other", session: "s", server: "gw-2", at: start)
+        #expect(counts() == ["gw": 1_000, "gw-2": 1])
+        #expect(try store.drop("gw".utf8Bytes.span, at: start) == 1_000)
+        #expect(counts() == ["gw-2": 1])
+        try store.connect("late", session: "s", server: "gw", at: start)
+        #expect(counts() == ["gw": 1, "gw-2": 1])
+        while store.advance(to: later(10), budget: 256).isBehind { #expect(counts() == ["gw": 1, "gw-2": 1]) }
+        #expect(counts() == ["gw": 1, "gw-2": 1])
+    }
+
     @Test("A renewal after the end brings nobody back, also if nobody has looked yet")
     func lateRenewal() throws {
         let store = store()

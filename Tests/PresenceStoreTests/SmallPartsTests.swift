@@ -60,7 +60,7 @@ struct WordTableTests {
         let number = intern("mobile", hash: 1, in: &table)!
         table.endSession(number)
         var counted = 0
-        table.forEach { _, sessions in counted += sessions }
+        table.forEach { _, _, sessions in counted += sessions }
         #expect(counted == 0)
         #expect(table.bytes(number) != nil)
         table.release(number, isSession: false)
