@@ -122,19 +122,25 @@ extension ShardState {
     }
 
     /// A session was beaten at two nodes, and here last: the other one must know before it takes it for over. Or it has moved there, and what was done
-    /// here last is told by nobody else.
+    /// last, as far as is known here, is told by nobody else.
     mutating func noteConflict(
         of session: Session, with theirs: Session, from sender: UInt8, _ userHash: UInt64
     ) {
-        guard replicaLog.isKept, sender != 0, session.home == stamps.node, session.closed == nil,
+        guard replicaLog.isKept, sender != 0, session.home != sender, session.closed == nil,
             theirs.home == sender, theirs.closed == nil, theirs.incarnation == session.incarnation
         else { return }
+        let hasActedLater = session.activity ?? .distantPast > theirs.activity ?? .distantPast
+        guard session.home == stamps.node else {
+            // Its home before told it here, perhaps here alone, and may be gone.
+            if hasActedLater { replicaLog.note(userHash, .record) }
+            return
+        }
         if (theirs.heartbeat, theirs.ttlMilliseconds, theirs.home)
             < (session.heartbeat, session.ttlMilliseconds, session.home)
         {
             let isWhole = theirs.heartbeat < session.heartbeat && theirs.ttlMilliseconds == session.ttlMilliseconds
             replicaLog.note(userHash, isWhole ? .beat : .record)
-        } else if session.activity ?? .distantPast > theirs.activity ?? .distantPast {
+        } else if hasActedLater {
             replicaLog.note(userHash, .record)
         }
     }

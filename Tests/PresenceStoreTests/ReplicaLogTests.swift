@@ -88,4 +88,39 @@ struct ReplicaLogTests {
         #expect(Array(told.keys) == ["alice"])
         #expect(told["alice"]?.version ?? .zero > flush)
     }
+
+    @Test("Activity that a home told to one node alone is told on to the next home: the first may be gone")
+    func activityOfWhoIsGone() throws {
+        let clock = TestClock()
+        let stores = (1...3).map { node in
+            MergeTests.store(UInt8(node), clock) {
+                $0.shards = 1
+                $0.replicaLogEntries = 64
+                $0.stallHold = 0
+            }
+        }
+        func tell(_ from: Int, to: Int) throws {
+            let image = try #require(stores[from].image(of: "alice"))
+            _ = try stores[to].merge(image.span, from: UInt8(from + 1), at: clock.now())
+        }
+        try stores[0].connect("alice", session: "phone")
+        try tell(0, to: 1)
+        try tell(0, to: 2)
+        clock.advance(byMilliseconds: 5_000)
+        #expect(stores[0].beat("alice", session: "phone", isActive: true))
+        let acted = clock.now()
+        try tell(0, to: 2)
+        let position = try readAll(stores[2], at: clock.now()).end
+        clock.advance(byMilliseconds: 1_000)
+        #expect(stores[1].beat("alice", session: "phone"))
+        try tell(1, to: 2)
+        let told = try readAll(stores[2], from: position, at: clock.now()).images
+        #expect(told["alice"]?.facts.sessions[Array("phone".utf8)]?.activity == acted)
+        try tell(2, to: 1)
+        // Both know the same now, and have no more to say.
+        let (second, third) = (stores[1].replicaLogEnd(shard: 0), stores[2].replicaLogEnd(shard: 0))
+        try tell(1, to: 2)
+        try tell(2, to: 1)
+        #expect(stores[1].replicaLogEnd(shard: 0) == second && stores[2].replicaLogEnd(shard: 0) == third)
+    }
 }
