@@ -5,9 +5,15 @@ import PresenceTesting
 ///
 /// It is the slow model, one of each user, told of all that clients do at the instant at which a node takes it: so the ends of TTLs, graces and leases, who is
 /// idle or away, and what was set by hand are as they are computed, by rules that no node shares. A sign of life that a node took of a session which is gone
-/// by then (somebody ended it beyond a cut) opens it again: that node would have said so, and the client would have.
+/// by then (somebody ended it beyond a cut) opens it again: that node would have said so, and the client would have. But for one that was ended elsewhere just
+/// before: the word of it is under way, no node says so, and the client finds out with his next sign of life.
 struct Truth {
+    /// For so long an end is under way to nodes that are linked, in milliseconds: a link's delay, and what nodes do in turns.
+    private static let underWay: Int64 = 50
+
     private var models: [String: SlowModel]
+    /// When all sessions of a user were ended last.
+    private var ends: [String: Int64] = [:]
 
     init(users: [String], _ policy: Policy) {
         let model = SlowModel(at: Timestamp(milliseconds: 0), policy: policy)
@@ -24,7 +30,12 @@ struct Truth {
     mutating func take(_ deed: Deed) {
         for user in deed.user.map({ [$0] }) ?? models.keys.sorted() {
             guard let place = models.index(forKey: user) else { continue }
-            models.values[place].take(deed, of: user)
+            let lastEnd = ends[user] ?? .min / 2
+            models.values[place].take(deed, of: user, opensAgain: deed.at - lastEnd > Truth.underWay)
+            switch deed.kind {
+            case .remove, .removeAll: ends[user] = deed.at
+            default: break
+            }
         }
     }
 }
@@ -38,7 +49,9 @@ extension SlowModel {
     }
 
     /// What somebody did happens to a user.
-    mutating func take(_ deed: Deed, of user: String) {
+    ///
+    /// - Parameter opensAgain: whether a sign of life of a session that is over opens it.
+    mutating func take(_ deed: Deed, of user: String, opensAgain: Bool = true) {
         goOn(to: deed.at)
         let name = Name(user)
         switch deed.kind {
@@ -48,7 +61,7 @@ extension SlowModel {
             let isKnown =
                 isLeased
                 ? liveSessions(of: name).contains(session) : beat(name, session: session, isActive: isActive)
-            guard !isKnown else { return }
+            guard !isKnown, opensAgain else { return }
             open(client, server)
             if isActive { beat(name, session: session, isActive: true) }
         case .close(let client, let reason): disconnect(name, session: Name(client.session), reason: reason)
