@@ -37,14 +37,21 @@ public struct Closure: Comparable, Hashable, Sendable {
         return isOfGateway ? .wsDisconnect : .disconnect
     }
 
-    /// The order in which ends merge: the later goes first, of the same instant a deletion, then a goodbye, which may end what a loss left (`Session.leave`),
-    /// then the gateway's.
+    /// The order in which ends merge: the later goes first, of the same instant a goodbye, which may end what a loss left (`Session.leave`), then the gateway's.
     @inlinable
     public static func < (left: Closure, right: Closure) -> Bool {
         if left.at != right.at { return left.at < right.at }
-        if left.leavesGrace != right.leavesGrace { return left.leavesGrace }
         if left.isLoss != right.isLoss { return left.isLoss }
-        return !left.isOfGateway && right.isOfGateway
+        if left.isOfGateway != right.isOfGateway { return right.isOfGateway }
+        return left.leavesGrace && !right.leavesGrace
+    }
+
+    /// What two holders' ends of one session come to: the one that goes first, and no grace if either is a deletion. A key that was deleted does not come back
+    /// since somebody said goodbye elsewhere.
+    func joined(with other: Closure) -> Closure {
+        var end = max(self, other)
+        end.leavesGrace = leavesGrace && other.leavesGrace
+        return end
     }
 }
 
@@ -286,7 +293,7 @@ public struct Session: Sendable, Hashable {
             if other.incarnation > incarnation { self = other }
             return
         }
-        if let end = other.closed { closed = max(closed ?? end, end) }
+        if let end = other.closed { closed = end.joined(with: closed ?? end) }
         if (heartbeat, ttlMilliseconds, home) < (other.heartbeat, other.ttlMilliseconds, other.home) {
             heartbeat = other.heartbeat
             ttlMilliseconds = other.ttlMilliseconds

@@ -256,7 +256,7 @@ extension Replicator {
                 sendCopy(of: shard, link, peer, room: limit - output.count, &output)
             } else if let shard = peer.shards.firstIndex(where: { $0.sending == .waiting }) {
                 peer.shards[shard].sending = .copying(
-                    from: range(of: shard).start, upTo: store.replicaLogEnd(shard: shard))
+                    from: range(of: shard).start, upTo: store.closeReplicaLog(shard: shard))
             } else {
                 return
             }

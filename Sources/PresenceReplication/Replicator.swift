@@ -252,7 +252,7 @@ public final class Replicator {
     /// How far the logs of all shards are now.
     public func positions() -> [ShardPosition] {
         (0..<store.shardCount).map {
-            ShardPosition(shard: UInt16($0), position: store.replicaLogEnd(shard: $0))
+            ShardPosition(shard: UInt16($0), position: store.closeReplicaLog(shard: $0))
         }
     }
 

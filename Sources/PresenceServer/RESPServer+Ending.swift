@@ -26,11 +26,11 @@ extension ServerLoop {
         where condition: @escaping (any Channel) -> Bool, then ended: @escaping (Int) -> Void
     ) {
         endingPass &+= 1
-        endConnections(of: Array(clients.keys), pass: endingPass, count: 0, where: condition, then: ended)
+        endConnections(of: Array(clients.keys)[...], pass: endingPass, count: 0, where: condition, then: ended)
     }
 
     private func endConnections(
-        of waiting: [Int], pass: Int, count: Int, where condition: @escaping (any Channel) -> Bool,
+        of waiting: ArraySlice<Int>, pass: Int, count: Int, where condition: @escaping (any Channel) -> Bool,
         then ended: @escaping (Int) -> Void
     ) {
         guard pass == endingPass else { return }
@@ -42,7 +42,7 @@ extension ServerLoop {
         let rest = waiting.dropLast(ServerLoop.connectionsPerSlice)
         guard !rest.isEmpty else { return ended(count) }
         afterOthers { [self, count] in
-            endConnections(of: Array(rest), pass: pass, count: count, where: condition, then: ended)
+            endConnections(of: rest, pass: pass, count: count, where: condition, then: ended)
         }
     }
 }

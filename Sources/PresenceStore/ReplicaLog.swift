@@ -82,7 +82,7 @@ struct ReplicaLog: ~Copyable {
     /// The farthest position up to which somebody began to read: an entry before it may be told already, and cannot stand for a newer change.
     private var closedEnd: UInt64 = 0
 
-    /// Whoever reads all before a position begins: what changes from now on has entries of its own.
+    /// Whoever reads all before a position begins, or takes it for one from which to go on: what changes from now on has entries of its own.
     mutating func close(upTo position: UInt64) { closedEnd = max(closedEnd, position) }
 
     /// The entry at a position that is kept.

@@ -10,6 +10,8 @@ extension ShardState {
         var at: Timestamp
         /// Whether nobody wrote anything: time went by.
         var isTime = false
+        /// Whether time did it at the node that told of it: the key is called expired, as there, and not deleted.
+        var hasExpired = false
     }
 
     /// Of what the word of other nodes is waited for where it may be on its way.
@@ -212,7 +214,7 @@ extension ShardState {
         counters.presentUsers += verdict.isPresent ? 1 : -1
         // As Redis: a flush of everything names no key.
         guard cause.reason != .flushed else { return }
-        tell(verdict.isPresent ? .new : cause.isTime ? .expired : .deleted, of: record)
+        tell(verdict.isPresent ? .new : cause.isTime || cause.hasExpired ? .expired : .deleted, of: record)
     }
 
     /// Tells those who listen for it what happened to the key of a user.

@@ -56,7 +56,7 @@ extension ShardState {
             endMargins(number, ofHome: sender, at: now) { session in
                 incoming.facts.sessions[BytesText.expand(session.id, isPacked: session.isPacked)] != nil
             }
-            number = prune(number, at: now, mayShrink: false)
+            number = prune(number, at: now, mayShrink: false, tellsOfKept: false)
         }
         let local = facts(of: number, near: now)
         var merged = local.merged(with: incoming)
@@ -336,6 +336,7 @@ extension ShardState {
             // Nobody did it but time, which was waited for here.
             cause.at = min(heard.version.timestamp, now)
             (cause.reason, session) = reasonOfTime(record, at: cause.at, of: verdict, near: now)
+            cause.hasExpired = cause.reason != .dropped
         }
         announce(number, verdict, cause, session, near: now)
         if heard.status == record.announced { record.version = max(record.version, heard.version) }

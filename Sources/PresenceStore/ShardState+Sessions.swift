@@ -344,8 +344,12 @@ extension ShardState {
     /// must be settled; its number may change.
     ///
     /// What ran out at home here, and says as of when the user is what margins hold back yet, stays as long as they may.
+    ///
+    /// - Parameter tellsOfKept: whether the others are told that it ran out. Not by who merges: two who do would tell each other for as long as it stays. The
+    ///   timer of its end tells.
     mutating func prune(
-        _ number: UInt32, at now: Timestamp, keepsTombstones: Bool = true, mayShrink: Bool = true
+        _ number: UInt32, at now: Timestamp, keepsTombstones: Bool = true, mayShrink: Bool = true,
+        tellsOfKept: Bool = true
     ) -> UInt32 {
         let record = record(number)
         let policy = settings.policy
@@ -361,8 +365,7 @@ extension ShardState {
             let end = keptUntil(session, of: record, near: now)
             var isOver = end <= now
             if isOver, marginHeld > 0, !session.isClosed, session.home == stamps.node {
-                // The others are told of it at once.
-                hasRunOutHere = true
+                if tellsOfKept { hasRunOutHere = true }
                 isOver = end.advanced(byMilliseconds: marginHeld) <= now
             }
             if !keepsTombstones, session.isClosed || facts(of: session, near: now).deadline(policy) <= now {

@@ -43,6 +43,14 @@ extension ShardedStore {
     /// The position behind the newest change of a shard.
     package func replicaLogEnd(shard: Int) -> UInt64 { withShard(shard) { $0.replicaLog.end } }
 
+    /// The same for who copies what is there now, and goes on from that position: what changes from now on has entries behind it, also of who changed last.
+    package func closeReplicaLog(shard: Int) -> UInt64 {
+        withShard(shard) { state in
+            state.replicaLog.close(upTo: state.replicaLog.end)
+            return state.replicaLog.end
+        }
+    }
+
     /// Hands out what changed from a position on: each key once, as it is now. What changes meanwhile is left for the next call.
     ///
     /// Whoever read to the end is woken after the next change: see ``listenToReplicaLogs(wake:)``.

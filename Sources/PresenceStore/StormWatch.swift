@@ -45,7 +45,6 @@ final class StormWatch: Sendable {
         var forgetAt: Timestamp?
         /// Losses that were counted when it began.
         var lossesAtBegin: UInt64 = 0
-        var count = 0
         /// When losses were last seen.
         var lastLoss = Timestamp.distantPast
     }
@@ -58,11 +57,16 @@ final class StormWatch: Sendable {
 
     private let state: Lock<State>
     private let nextLook = Atomic<Int64>(.min)
+    /// Somebody lost sessions and could not look.
+    private let isHastened = Atomic(false)
+    /// Storms since the start, and whether one is on: read by who may hold shards.
+    private let count = Atomic(0)
+    private let isOn = Atomic(false)
 
     init(_ settings: StormSettings) { state = Lock(State(settings: settings)) }
 
     /// Storms since the start, and whether one is on.
-    var numbers: (count: Int, isOn: Bool) { state.withLock { ($0.count, $0.storm != nil) } }
+    var numbers: (count: Int, isOn: Bool) { (count.load(ordering: .relaxed), isOn.load(ordering: .relaxed)) }
 
     func update(_ settings: StormSettings) { state.withLock { $0.settings = settings } }
 
@@ -96,10 +100,13 @@ final class StormWatch: Sendable {
             look(&state, store, at: now, expecting: losses)
             return true
         }
-        if hasLooked == nil { nextLook.store(.min, ordering: .relaxed) }
+        guard hasLooked == nil else { return }
+        isHastened.store(true, ordering: .sequentiallyConsistent)
+        nextLook.store(.min, ordering: .sequentiallyConsistent)
     }
 
     private func look(_ state: inout State, _ store: ShardedStore, at now: Timestamp, expecting expected: Int) {
+        isHastened.store(false, ordering: .sequentiallyConsistent)
         let counted = store.lossesAndSessions()
         let losses = counted.losses + UInt64(expected)
         let sessions = counted.sessions - expected
@@ -131,7 +138,12 @@ final class StormWatch: Sendable {
             store.tell(report(state, storm, losses, sessions, isOver: true))
         }
         // At the end: who finds that no look is due knows what came of the last.
-        nextLook.store(now.milliseconds + StormWatch.interval, ordering: .releasing)
+        nextLook.store(now.milliseconds + StormWatch.interval, ordering: .sequentiallyConsistent)
+        // What was lost meanwhile was not counted, or not in all shards.
+        if isHastened.load(ordering: .sequentiallyConsistent) {
+            nextLook.store(.min, ordering: .sequentiallyConsistent)
+        }
+        isOn.store(state.storm != nil, ordering: .relaxed)
     }
 
     /// Declares a storm, or lets one that is on last longer.
@@ -156,7 +168,8 @@ final class StormWatch: Sendable {
         state.forgetAt = nil
         store.setStorm(storm)
         guard isNew else { return }
-        state.count += 1
+        count.add(1, ordering: .relaxed)
+        isOn.store(true, ordering: .relaxed)
         store.tell(report(state, storm, losses, sessions, isOver: false))
     }
 

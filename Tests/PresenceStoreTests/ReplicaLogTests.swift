@@ -69,6 +69,19 @@ struct ReplicaLogTests {
         #expect(told["alice"]?.facts.manual.value == .dnd)
     }
 
+    @Test(
+        "Who changes while everybody is copied is told from the position that was taken before, also who changed last")
+    func changesWhileCopied() throws {
+        let clock = TestClock()
+        let store = store(clock)
+        try store.connect("alice", session: "phone")
+        // Nobody has read yet: a copy begins, and goes on from here.
+        let position = store.closeReplicaLog(shard: 0)
+        try store.set("alice", UserSettings(status: .some(.dnd)))
+        let told = try readAll(store, from: position, at: clock.now()).images
+        #expect(told["alice"]?.facts.manual.value == .dnd)
+    }
+
     @Test("A flush is told by itself; what it comes to where something newer was told before, no other node can know")
     func flushOfNewer() throws {
         let clock = TestClock()

@@ -42,9 +42,12 @@ struct ReplicaMesh {
     }
 
     /// Everything that was noted is told to everyone.
-    mutating func exchange() throws {
-        for source in stores.indices {
-            for reader in stores.indices where reader != source {
+    mutating func exchange() throws { try exchange(among: Array(stores.indices)) }
+
+    /// The same among some: the others hear and say nothing.
+    mutating func exchange(among nodes: [Int]) throws {
+        for source in nodes {
+            for reader in nodes where reader != source {
                 for shard in 0..<stores[source].shardCount { try exchange(source, to: reader, shard) }
             }
         }

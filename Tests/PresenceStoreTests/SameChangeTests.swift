@@ -95,6 +95,27 @@ struct SameChangeTests {
     }
 
     @Test(
+        "Two nodes whose sessions ran out while a third is waited for tell each other once, and not for as long as they wait"
+    )
+    func waitedForByTwo() throws {
+        var run = Run(3)
+        for (node, at) in [(2, 100), (0, 100), (1, 200)] {
+            try run.mesh.stores[node].connect("alice", session: "at \(node)", ConnectOptions(ttlMilliseconds: 10_000))
+            try run.run(to: Int64(at))
+        }
+        try run.run(to: 9_900)
+        let before = run.mesh.imagesTold
+        // The third is not heard of any more: a heartbeat may be on its way until its margin is over.
+        while run.mesh.clock.now() < run.later(14_000) {
+            run.mesh.clock.advance(byMilliseconds: 100)
+            for store in run.mesh.stores[..<2] { store.advance(to: run.mesh.clock.now()) }
+            try run.mesh.exchange(among: [0, 1])
+        }
+        for told in run.told()[..<2] { #expect(told.last?.new == .offline) }
+        #expect(run.mesh.imagesTold - before <= 8)
+    }
+
+    @Test(
         "A goodbye behind an idleness that another node knows of is a change of then, everywhere, and what follows says since when",
         arguments: [2, 3])
     func goodbyeBehindIdleness(stores: Int) throws {

@@ -1,3 +1,4 @@
+import Foundation
 import Presence
 import PresenceStore
 import PresenceTesting
@@ -169,6 +170,25 @@ struct StormTests {
             }
             #expect(store.stormNumbers == (round + 1, false))
         }
+    }
+
+    @Test("Who holds all shards may ask for storms while another thread looks for one")
+    func askedWhileHeld() {
+        let store = store()
+        let isHeld = Atomic(false)
+        onThreads([
+            {
+                store.atomically(store.allShards) { held in
+                    isHeld.store(true, ordering: .releasing)
+                    Thread.sleep(forTimeInterval: 0.02)
+                    #expect(held.stormNumbers == (0, false))
+                }
+            },
+            {
+                while !isHeld.load(ordering: .acquiring) {}
+                store.advance(to: later(1_000))
+            },
+        ])
     }
 
     @Test("Passive sessions make nobody present: to lose them is no loss, and they are no part of what a share is of")

@@ -86,6 +86,26 @@ struct SessionTests {
         }
     }
 
+    @Test("A key that was deleted at one node stays deleted though somebody said goodbye at another one later")
+    func deletionAndGoodbye() {
+        var lost = session
+        lost.closed = Closure(at: start, isLoss: true)
+        var deleted = lost
+        deleted.closed?.leavesGrace = false
+        var left = lost
+        let isTaken = left.leave(Closure(at: start.advanced(byMilliseconds: 10), isLoss: false), policy)
+        #expect(isTaken)
+        for (first, second) in [(deleted, left), (left, deleted)] {
+            var merged = first
+            merged.merge(second)
+            #expect(merged.closed == Closure(at: start.advanced(byMilliseconds: 10), isLoss: false, leavesGrace: false))
+            var again = merged
+            again.merge(left)
+            again.merge(deleted)
+            #expect(again == merged)
+        }
+    }
+
     @Test("A heartbeat whose clock stepped back moves nothing back")
     func clockStepsBack() {
         var beaten = session

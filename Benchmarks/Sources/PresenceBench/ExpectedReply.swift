@@ -76,7 +76,9 @@ indirect enum ExpectedReply {
         let end = lineEnd + 2 + length + 2
         guard length >= part.count else { return .wrong(at: 0) }
         guard end <= bytes.count else { return .partial }
-        let isThere = (0...max(0, end - part.count)).contains { memcmp(start + $0, part, part.count) == 0 }
+        guard bytes[lineEnd + 1] == 10, bytes[end - 2] == 13, bytes[end - 1] == 10 else { return .wrong(at: end - 2) }
+        let body = (lineEnd + 2)...(end - 2 - part.count)
+        let isThere = body.contains { memcmp(start + $0, part, part.count) == 0 }
         return isThere ? .whole(end) : .wrong(at: 0)
     }
 

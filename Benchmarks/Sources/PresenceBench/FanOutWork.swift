@@ -28,6 +28,13 @@ enum FanOutWork: String, Codable {
         }
     }
 
+    /// What the message with that number says of a change. The first one's old status is that of rounds before.
+    static func says(_ number: Int) -> [String] {
+        let (status, before) = number.isMultiple(of: 2) ? ("dnd", "away") : ("away", "dnd")
+        let parts = ["\"userId\":\"fan-out\"", "\"newStatus\":\"\(status)\""]
+        return number == 0 ? parts : parts + ["\"oldStatus\":\"\(before)\""]
+    }
+
     /// A message as a subscriber must have it; nil where no two are alike.
     var bytes: [UInt8]? {
         self == .message ? Connection.encoded(["message", FanOutWork.channel, FanOutWork.text]) : nil

@@ -70,6 +70,9 @@ struct LoadCommand: ParsableCommand {
         guard special.isEmpty || rate == nil && processes == 1 && pipeline == 1 else {
             throw ValidationError("\(special) has its own way of sending: without --rate, --processes and --pipeline")
         }
+        guard rate == nil || pipeline == 1 else {
+            throw ValidationError("with --rate commands are sent when they are due: without --pipeline")
+        }
         guard host == nil || servers.against == nil && !floor else {
             throw ValidationError("--host loads one server that runs: without --against and --floor")
         }
@@ -91,7 +94,8 @@ struct LoadCommand: ParsableCommand {
         var versions: [String: String] = [:]
         for target in targets where !target.traits.isFloor { versions[target.name] = target.traits.version }
         let report = LoadReport(
-            conditions: conditions, machine: .present(), versions: versions, results: results)
+            conditions: conditions, pipeline: rate == nil ? pipeline : nil, machine: .present(), versions: versions,
+            results: results)
         print(report.table.text)
         if let json { try report.writeJSON(json) }
         if let chart { try report.writeChart(chart) }
@@ -120,7 +124,8 @@ struct LoadCommand: ParsableCommand {
             }
         }
         for round in 1...rounds(of: work) {
-            for place in turns.indices {
+            // Every other round backwards: who comes behind whom is no advantage.
+            for place in round.isMultiple(of: 2) ? turns.indices.reversed() : Array(turns.indices) {
                 let (target, way) = (turns[place].target, turns[place].way)
                 Progress.step(
                     "load: \(work.rawValue), round \(round) of \(rounds(of: work)): \(target.name), \(way.name)")

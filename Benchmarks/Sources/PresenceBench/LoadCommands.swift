@@ -6,9 +6,9 @@ struct LoadCommands {
     private var ends: [Int] = []
     /// What replies there are, and which is whose.
     private var replies: [ExpectedReply]
-    private var kinds: [UInt8] = []
+    private var kinds: [UInt32] = []
 
-    /// - Parameter replies: at most 256.
+    /// Commands are added; each has one of these replies.
     init(_ replies: [ExpectedReply]) { self.replies = replies }
 
     /// Commands of one kind.
@@ -23,7 +23,7 @@ struct LoadCommands {
     mutating func add(_ words: [String], kind: Int = 0) {
         bytes += Connection.encoded(words)
         ends.append(bytes.count)
-        kinds.append(UInt8(kind))
+        kinds.append(UInt32(kind))
     }
 
     /// A command as it is sent.

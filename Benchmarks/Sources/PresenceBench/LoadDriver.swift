@@ -38,6 +38,15 @@ struct LoadDriver {
         /// Milliseconds that a share (0...100) of the commands did not exceed.
         func milliseconds(_ percent: Double) -> Double { Double(latency.valueAtPercentile(percent)) / 1e6 }
 
+        /// Takes down how long one operation took, in nanoseconds.
+        ///
+        /// - Throws: if that is more than a minute, which no percentile would show.
+        mutating func record(_ nanoseconds: Int64) throws {
+            guard latency.record(UInt64(max(1, nanoseconds))) else {
+                throw BenchError("a reply took \(nanoseconds / 1_000_000_000) s")
+            }
+        }
+
         /// Adds what another process did in the same time.
         mutating func merge(_ other: Outcome) {
             operations += other.operations
@@ -54,12 +63,15 @@ struct LoadDriver {
         var outcome = Outcome()
         let began = MonotonicClock.nanoseconds()
         let end = job.way.isOnce ? Int64.max - 60_000_000_000 : began + Int64(job.seconds * 1e9)
-        var due = Due(began: began, interval: job.rate.map { 1e9 / $0 })
+        // Processes take turns: all at once would be bursts.
+        let interval = job.rate.map { 1e9 / $0 }
+        var due = Due(began: began + Int64((interval ?? 0) * Double(job.part) / Double(job.parts)), interval: interval)
         if job.rate == nil {
             for connection in all { try fill(connection, at: began) }
         }
         var waiting = all.reduce(0) { $0 + $1.inFlight }
         var last = began
+        var latencies: [Int64] = []
         while true {
             var now = MonotonicClock.nanoseconds()
             let isOver = now >= end || left == 0
@@ -77,8 +89,10 @@ struct LoadDriver {
                 try connection.receive(commands) { intended in
                     outcome.operations += 1
                     waiting -= 1
-                    _ = outcome.latency.record(UInt64(max(1, now - intended)))
+                    latencies.append(now - intended)
                 }
+                for latency in latencies { try outcome.record(latency) }
+                latencies.removeAll(keepingCapacity: true)
                 if job.rate == nil, connection.inFlight == 0, now < end {
                     try fill(connection, at: now)
                     waiting += connection.inFlight

@@ -4,12 +4,22 @@ import Foundation
 struct LoadReport: Encodable {
     /// How it was loaded, as a title.
     let conditions: String
+    /// Commands a write; nil in an open loop.
+    let pipeline: Int?
     let machine: Machine
     /// Names of servers and what they say of their versions.
     let versions: [String: String]
     let results: [LoadResult]
 
-    var table: Table { LoadResult.table(results, conditions) }
+    var table: Table {
+        var table = LoadResult.table(results, conditions, pipeline: pipeline)
+        table.notes.append("\(servers); \(machine.cores) cores of \(machine.processor).")
+        return table
+    }
+
+    private var servers: String {
+        versions.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+    }
 
     /// Writes all of it as JSON.
     func writeJSON(_ path: String) throws {
@@ -31,7 +41,6 @@ struct LoadReport: Encodable {
         let groups = works.map { work in
             Chart.Group(title: work, bars: results.filter { $0.work == work }.map(bar))
         }
-        let servers = versions.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
         return Chart(
             title: "Processor time of the server, microseconds a command: shorter is better",
             subtitles: [

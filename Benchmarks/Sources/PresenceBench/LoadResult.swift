@@ -43,14 +43,27 @@ struct LoadResult: Encodable {
     }
 
     /// This one's processor time over that of the better of the others, for each of their ways.
-    private func ratios(_ results: [LoadResult]) -> [Double] {
+    private func ratios(_ results: [LoadResult]) -> [(way: String, share: Double)] {
         let others = results.filter { $0.work == work && $0.server != server && !$0.isFloor }
         var ways: [String] = []
         for other in others where !ways.contains(other.way) { ways.append(other.way) }
         let own = Sample.of(processor).median
         return ways.map { way in
-            own / (others.filter { $0.way == way }.map { Sample.of($0.processor).median }.min() ?? .nan)
+            (way, own / (others.filter { $0.way == way }.map { Sample.of($0.processor).median }.min() ?? .nan))
         }
+    }
+
+    /// What this one is to cost at most, and whether it does.
+    private func goals(_ results: [LoadResult], pipeline: Int?) -> String {
+        let ratios = ratios(results)
+        let told = LoadGoal.all(of: work, pipeline: pipeline).compactMap { goal -> String? in
+            guard let share = ratios.filter({ goal.way == nil || $0.way == goal.way }).map(\.share).max() else {
+                return nil
+            }
+            // As it is shown: to two places.
+            return fixed(goal.share, 2) + (Double(fixed(share, 2)) ?? share <= goal.share ? " held" : " not held")
+        }
+        return told.joined(separator: ", ")
     }
 
     /// What presenced's further ways of a work cost, beside its first.
@@ -67,22 +80,25 @@ struct LoadResult: Encodable {
     }
 
     /// All ways beside each other.
-    static func table(_ results: [LoadResult], _ title: String) -> Table {
+    static func table(_ results: [LoadResult], _ title: String, pipeline: Int?) -> Table {
         var table = Table(
             title,
             [
-                "work", "server", "way", "server us", "spread", "of theirs", "a second", "p50 ms", "p99", "p99.9",
-                "max", "MB",
+                "work", "server", "way", "server us", "spread", "of theirs", "goal", "a second", "spread", "p50 ms",
+                "p99",
+                "p99.9", "max", "MB",
             ])
         for result in results {
             let own = Sample.of(result.processor)
-            let ratio = result.server == "presenced" ? result.ratios(results).map { fixed($0, 2) } : []
+            let isOwn = result.server == "presenced"
+            let ratio = isOwn ? result.ratios(results).map { fixed($0.share, 2) } : []
             table.add(
                 result.work, result.server, result.way, fixed(own.median, 2), own.spread(2),
-                ratio.joined(separator: ", "),
-                fixed(Sample.of(result.throughput).median, 0), fixed(Sample.of(result.p50).median, 3),
+                ratio.joined(separator: ", "), isOwn ? result.goals(results, pipeline: pipeline) : "",
+                fixed(Sample.of(result.throughput).median, 0), Sample.of(result.throughput).spread(0),
+                fixed(Sample.of(result.p50).median, 3),
                 fixed(Sample.of(result.p99).median, 3), fixed(Sample.of(result.p999).median, 3),
-                fixed(Sample.of(result.maximum).median, 1), grouped(result.residentBytes >> 20))
+                fixed(result.maximum.max() ?? 0, 1), grouped(result.residentBytes >> 20))
         }
         let lacking = results.compactMap { result -> String? in
             guard let expected = result.expected else { return nil }
@@ -93,7 +109,7 @@ struct LoadResult: Encodable {
         table.notes =
             lacking + besideFirst(results) + [
                 "*server us*: processor time of all the server's threads, user and system, a command: the median, least and greatest of the rounds; *of theirs*: "
-                    + "over that of the better of the others, for each of their ways in the order shown. Every reply was checked. MB: VmRSS after the last round."
+                    + "over that of the better of the others, for each of their ways in the order shown. Every reply was checked. *max*: of all rounds. MB: VmRSS after the last round, with what works before it left."
             ]
         return table
     }

@@ -17,6 +17,10 @@ final class LoadTarget {
         address = ServerAddress(port: server.port)
         traits = kind.isFloor ? .floor : try ServerTraits(server.connect())
         name = kind.name
+        let major = traits.version.prefix { $0 != "." }
+        if traits.software == .redis && major != "7" || traits.software == .valkey && major != "9" {
+            Progress.say("\(name) is \(traits.version): the goals are of Redis 7 and Valkey 9")
+        }
     }
 
     /// Takes one that runs.
@@ -51,6 +55,8 @@ final class LoadTarget {
     func processorTime() throws -> UInt64 {
         if let running { return try running.processorTime() }
         let values = try info("cpu", ["used_cpu_user", "used_cpu_sys"])
+        // A server that does not tell shows no time, and no ratio.
+        guard values.contains(where: { $0 > 0 }) else { throw BenchError("INFO of \(name) tells no processor time") }
         return UInt64(values.reduce(0, +) * 1e9)
     }
 
@@ -87,7 +93,7 @@ enum LoadStock {
             try ViewWork.loadRelated(connection, LoadWay.order(of: users))
         case .strings:
             try connection.load(users, expecting: .simple("OK")) {
-                ["SET", LoadWay.key($0), LoadWorkload.value]
+                ["SET", LoadWay.key($0), LoadWorkload.value($0)]
             }
         }
     }

@@ -57,19 +57,24 @@ enum LoadWay: Codable {
                 ["PRESENCE.ACTIVE", Heartbeat.key(Heartbeat.name($0)), Heartbeat.session]
             }
         case .presenceGet:
-            return LoadCommands(order, .bulk(containing: "\"status\":\"online\"")) {
-                ["GET", Heartbeat.key(Heartbeat.name($0))]
+            var commands = LoadCommands(
+                order.map { .bulk(containing: "\"userId\":\"\(Heartbeat.name($0))\",\"status\":\"online\"") })
+            for (kind, user) in order.enumerated() {
+                commands.add(["GET", Heartbeat.key(Heartbeat.name(user))], kind: kind)
             }
+            return commands
         case .get:
-            return LoadCommands(order, .exact(LoadWay.bulk(LoadWorkload.value))) { ["GET", LoadWay.key($0)] }
+            return LoadWay.gets(order)
         case .set:
             return LoadCommands(order, .exact("+OK\r\n")) {
-                ["SET", LoadWay.key($0), LoadWorkload.value, "EX", "300"]
+                ["SET", LoadWay.key($0), LoadWorkload.value($0), "EX", "300"]
             }
         case .presenceList:
-            return lists(order, "PRESENCE.MGET", LoadWay.bulk("online")) { Heartbeat.key(Heartbeat.name($0)) }
+            return lists(order, "PRESENCE.MGET", { _ in LoadWay.bulk("online") }) {
+                Heartbeat.key(Heartbeat.name($0))
+            }
         case .list:
-            return lists(order, "MGET", LoadWay.bulk(LoadWorkload.value), LoadWay.key)
+            return lists(order, "MGET", { LoadWay.bulk(LoadWorkload.value($0)) }, LoadWay.key)
         case .view(let view): return view.commands(order)
         case .storm(let storm):
             return try storm.commands(connection, order, job)
@@ -87,12 +92,22 @@ enum LoadWay: Codable {
     }
 
     /// A thousand lists of friends, drawn from all.
-    private func lists(_ order: [Int], _ command: String, _ element: String, _ key: (Int) -> String) -> LoadCommands {
+    private func lists(
+        _ order: [Int], _ command: String, _ element: (Int) -> String, _ key: (Int) -> String
+    ) -> LoadCommands {
         let friends = LoadWorkload.friends
-        let reply = "*\(friends)\r\n" + String(repeating: element, count: friends)
-        return LoadCommands(0..<1_000, .exact(reply)) { list in
-            [command] + (0..<friends).map { key(order[(list * friends + $0) % order.count]) }
-        }
+        let lists = (0..<1_000).map { list in (0..<friends).map { order[(list * friends + $0) % order.count] } }
+        var commands = LoadCommands(
+            lists.map { .exact("*\(friends)\r\n" + $0.map(element).joined()) })
+        for (kind, list) in lists.enumerated() { commands.add([command] + list.map(key), kind: kind) }
+        return commands
+    }
+
+    /// Strings of whom each neighbour has another value.
+    static func gets(_ numbers: [Int]) -> LoadCommands {
+        var commands = LoadCommands((0..<LoadWorkload.values).map { .exact(bulk(LoadWorkload.value($0))) })
+        for number in numbers { commands.add(["GET", key(number)], kind: number % LoadWorkload.values) }
+        return commands
     }
 
     static func key(_ number: Int) -> String { "record:" + Heartbeat.name(number) }

@@ -15,7 +15,13 @@ enum LoadWorkload: String, CaseIterable, ExpressibleByArgument {
 
     /// Bytes of a string value, about those of the source document's record.
     static let valueBytes = 250
-    static let value = String(repeating: "x", count: valueBytes)
+    /// Neighbours have other values, so that a reply to another command is a wrong one.
+    static let values = 250
+    /// The value of the string with that number.
+    static func value(_ number: Int) -> String {
+        let mark = "value \(number % values) "
+        return mark + String(repeating: "x", count: valueBytes - mark.utf8.count)
+    }
     /// Friends of one list.
     static let friends = 100
 
@@ -26,7 +32,9 @@ enum LoadWorkload: String, CaseIterable, ExpressibleByArgument {
         let isPresenced = traits.isPresenced
         return switch self {
         case .heartbeat: Heartbeat.all(of: traits).map { .heartbeat($0) }
-        case .active: isPresenced ? [.active] : [.heartbeat(.script)]
+        // A new TTL alone would not say that somebody was active.
+        case .active:
+            isPresenced ? [.active] : Heartbeat.all(of: traits).filter { $0 != .expire }.map { .heartbeat($0) }
         case .get: [.get]
         case .set: [.set]
         case .presenceGet: isPresenced ? [.presenceGet] : [.get]

@@ -46,7 +46,10 @@ struct ServerOptions: ParsableArguments {
         get throws {
             guard against != "none" else { return [] }
             return try (named?.compactMap(Peer.init) ?? [.redis, .valkey]).compactMap { peer in
-                if let kind = kind(peer) { return kind }
+                if let kind = kind(peer) {
+                    try kind.checkEnvironment()
+                    return kind
+                }
                 let missing = "\(peer.rawValue) is missing (\(peer.package))"
                 guard named == nil else { throw BenchError(missing) }
                 Progress.say(missing + ": measured without it")
@@ -118,9 +121,19 @@ enum ServerKind {
 
     /// The build of Valkey on PyPI has the system's allocator: it is given jemalloc, as presenced and Debian's Redis have it.
     var environment: [String: String] {
-        guard case .valkey = self else { return [:] }
+        guard case .valkey = self, let library = ServerKind.allocator else { return [:] }
+        return ["LD_PRELOAD": library]
+    }
+
+    /// - Throws: if the allocator is missing that it is to be given: without it it would be another server.
+    func checkEnvironment() throws {
+        guard case .valkey = self, ServerKind.allocator == nil else { return }
+        throw BenchError(
+            "libjemalloc.so.2 is missing (Debian package libjemalloc2): --against valkey-libc measures without it")
+    }
+
+    private static var allocator: String? {
         let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
-        let library = folders.map { $0 + "/libjemalloc.so.2" }.first { FileManager.default.fileExists(atPath: $0) }
-        return library.map { ["LD_PRELOAD": $0] } ?? [:]
+        return folders.map { $0 + "/libjemalloc.so.2" }.first { FileManager.default.fileExists(atPath: $0) }
     }
 }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// A table as Markdown that is readable as plain text too: `docs/BENCHMARKS.md` takes it as it is.
 struct Table: Encodable {
     var title: String
@@ -32,5 +34,12 @@ struct Table: Encodable {
         lines += rows.map(line)
         lines += notes.isEmpty ? [""] : [""] + notes + [""]
         return lines.joined(separator: "\n")
+    }
+
+    /// Writes tables as JSON.
+    static func write(_ tables: [Table], to path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try encoder.encode(tables).write(to: URL(fileURLWithPath: path))
     }
 }

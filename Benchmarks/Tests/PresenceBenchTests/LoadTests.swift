@@ -115,4 +115,47 @@ struct LoadTests {
         ])
         #expect(notes == ["*view*: beside presenced's own one: two 1.50; three 0.50."])
     }
+
+    @Test("a reply to another command is a wrong one, and a bulk that does not end is none")
+    func replies() throws {
+        let connection = LoadJob(
+            address: ServerAddress(port: 1), way: .get, users: 1_000, connections: 1, pipeline: 1, seconds: 1)
+        let order = LoadWay.order(of: connection.users)
+        let other = LoadWay.bulk(LoadWorkload.value(order[1]))
+        let gets = LoadWay.gets(order)
+        #expect(throws: BenchError.self) {
+            try Array(other.utf8).withUnsafeBytes { try gets.replyLength(0, in: $0) }
+        }
+        #expect(try Array(other.utf8).withUnsafeBytes { try gets.replyLength(1, in: $0) } == other.utf8.count)
+        #expect(Set((0..<LoadWorkload.values).map(LoadWorkload.value)).count == LoadWorkload.values)
+        #expect((0..<1_000).allSatisfy { LoadWorkload.value($0).utf8.count == LoadWorkload.valueBytes })
+        let record = ExpectedReply.bulk(containing: "4")
+        #expect(try length(record, "$2\r\n42\r\n") == 8)
+        #expect(throws: BenchError.self) { try length(record, "$4\r\nnone\r\n") }
+        #expect(throws: BenchError.self) { try length(record, "$2\r\n42!!") }
+    }
+
+    @Test("a goal is held or not by the better of the others, as the table shows it")
+    func goals() {
+        func result(_ server: String, _ way: String, _ microseconds: Double) -> LoadResult {
+            var result = LoadResult(work: "heartbeat", server: server, way: way)
+            var outcome = LoadDriver.Outcome()
+            outcome.operations = 1
+            outcome.elapsed = 1
+            result.add(outcome, processor: UInt64(microseconds * 1_000))
+            return result
+        }
+        let others = [
+            result("Redis", Heartbeat.expire.name, 1.5), result("Redis", Heartbeat.script.name, 4),
+            result("Valkey", Heartbeat.expire.name, 1.0), result("Valkey", Heartbeat.script.name, 5),
+        ]
+        let table = { (own: Double, pipeline: Int?) in
+            LoadResult.table([result("presenced", "PRESENCE.BEAT", own)] + others, "", pipeline: pipeline).rows[0]
+        }
+        #expect(table(0.85, 16).contains("0.22 held, 0.85 held"))
+        #expect(table(0.87, 16).contains("0.22 held, 0.85 not held"))
+        #expect(table(0.9, 16).contains("0.22 not held, 0.85 not held"))
+        #expect(table(0.9, nil)[6].isEmpty)
+        #expect(table(0.8, 16)[5] == "0.80, 0.20")
+    }
 }
