@@ -81,9 +81,15 @@ final class StormWatch: Sendable {
 
     @inline(never)
     private func lookAsDue(_ store: ShardedStore, at now: Timestamp) {
-        state.withLock { state in
-            // Another one looked, for whom this one waited: what it is to announce is judged by what was seen.
-            if isDue(at: now) { look(&state, store, at: now, expecting: 0) }
+        // Another one looked, for whom this one waited: what it is to announce is judged by what was seen.
+        if store.isHeld {
+            _ = state.withLockIfAvailable { state in
+                if isDue(at: now) { look(&state, store, at: now, expecting: 0) }
+            }
+        } else {
+            state.withLock { state in
+                if isDue(at: now) { look(&state, store, at: now, expecting: 0) }
+            }
         }
     }
 

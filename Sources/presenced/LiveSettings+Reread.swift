@@ -20,7 +20,9 @@ extension LiveSettings {
         let fresh = try read()
         let result = state.withLock { state -> Result<Reread, SettingsProblems> in
             do throws(SettingsProblems) {
-                return .success(try Self.take(fresh, &state))
+                let reread = try Self.take(fresh, &state)
+                inForce.withLock { $0 = state.settings }
+                return .success(reread)
             } catch {
                 return .failure(error)
             }

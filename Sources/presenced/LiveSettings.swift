@@ -7,7 +7,7 @@ import Synchronization
 /// A `CONFIG SET` of several pairs is one change: all are read and checked together on a copy; then the copy is applied
 /// whole, or nothing is. The lock guards the current values. It is held while they are applied, so that the changes of
 /// two clients reach store and server in one order; the locks of those two are taken inside it, and never the other way
-/// round.
+/// round: who reads takes another one, since a transaction may read while it holds all shards.
 final class LiveSettings: ConfigurationPort {
     /// Puts settings in force, all or none; `changed` names what differs, and files that are to be read anew.
     typealias Apply = @Sendable (Settings, _ changed: [String]) throws(ConfigurationPortError) -> Void
@@ -20,6 +20,8 @@ final class LiveSettings: ConfigurationPort {
     }
 
     let state: Mutex<State>
+    /// What is in force, for who reads; taken last.
+    let inForce: Mutex<Settings>
     /// The file that the settings came from; empty for none.
     let file: String
     /// The settings of the command line, which win over the file's.
@@ -36,6 +38,7 @@ final class LiveSettings: ConfigurationPort {
         self.surroundings = surroundings
         self.file = file
         self.arguments = arguments
+        inForce = Mutex(settings)
         state = Mutex(State(settings: settings, asRead: asRead ?? settings, apply: { _, _ in }))
     }
 
@@ -46,7 +49,7 @@ final class LiveSettings: ConfigurationPort {
 
     /// The settings whose names match a glob pattern, in the table's order, as canonical text.
     func get(matching pattern: String) -> [(name: String, value: String)] {
-        let settings = state.withLock { $0.settings }
+        let settings = inForce.withLock { $0 }
         let pattern = pattern.lowercased()
         return Settings.table.filter { fnmatch(pattern, $0.name, 0) == 0 }.map { ($0.name, $0.read(settings)) }
     }
@@ -64,6 +67,7 @@ final class LiveSettings: ConfigurationPort {
                 if !names.isEmpty {
                     try state.apply(changed, names)
                     state.settings = changed
+                    inForce.withLock { $0 = changed }
                 }
                 return .success(())
             } catch {

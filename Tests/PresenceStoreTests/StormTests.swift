@@ -172,7 +172,7 @@ struct StormTests {
         }
     }
 
-    @Test("Who holds all shards may ask for storms while another thread looks for one")
+    @Test("Who holds all shards may ask for storms, and let time go on, while another thread looks for one")
     func askedWhileHeld() {
         let store = store()
         let isHeld = Atomic(false)
@@ -182,6 +182,7 @@ struct StormTests {
                     isHeld.store(true, ordering: .releasing)
                     Thread.sleep(forTimeInterval: 0.02)
                     #expect(held.stormNumbers == (0, false))
+                    held.advance(to: later(1_000))
                 }
             },
             {

@@ -54,6 +54,17 @@ struct LiveSettingsTests {
         #expect(all[0].settings.maxmemory == 64 << 20)
     }
 
+    @Test("GET waits for no change: a transaction may ask while it holds what a change waits for")
+    func getWhileApplied() throws {
+        let seen = Mutex<[String?]>([])
+        live.attach { [live] _, _ in
+            seen.withLock { $0.append(live.get(matching: "session-ttl").first?.value) }
+        }
+        try live.set([("session-ttl", "60s")])
+        #expect(seen.withLock { $0 } == ["120s"])
+        #expect(value("session-ttl") == "60s")
+    }
+
     @Test("SET of what is already so applies nothing")
     func unchanged() throws {
         try live.set([("session-ttl", "120s")])
