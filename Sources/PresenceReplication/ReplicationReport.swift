@@ -98,7 +98,7 @@ extension Replicator {
 
     private func percent(of copy: PeerState.CopyIn, _ peer: PeerState) -> Int {
         if copiesInParts(from: peer) { return peer.covered.nonzeroBitCount * 100 / CopyPlan.count }
-        return copy.total == 0 ? 0 : Int(copy.done * 100 / copy.total)
+        return copy.total == 0 ? 0 : Int(Double(copy.done) / Double(copy.total) * 100)
     }
 
     private func copyOut(to peer: PeerState) -> (done: UInt64, total: UInt64)? {

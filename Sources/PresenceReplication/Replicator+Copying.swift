@@ -141,8 +141,11 @@ extension Replicator {
         for shard in 0..<shards where peer.merged[UInt16(shard)] == nil {
             let parts = CopyPlan.parts(ofShard: shard, of: shards)
             guard parts.allSatisfy({ peer.covers($0) }) else { continue }
-            let reached = parts.compactMap { self.reached(peer.number, plan.parts[$0])?.positions[shard] }
-            guard let position = reached.min() else { continue }
+            // Of another start of it, or with other shards, nothing is said of this one's.
+            let reached = parts.compactMap { self.reached(peer.number, plan.parts[$0]) }.filter {
+                $0.isOfSameStart(as: own)
+            }
+            guard let position = reached.map({ $0.positions[shard] }).min() else { continue }
             peer.merged[UInt16(shard)] = position
             peer.unacknowledged.insert(UInt16(shard))
         }

@@ -69,7 +69,8 @@ extension Replicator {
         for peer in peers where !peer.node.isFollower {
             if openLink(to: peer) != nil {
                 guard peer.copyIn?.isDone == true else { return }
-            } else if mayStillCome {
+            } else if mayStillCome || peer.link != nil {
+                // A link that is to be closed, as one whose peer is silent, is looked at once it is: what came by it may be a part.
                 return
             } else {
                 missing.append(peer.number)

@@ -151,6 +151,31 @@ struct CopyTests {
         #expect(mesh.nodes[2].isReady && lacks(2, 0..<2_000, mesh) > 0)
     }
 
+    @Test("Who has copied a part when the one who tells it falls silent waits anew, too")
+    func silentWithin() throws {
+        let mesh = try mesh(2)
+        try connect(0..<2_000, at: 0, mesh)
+        try mesh.restart(1, incarnation: 9)
+        mesh.room = 600
+        mesh.movesLeft = 60
+        mesh.run(milliseconds: 600)
+        #expect((1..<2_000).contains(mesh.stores[1].recordCount()) && !mesh.nodes[1].isReady)
+        // Its link is there, and nothing comes by it any more.
+        mesh.isCut = true
+        for _ in 0..<600 where mesh.peer(1, of: 1)?.linkOpenedAt != nil {
+            mesh.run(milliseconds: 10)
+            #expect(!mesh.nodes[1].isReady)
+        }
+        #expect(mesh.peer(1, of: 1)?.linkOpenedAt == nil)
+        mesh.run(milliseconds: 200)
+        #expect(!mesh.nodes[1].isReady)
+        mesh.movesLeft = nil
+        mesh.room = 65_536
+        mesh.isCut = false
+        mesh.run(milliseconds: 400)
+        #expect(mesh.nodes[1].isReady && lacks(1, 0..<2_000, mesh) == 0)
+    }
+
     @Test("Peers whose links break again and again are waited for a number of times")
     func brokenForEver() throws {
         let mesh = try Mesh(2) {
