@@ -1,9 +1,15 @@
+import signal
+
 import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from harness import BINARY, NODE, NODE_MODULES, REDIS_BENCHMARK, REDIS_CLI, Server
+
+
+# Who runs the tests in the background may ignore it, and so would every client that is ended by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionstart(session):
