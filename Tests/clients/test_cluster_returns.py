@@ -194,7 +194,7 @@ def test_a_node_that_comes_back_as_of_an_older_start_is_refused(clock):
         assert a.client.get("k") == b.client.get("k") == "1"
         c.stop()
         clock.set(0)
-        c.start()
+        c.start().wait_until_ready()
         cluster.wait_until_linked()
         assert c.client.get("k") == "1"
 
