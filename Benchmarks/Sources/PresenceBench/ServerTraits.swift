@@ -25,7 +25,6 @@ struct ServerTraits {
             let parts = line.split(separator: ":", maxSplits: 1)
             if parts.count == 2 { versions[parts[0]] = parts[1] }
         }
-        // What answers otherwise is called what it says it is, and else what it speaks.
         if let own = versions["presenced_version"] {
             (software, version) = (.presenced, String(own))
         } else if let own = versions["valkey_version"] {
