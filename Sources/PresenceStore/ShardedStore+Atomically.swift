@@ -23,8 +23,8 @@ extension ShardedStore {
     /// are woken in the order in which things were told them.
     ///
     /// - Precondition: the shards are this store's. `body` works on keys of these shards only, and through the store that it is given only: this one
-    ///   would wait for itself. The given store is of no use once `body` has ended. Inside `body`, another `atomically` of the given store runs as a
-    ///   part of it.
+    ///   would wait for itself. The given store is of no use once `body` has ended. It takes no lists of viewers
+    ///   (`watch`, `unwatch`, `takeFrame`) and no settings of storms. Inside `body`, another `atomically` of the given store runs as a part of it.
     /// - Complexity: one lock a shard and one allocation, beside what `body` does: keep it short, all users of these shards wait.
     public func atomically<Result, Failure: Error>(
         _ shards: ShardSet, _ body: (ShardedStore) throws(Failure) -> Result

@@ -4,9 +4,9 @@ import Presence
 ///
 ///     configuration.viewFilter = { target, viewer in game.areEnemies(target, viewer) }
 ///
-/// Who is hidden by it is shown offline, without a last seen. It is asked at every view, on the thread that asks and outside of locks, so it must be
-/// quick, may be called by several threads at once, and must not call the store. What it says may change at any time; `viewsChanged(of:)` tells
-/// watchers.
+/// Who is hidden by it is shown offline, without a last seen. It is asked at every view, on the thread that asks, maybe by several at once. For a watch it
+/// is asked under the lock of that list, and in `atomically` under those of shards: so it must be quick, must not call the store, and whoever calls the
+/// store must not hold a lock that the filter takes. What it says may change at any time; `viewsChanged(of:)` tells watchers.
 public typealias ViewFilter = @Sendable (_ target: Span<UInt8>, _ viewer: Span<UInt8>) -> Bool
 
 /// What a user says of others.

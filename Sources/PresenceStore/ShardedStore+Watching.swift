@@ -25,6 +25,8 @@ public struct WatchReply: Sendable {
 /// The changes of shards become marks of watches when `pumpWatches` is called for them, and marks become frames by `takeFrame`: who drives a store calls
 /// the first when a listener is woken, the second when a watch is. Registration and the first look at a user are one hold of his shard's lock, so no
 /// change is lost in between.
+///
+/// A list's lock comes before those of shards, so a store that `atomically` hands out takes no lists: what changes one stops the process there.
 extension ShardedStore {
     /// Users that are looked at while a watch's lock is held.
     private static let rowsPerHold = 64
@@ -53,6 +55,7 @@ extension ShardedStore {
         _ viewer: Span<UInt8>, since cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
         at now: Timestamp, isNewList: Bool, wake: @escaping @Sendable (Watch) -> Void
     ) throws(StoreError) -> WatchReply {
+        refuseIfHeld()
         try checkID(viewer)
         for index in users.indices { try checkID(bytes.extracting(users[index].range)) }
         let limits = watchLimits
@@ -174,6 +177,7 @@ extension ShardedStore {
     /// - Returns: how many were on it.
     @discardableResult
     public func unwatch(_ viewer: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>) -> Int {
+        refuseIfHeld()
         guard let watch = watch(of: viewer) else { return 0 }
         var hashes: [UInt64] = []
         for index in users.indices { hashes.append(userHash(bytes.extracting(users[index].range))) }
@@ -206,6 +210,7 @@ extension ShardedStore {
     /// - Complexity: O(users), 64 of them a hold of the watch's lock.
     @discardableResult
     public func endWatch(_ watch: Watch) -> Int {
+        refuseIfHeld()
         guard watches.remove(watch) else { return 0 }
         var count = 0
         var start: UInt32 = 0
@@ -255,6 +260,7 @@ extension ShardedStore {
     public func takeFrame(
         of watch: Watch, at now: Timestamp, limit: Int = 1_000
     ) -> (frame: WatchFrame?, hasMore: Bool) {
+        refuseIfHeld()
         guard limit > 0 else { return (nil, watch.state.withLock { $0.hasMarks }) }
         var changed: [ViewRow] = []
         var looked = 0

@@ -210,6 +210,11 @@ public final class ShardedStore: Sendable {
     /// Whether it was handed out by `atomically`.
     var isHeld: Bool { hold != nil }
 
+    /// Stops the process in a store that `atomically` hands out: for what takes a lock that comes before those of shards, and could wait for ever there.
+    func refuseIfHeld() {
+        precondition(!isHeld, "no lists of viewers and no settings of storms within atomically: their locks come first")
+    }
+
     /// Runs `body` under the lock of a shard.
     @inline(__always)
     func withPlace<Result, Failure: Error>(

@@ -190,7 +190,10 @@ final class StormWatch: Sendable {
 
 extension ShardedStore {
     /// Other rules for storms, from now on. A storm that is on goes on.
-    public func setStormSettings(_ settings: StormSettings) { storms.update(settings) }
+    public func setStormSettings(_ settings: StormSettings) {
+        refuseIfHeld()
+        storms.update(settings)
+    }
 
     /// Storms since the start, and whether one is on.
     public var stormNumbers: (count: Int, isOn: Bool) { storms.numbers }

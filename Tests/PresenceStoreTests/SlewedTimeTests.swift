@@ -1,5 +1,6 @@
 import Presence
 import PresenceTesting
+import Synchronization
 import Testing
 
 @testable import PresenceStore
@@ -73,10 +74,94 @@ struct SlewedTimeTests {
             }
             #expect(abs((end ?? 0) - 120_000) <= 620)
         }
-        var time = SlewedTime(boot: boot, wall: wall)
+        let time = SlewedTime(boot: boot, wall: wall)
         let store = ShardedStore()
         try store.connect("alice", session: "s", at: time.now(boot: boot))
         #expect(store.status(of: "alice", at: time.now(boot: boot + SlewedTimeTests.hour)) == .offline)
+    }
+
+    @Test(
+        "Who asks once a minute comes to the wall clock too, and no course makes up for more than ten seconds at once")
+    func seldom() {
+        for step in [-2 * SlewedTimeTests.second, 2 * SlewedTimeTests.second] {
+            var time = SlewedTime(boot: boot, wall: wall)
+            var last = time.now(boot: boot)
+            for minute in 1...45 {
+                let up = boot + Int64(minute) * 60 * SlewedTimeTests.second
+                if time.wantsWall(boot: up) { time.correct(boot: up, wall: wall + (up - boot) + step) }
+                let now = time.now(boot: up)
+                #expect(abs(now.milliseconds(since: last) - 60_000) <= 51)
+                last = now
+            }
+            #expect(last == Timestamp(milliseconds: (wall + step) / 1_000_000 + 45 * 60_000))
+        }
+    }
+
+    @Test(
+        "A wall clock that is stepped to and fro bends the course, and breaks it nowhere",
+        arguments: [1, 2, 3] as [UInt64])
+    func bends(_ seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        var time = SlewedTime(boot: boot, wall: wall)
+        var last = time.microseconds(boot: boot)
+        var up = boot
+        for _ in 0..<200_000 {
+            let passed = Int64.random(in: 0...20_000_000, using: &random)
+            up += passed
+            if time.wantsWall(boot: up) {
+                let step = Int64.random(in: -SlewedTimeTests.second...SlewedTimeTests.second, using: &random)
+                let before = time.microseconds(boot: up)
+                time.correct(boot: up, wall: wall + (up - boot) + step)
+                #expect(time.microseconds(boot: up) == before)
+            }
+            let now = time.microseconds(boot: up)
+            #expect(abs(now - last - passed / 1_000) <= passed / 1_000 / 200 + 2)
+            #expect(now >= last)
+            last = now
+        }
+    }
+
+    private final class Progress: Sendable {
+        let changes = Atomic(0)
+    }
+
+    @Test("Whoever reads the course while others change it reads a whole one")
+    func whole() async {
+        let changes = 200_000
+        let interval = SlewedTime.wallInterval
+        let wall: @Sendable (Int) -> Int64 = { change in
+            Int64(change) * interval + (change.isMultiple(of: 2) ? -SlewedTimeTests.hour : SlewedTimeTests.hour)
+        }
+        var time = SlewedTime(boot: 0, wall: 0)
+        var plan = [time.course]
+        for change in 1...changes {
+            time.correct(boot: Int64(change) * interval, wall: wall(change))
+            plan.append(time.course)
+        }
+        let courses = plan
+        let shared = SharedTime(SlewedTime(boot: 0, wall: 0))
+        let done = Progress()
+        await withTaskGroup(of: Int.self) { group in
+            group.addTask {
+                for change in 1...changes {
+                    _ = shared.nanoseconds(boot: { Int64(change) * interval }, wall: { wall(change) })
+                    done.changes.store(change, ordering: .sequentiallyConsistent)
+                }
+                return 0
+            }
+            group.addTask {
+                var wrong = 0
+                while true {
+                    let least = done.changes.load(ordering: .sequentiallyConsistent)
+                    if least == changes { return wrong }
+                    let boot = Int64(least) * interval + interval / 2
+                    let read = shared.nanoseconds(boot: { boot }, wall: { 0 })
+                    let most = min(done.changes.load(ordering: .sequentiallyConsistent) + 1, changes)
+                    if !courses[least...most].contains(where: { $0.nanoseconds(boot: boot) == read }) { wrong += 1 }
+                }
+            }
+            for await wrong in group { #expect(wrong == 0) }
+        }
     }
 
     @Test("The machine's clock goes on, and agrees with the wall clock")
