@@ -109,7 +109,7 @@ struct BytesKey {
     }
 }
 
-/// A canonical UUID in sixteen bytes, both ways, eight hexadecimal digits at a time.
+/// A canonical UUID in sixteen bytes, both ways: read sixteen hexadecimal digits at a time, written eight.
 struct PackedUUID {
     static let textLength = 36
     static let packedLength = 16
@@ -131,15 +131,13 @@ struct PackedUUID {
             text.load(fromByteOffset: 18, as: UInt8.self) == dash,
             text.load(fromByteOffset: 23, as: UInt8.self) == dash
         else { return nil }
-        let a = text.loadUnaligned(as: UInt64.self)
-        let b = PackedUUID.join(text, 9, 14)
-        let c = PackedUUID.join(text, 19, 24)
-        let d = text.loadUnaligned(fromByteOffset: 28, as: UInt64.self)
-        guard let a = PackedUUID.decode(a), let b = PackedUUID.decode(b), let c = PackedUUID.decode(c),
-            let d = PackedUUID.decode(d)
-        else { return nil }
-        first = a | b << 32
-        second = c | d << 32
+        let left = PackedUUID.decode(text.loadUnaligned(as: UInt64.self), PackedUUID.join(text, 9, 14))
+        let right = PackedUUID.decode(
+            PackedUUID.join(text, 19, 24), text.loadUnaligned(fromByteOffset: 28, as: UInt64.self))
+        let faults = unsafeBitCast(left.faults | right.faults, to: SIMD2<UInt64>.self)
+        guard faults.x | faults.y == 0 else { return nil }
+        first = left.bytes
+        second = right.bytes
     }
 
     /// Writes the 36 characters.
@@ -165,16 +163,23 @@ struct PackedUUID {
             | UInt64(text.loadUnaligned(fromByteOffset: high, as: UInt32.self)) << 32
     }
 
-    /// Eight digits, the first in the lowest byte, to their four bytes; nil if one is no lower-case digit.
+    /// Sixteen digits, the first in the lowest byte, to their eight bytes, and what is wrong with each of them: 0 of a lower-case digit.
     @inline(__always)
-    private static func decode(_ digits: UInt64) -> UInt64? {
-        let letters = (digits & 0x4040_4040_4040_4040) >> 6
-        let values = (digits & 0x0f0f_0f0f_0f0f_0f0f) &+ letters &* 9
+    private static func decode(_ low: UInt64, _ high: UInt64) -> (bytes: UInt64, faults: SIMD16<UInt8>) {
+        let digits = unsafeBitCast(SIMD2(low, high), to: SIMD16<UInt8>.self)
+        let values = digits & SIMD16(repeating: 0x0f) &+ ifSet(digits &>> 6, SIMD16(repeating: 9))
         // Spelled again they must be the same characters: that is the whole test of validity.
-        guard values & 0xf0f0_f0f0_f0f0_f0f0 == 0, spell(values) == digits else { return nil }
-        var pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff
-        pairs = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff
-        return (pairs | pairs >> 16) & 0xffff_ffff
+        let letters = ifSet((values &+ SIMD16(repeating: 6)) &>> 4, SIMD16(repeating: 0x27))
+        let spelled = values &+ SIMD16(repeating: 0x30) &+ letters
+        let pairs = unsafeBitCast(values, to: SIMD8<UInt16>.self)
+        let bytes = SIMD8<UInt8>(truncatingIfNeeded: pairs &<< 4 | pairs &>> 8)
+        return (unsafeBitCast(bytes, to: UInt64.self), spelled ^ digits | values & SIMD16(repeating: 0xf0))
+    }
+
+    /// `value` where the lowest bit is set, else 0: comparisons of vectors would be loops.
+    @inline(__always)
+    private static func ifSet(_ bits: SIMD16<UInt8>, _ value: SIMD16<UInt8>) -> SIMD16<UInt8> {
+        (SIMD16() &- (bits & SIMD16(repeating: 1))) & value
     }
 
     @inline(__always)

@@ -81,34 +81,30 @@ final class StormWatch: Sendable {
 
     @inline(never)
     private func lookAsDue(_ store: ShardedStore, at now: Timestamp) {
-        // Another one looked, for whom this one waited: what it is to announce is judged by what was seen.
-        if store.isHeld {
-            _ = state.withLockIfAvailable { state in
-                if isDue(at: now) { look(&state, store, at: now, expecting: 0) }
-            }
-        } else {
-            state.withLock { state in
-                if isDue(at: now) { look(&state, store, at: now, expecting: 0) }
-            }
+        // Another one may have looked, for whom this one waited: what it is to announce is judged by what was seen.
+        _ = withState(for: store) { state in
+            if isDue(at: now) { look(&state, store, at: now, expecting: 0) }
         }
     }
 
     /// Looks before so many sessions are lost, since whoever reads or announces the first of them is to know of the storm that they are.
-    ///
-    /// While shards are held nobody waits for the lock, which comes before theirs: if another one looks, the next look is not to wait.
     @inline(never)
     func look(_ store: ShardedStore, at now: Timestamp, expecting losses: Int) {
-        guard store.isHeld else {
-            state.withLock { state in look(&state, store, at: now, expecting: losses) }
-            return
-        }
-        let hasLooked = state.withLockIfAvailable { state in
-            look(&state, store, at: now, expecting: losses)
-            return true
-        }
-        guard hasLooked == nil else { return }
+        let hasLooked = withState(for: store) { state in look(&state, store, at: now, expecting: losses) }
+        guard !hasLooked else { return }
         isHastened.store(true, ordering: .sequentiallyConsistent)
         nextLook.store(.min, ordering: .sequentiallyConsistent)
+    }
+
+    /// Runs `body` under the lock. While shards are held, whose locks come behind this one, nobody waits for it: if another one looks, it is not run.
+    ///
+    /// - Returns: whether it was run.
+    private func withState(for store: ShardedStore, _ body: (inout State) -> Void) -> Bool {
+        guard store.isHeld else {
+            state.withLock { body(&$0) }
+            return true
+        }
+        return state.withLockIfAvailable { body(&$0) } != nil
     }
 
     private func look(_ state: inout State, _ store: ShardedStore, at now: Timestamp, expecting expected: Int) {
