@@ -85,6 +85,8 @@ enum ClusterCommands {
 
     /// Places looked at in a slice: half a millisecond.
     private static let sliceCount = 2048
+    /// Bytes of keys that are hashed in a slice: about a millisecond's work.
+    private static let sliceBytes = 512 * 1024
 
     /// A count under way.
     private final class Count {
@@ -103,11 +105,14 @@ enum ClusterCommands {
         /// Looks at some keys; true if they were the last.
         func step(_ store: ShardedStore, at now: Timestamp) -> Bool {
             var name = name
-            cursor = store.scan(cursor: cursor, count: ClusterCommands.sliceCount, at: now) { kind, key in
+            var hashed = 0
+            cursor = store.scanPart(cursor: cursor, count: ClusterCommands.sliceCount, at: now) { kind, key in
                 name.removeAll(keepingCapacity: true)
                 if kind == .presence { name += prefix }
                 for index in 0..<key.count { name.append(key[index]) }
                 if KeySlot.slot(of: name.span) == slot { found += 1 }
+                hashed += name.count
+                return hashed < ClusterCommands.sliceBytes
             }
             self.name = name
             return cursor == 0

@@ -110,10 +110,12 @@ extension ShardState {
         return slabs.slotSize(of: number) + block + index.capacityBytes / index.count
     }
 
-    /// The keys that exist of one segment, from `position` on in hash order, and where the next segment begins; nil at the end of the shard.
+    /// The keys that exist of one segment, from `position` on in hash order, how many records were looked at, and where to go on; nil at the end of the shard.
+    ///
+    /// That is where the next segment begins, or within this one where its keys are so long that no more of them are copied at once.
     mutating func keys(
         from position: UInt64, at now: Timestamp
-    ) -> (found: [(hash: UInt64, kind: KeyKind, key: [UInt8])], next: UInt64?) {
+    ) -> (found: [(hash: UInt64, kind: KeyKind, key: [UInt8])], looked: Int, next: UInt64?) {
         var numbers: [(hash: UInt64, number: UInt32)] = []
         let records = slabs.reader
         let next = index.numbers(around: position) {
@@ -122,12 +124,23 @@ extension ShardState {
         for place in numbers.indices { numbers[place].hash = hash(of: numbers[place].number) }
         numbers.sort { $0.hash < $1.hash }
         var found: [(hash: UInt64, kind: KeyKind, key: [UInt8])] = []
+        var looked = 0
+        var bytes = 0
         for (hash, number) in numbers where hash >= position {
+            if bytes >= ShardState.keyBytesAtOnce, let last = found.last?.hash,
+                last >> ShardedStore.cursorShift != hash >> ShardedStore.cursorShift
+            {
+                return (found, looked, hash)
+            }
+            looked += 1
             let address = slabs.address(number)
             switch RecordHeader(address).kind {
             case .string:
                 let string = StringRecord(address)
-                if string.expiry > now { found.append((hash, .string, [UInt8](string.key))) }
+                if string.expiry > now {
+                    found.append((hash, .string, [UInt8](string.key)))
+                    bytes += string.key.count
+                }
             case .user:
                 guard settle(number, at: now).isPresent else { continue }
                 let record = UserRecord(address)
@@ -135,8 +148,11 @@ extension ShardState {
             case .tombstone, .free: continue
             }
         }
-        return (found, next)
+        return (found, looked, next)
     }
+
+    /// Bytes of keys that are copied in one lock hold, and the last key.
+    private static let keyBytesAtOnce = 65_536
 
     /// Ends the strings and sessions of one segment that are no newer than `limit`; where the next begins, nil at the end of the shard.
     mutating func flush(from position: UInt64, upTo limit: Stamp, at now: Timestamp) -> UInt64? {

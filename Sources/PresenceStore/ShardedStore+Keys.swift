@@ -64,25 +64,42 @@ extension ShardedStore {
     ///
     /// - Parameters:
     ///   - cursor: 0 to begin, then what the call before returned.
-    ///   - count: how many keys to look for, at least 1; about a segment (up to 160 keys) is looked at in any case.
+    ///   - count: how many keys to look for, at least 1; about a segment (up to 160 keys) is looked at in any case. Where there are many users who are not
+    ///     present, it may be none: so many records are looked at, or a thousand, and not more.
     ///   - now: the instant at which the keys exist.
     ///   - body: called with each key, outside of locks; of a presence, with the user's id.
     /// - Returns: the next cursor, 0 at the end. It is below 2^53: clients in JavaScript read it into a double.
     public func scan(
         cursor: UInt64, count: Int, at now: Timestamp, _ body: (KeyKind, Span<UInt8>) -> Void
     ) -> UInt64 {
+        scanPart(cursor: cursor, count: count, at: now) { kind, key in
+            body(kind, key)
+            return true
+        }
+    }
+
+    /// As ``scan(cursor:count:at:_:)``, until `body` says that it is enough.
+    ///
+    /// - Parameter body: returns whether it takes another key. It may be given some more all the same: those whose hash has the same leading bits.
+    package func scanPart(
+        cursor: UInt64, count: Int, at now: Timestamp, _ body: (KeyKind, Span<UInt8>) -> Bool
+    ) -> UInt64 {
         var position = cursor << ShardedStore.cursorShift
         var last: UInt64?
         var left = max(count, 1)
+        // What is no key now, and segments that have none at all, cost time too.
+        var others = max(count, ShardedStore.otherRecordsOfScan)
+        var segments = ShardedStore.segmentsOfScan
         while true {
             let shard = shardIndex(position)
-            let (found, next) = withShard(shard, isLong: true, at: now) { $0.keys(from: position, at: $1) }
+            let (found, looked, next) = withShard(shard, isLong: true, at: now) { $0.keys(from: position, at: $1) }
+            others -= looked - found.count
+            segments -= 1
             for entry in found {
                 let place = entry.hash >> ShardedStore.cursorShift
                 // Keys of one place go out together: the cursor cannot stand between them.
                 if left <= 0 && place != last { return place }
-                body(entry.kind, entry.key.span)
-                left -= 1
+                left = body(entry.kind, entry.key.span) ? left - 1 : 0
                 last = place
             }
             if let next {
@@ -91,12 +108,17 @@ extension ShardedStore {
                 guard shard + 1 < shardCount else { return 0 }
                 position = UInt64(shard + 1) << shardShift
             }
-            if left <= 0 { return position >> ShardedStore.cursorShift }
+            if left <= 0 || others <= 0 || segments <= 0 { return position >> ShardedStore.cursorShift }
         }
     }
 
+    /// Records that one call of `scan` looks at though they are no keys: 50 microseconds' work.
+    private static let otherRecordsOfScan = 1_000
+    /// Segments that one call of `scan` looks into, if most of them are empty.
+    private static let segmentsOfScan = 4_096
+
     /// A cursor is the leading 53 bits of a hash. A segment of that depth, the only one that could end inside of a place, would take 2^53 keys.
-    private static let cursorShift: UInt64 = 11
+    static let cursorShift: UInt64 = 11
 
     /// Ends all keys that exist at the call: strings are gone, sessions end (`flushed`). What else is known of users stays.
     ///
