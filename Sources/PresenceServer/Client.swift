@@ -25,6 +25,8 @@ final class Client {
 
     private(set) var channels: Set<[UInt8]> = []
     private(set) var patterns: Set<[UInt8]> = []
+    /// The bytes of its patterns together.
+    private(set) var patternBytes = 0
     /// Channels and patterns together: the number in every reply of SUBSCRIBE.
     private(set) var subscriptionCount = 0
 
@@ -83,6 +85,7 @@ final class Client {
     /// Remembers a subscription to a pattern; false if it was there.
     func subscribe(pattern: [UInt8]) -> Bool {
         guard patterns.insert(pattern).inserted else { return false }
+        patternBytes += pattern.count
         subscriptionCount += 1
         return true
     }
@@ -90,6 +93,7 @@ final class Client {
     /// Forgets a subscription to a pattern; false if there was none.
     func unsubscribe(pattern: [UInt8]) -> Bool {
         guard patterns.remove(pattern) != nil else { return false }
+        patternBytes -= pattern.count
         subscriptionCount -= 1
         return true
     }

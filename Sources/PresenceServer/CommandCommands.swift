@@ -232,6 +232,7 @@ enum CommandCommands {
                 let category = "@" + Text.string(bytes, value, limit: 64).lowercased()
                 names = all.filter { $0.categories.words.contains { $0.description == category } }
             case "PATTERN":
+                guard !GlobPattern.refuses(value, &reply) else { return }
                 names = all.filter {
                     GlobPattern.matches(bytes.extracting(value), Array($0.name.utf8).span, ignoringCase: true)
                 }

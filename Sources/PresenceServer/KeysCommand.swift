@@ -15,6 +15,8 @@ enum KeysCommand {
 
     /// Places looked at in a slice: half a millisecond.
     private static let sliceCount = 2048
+    /// The work of matching in a slice, for patterns and keys that are long: about a millisecond.
+    private static let sliceWork = 512 * 1024
 
     /// A walk under way.
     private final class Walk {
@@ -38,14 +40,17 @@ enum KeysCommand {
         func step(_ store: ShardedStore, at now: Timestamp) -> Bool {
             let pattern = pattern
             var name: [UInt8] = []
-            cursor = store.scan(cursor: cursor, count: KeysCommand.sliceCount, at: now) { kind, key in
+            var work = 0
+            cursor = store.scanPart(cursor: cursor, count: KeysCommand.sliceCount, at: now) { kind, key in
                 name.removeAll(keepingCapacity: true)
                 if kind == .presence { name += prefix }
                 for index in 0..<key.count { name.append(key[index]) }
-                if GlobPattern.matches(pattern.span, name.span) {
+                work += name.count
+                if GlobPattern.matches(pattern.span, name.span, work: &work) {
                     found.bulk(name)
                     count += 1
                 }
+                return work < KeysCommand.sliceWork && !isOverLimit
             }
             return cursor == 0 || isOverLimit
         }
@@ -66,6 +71,7 @@ enum KeysCommand {
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
+        guard !GlobPattern.refuses(request.argument(1), &reply) else { return }
         let limit = loop.configuration.outputLimits.normal.hardBytes
         let walk = Walk(
             pattern: Text.array(bytes, request.argument(1)), prefix: loop.keyPrefix.bytes,

@@ -34,6 +34,9 @@ enum PubSubCommands {
 
     /// The most channels and patterns of one connection: they are memory that nothing else bounds.
     static let maximumSubscriptions = 100_000
+    /// The most patterns of one connection, and their bytes together: each message on a channel is compared with each of them.
+    static let maximumPatterns = 1_000
+    static let maximumPatternBytes = 32_768
 
     /// What a name that is subscribed to stands for.
     private enum Kind {
@@ -67,11 +70,46 @@ enum PubSubCommands {
             reply.error("ERR a connection may have at most \(maximumSubscriptions) subscriptions; use a pattern")
             return
         }
+        if kind == .pattern, refusesPatterns(loop, client, request, &reply) { return }
+        if kind == .channel {
+            for index in 1..<request.argumentCount where refusesChannel(request.argument(index), &reply) { return }
+        }
         for index in 1..<request.argumentCount {
             let name = Text.array(bytes, request.argument(index))
             kind.subscribe(loop, client, name)
             confirm(kind.subscribeWord, name, client, &reply)
         }
+    }
+
+    /// Whether a channel is too long; then the error is written.
+    private static func refusesChannel(_ channel: Range<Int>, _ reply: inout ReplyBuffer) -> Bool {
+        guard channel.count > SubscriptionRegistry.maximumChannelLength else { return false }
+        reply.error("ERR a channel may have at most \(SubscriptionRegistry.maximumChannelLength) bytes")
+        return true
+    }
+
+    /// Whether these patterns are too long or too many, for the connection or the server; then the error is written.
+    private static func refusesPatterns(
+        _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ reply: inout ReplyBuffer
+    ) -> Bool {
+        let count = request.argumentCount - 1
+        var bytes = client.patternBytes
+        for index in 1...count {
+            if GlobPattern.refuses(request.argument(index), &reply) { return true }
+            bytes += request.argument(index).count
+        }
+        guard client.patterns.count + count <= maximumPatterns, bytes <= maximumPatternBytes else {
+            reply.error(
+                "ERR a connection may have at most \(maximumPatterns) patterns, of \(maximumPatternBytes) bytes together; "
+                    + "SUBSCRIBE takes more channels")
+            return true
+        }
+        guard loop.server.registry.distinct.patterns + count <= SubscriptionRegistry.maximumPatterns else {
+            reply.error(
+                "ERR all connections together may have at most \(SubscriptionRegistry.maximumPatterns) patterns")
+            return true
+        }
+        return false
     }
 
     private static func unsubscribe(
@@ -105,6 +143,7 @@ enum PubSubCommands {
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
+        guard !refusesChannel(request.argument(1), &reply) else { return }
         guard loop.server.registry.total > 0 else {
             reply.integer(0)
             return

@@ -43,6 +43,7 @@ enum PubSubReport {
         _ reply: inout ReplyBuffer
     ) {
         guard takesOnePattern(request, bytes, &reply) else { return }
+        guard request.argumentCount < 3 || !GlobPattern.refuses(request.argument(2), &reply) else { return }
         var names = loop.server.registry.channels
         if request.argumentCount == 3 {
             let pattern = request.argument(2)

@@ -13,6 +13,8 @@ enum ScanCommand {
 
     /// The most places that one call looks at, whatever COUNT it asks for: so long another client waits for this one.
     private static let maximumScanCount = 10_000
+    /// The work of matching in one call, where patterns and keys are long: it ends early then, as a call may. A few milliseconds.
+    private static let maximumWork = 2 << 20
 
     @Sendable private static func scan(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
@@ -45,6 +47,7 @@ enum ScanCommand {
                 }
                 count = Int(min(number, Int64(maximumScanCount)))
             case "MATCH":
+                guard !GlobPattern.refuses(value, &reply) else { return }
                 pattern = value
             case "TYPE":
                 switch Word(bytes, value) {
@@ -69,14 +72,18 @@ enum ScanCommand {
         var keys = ReplyBuffer(capacity: 1024)
         var found = 0
         var name: [UInt8] = []
-        let next = loop.store.scan(cursor: cursor, count: count, at: loop.now) { kind, key in
-            if let kinds, !kinds.contains(kind) { return }
+        var work = 0
+        let next = loop.store.scanPart(cursor: cursor, count: count, at: loop.now) { kind, key in
+            if let kinds, !kinds.contains(kind) { return true }
             name.removeAll(keepingCapacity: true)
             if kind == .presence { name += loop.keyPrefix.bytes }
             for index in 0..<key.count { name.append(key[index]) }
-            if let pattern, !GlobPattern.matches(bytes.extracting(pattern), name.span) { return }
-            keys.bulk(name)
-            found += 1
+            work += name.count
+            if pattern.map({ GlobPattern.matches(bytes.extracting($0), name.span, work: &work) }) ?? true {
+                keys.bulk(name)
+                found += 1
+            }
+            return work < maximumWork
         }
         reply.array(2)
         reply.bulk(String(next))

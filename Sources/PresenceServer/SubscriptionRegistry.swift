@@ -3,12 +3,16 @@ import Synchronization
 /// How many clients of which event loop hold which subscription: what `PUBLISH` counts and where a message must go.
 ///
 /// The clients themselves are known to their loop only (``LoopSubscriptions``). One lock, taken alone, by every SUBSCRIBE and by every message;
-/// a server without subscribers is recognised by one load and takes it never.
+/// a server without subscribers is recognised by one load and takes it never. It is held for a look-up: patterns are compared after it.
 ///
-/// The number of distinct names is bounded by what clients subscribe to, and each of those is bounded by its connection.
+/// The number of distinct channels is bounded by what clients subscribe to, and each of those is bounded by its connection.
 final class SubscriptionRegistry: Sendable {
     /// The most event loops that a server may have: the loops of a route are one word of bits.
     static let maximumLoops = 64
+    /// The most distinct patterns: each message is compared with each of them. Two event loops at once may go beyond it by what one command brings.
+    static let maximumPatterns = 10_000
+    /// The longest channel, in bytes: what nobody can subscribe to, and patterns need not be compared with.
+    static let maximumChannelLength = 1_024
 
     private struct Names {
         var channels: [[UInt8]: [Int32]] = [:]
@@ -76,20 +80,21 @@ final class SubscriptionRegistry: Sendable {
         subscriptionCount.wrappingSubtract(1, ordering: .acquiringAndReleasing)
     }
 
-    /// Where a message on `channel` must go: how many receivers there are, and a bit for each loop that has one.
+    /// Where a message on `channel` must go: how many receivers there are, and a bit for each loop that has one. Nobody hears a channel that is longer than
+    /// any may be: one of keyspace notifications, of a very long key.
     func route(_ channel: [UInt8]) -> (receivers: Int, loops: UInt64) {
-        guard total > 0 else { return (0, 0) }
-        return names.withLock { names in
-            var receivers = 0
-            var loops: UInt64 = 0
-            if let counts = names.channels[channel] {
-                SubscriptionRegistry.sum(counts, &receivers, &loops)
-            }
-            for (pattern, counts) in names.patterns where GlobPattern.matches(pattern.span, channel.span) {
-                SubscriptionRegistry.sum(counts, &receivers, &loops)
-            }
-            return (receivers, loops)
+        guard total > 0, channel.count <= SubscriptionRegistry.maximumChannelLength else { return (0, 0) }
+        let (counts, patterns) = names.withLock {
+            ($0.channels[channel], $0.patterns.isEmpty ? nil : $0.patterns)
         }
+        var receivers = 0
+        var loops: UInt64 = 0
+        if let counts { SubscriptionRegistry.sum(counts, &receivers, &loops) }
+        guard let patterns else { return (receivers, loops) }
+        for (pattern, counts) in patterns where GlobPattern.matches(pattern.span, channel.span) {
+            SubscriptionRegistry.sum(counts, &receivers, &loops)
+        }
+        return (receivers, loops)
     }
 
     private func count(_ channel: [UInt8], _ change: Int) {
