@@ -11,7 +11,8 @@ import PresenceRESP
 /// ```
 /// What must stay true: replies leave in the order of their commands; a client that does not read is not read from either, so what waits
 /// for it is at most one reply beyond NIO's high-water mark (and what others publish, see ``OutputLimits``); bytes are kept only for a
-/// command that is not whole, or while the client is paused.
+/// command that is not whole, or while the client is paused. A turn is a millisecond of commands: what else the read brought waits until others
+/// had theirs.
 ///
 /// Costs one system call a read for the replies, as long as the kernel takes them at once, and no allocation.
 final class ClientHandler: ChannelInboundHandler {
@@ -157,11 +158,23 @@ final class ClientHandler: ChannelInboundHandler {
             let stop = runCommands(&bytes, client)
             writeReplies(context, client)
             goesOn = stop == .batchIsFull && !isReadingStopped && !isClosing
-            if goesOn, loop.hasManyMonitorLines { loop.finishBatch() }
+            if goesOn {
+                if loop.hasManyMonitorLines { loop.finishBatch() }
+                loop.lookAtTurn()
+                goesOn = !loop.isTurnOver
+            }
         }
         isRunning = false
         loop.finishBatch()
+        if loop.isTurnOver, bytes.readableBytes > 0 { letOthers(client) }
         loop.endTurn()
+    }
+
+    /// Lets the commands that are left wait until other connections have had their turn. Meanwhile nothing more is read.
+    private func letOthers(_ client: Client) {
+        guard !isClosing, !isReadingStopped, !client.isSuspended, !client.closesAfterReply else { return }
+        suspend()
+        loop.afterOthers { self.release() }
     }
 
     /// Runs the commands in place. No channel is written to while the reader and the replies are lent to it.

@@ -18,7 +18,7 @@ enum CommandDispatch {
         guard admits(number, table, loop, client, request, bytes, &reply) else { return }
         client.lastCommand = number
         let entry = table.entry(number)
-        if entry.isTimed, loop.configuration.slowLogThresholdMicroseconds >= 0 {
+        if entry.isTimed {
             runTimed(number, table, loop, client, request, bytes, &reply)
         } else {
             entry.body(loop, client, request, bytes, &reply)
@@ -104,8 +104,7 @@ enum CommandDispatch {
         if loop.scrutiny.contains(.monitored), !entry.flags.contains(.skipMonitor) {
             loop.tellMonitors(client, request, bytes)
         }
-        let isTimed = entry.isTimed || loop.scrutiny.contains(.timed) && !entry.flags.contains(.skipSlowLog)
-        if isTimed, loop.configuration.slowLogThresholdMicroseconds >= 0 {
+        if entry.isTimed || loop.scrutiny.contains(.timed) && !entry.flags.contains(.skipSlowLog) {
             runTimed(number, table, loop, client, request, bytes, &reply)
         } else {
             entry.body(loop, client, request, bytes, &reply)
@@ -119,9 +118,11 @@ enum CommandDispatch {
         let start = Stopwatch.microseconds()
         if loop.turnStart == nil { loop.turnStart = start }
         table.entry(number).body(loop, client, request, bytes, &reply)
-        let duration = Stopwatch.microseconds() - start
-        if duration >= loop.configuration.slowLogThresholdMicroseconds {
-            loop.server.slowLog.record(duration, at: loop.now, client, request, bytes)
+        let end = Stopwatch.microseconds()
+        loop.lookAtTurn(at: end)
+        let threshold = loop.configuration.slowLogThresholdMicroseconds
+        if threshold >= 0, end - start >= threshold {
+            loop.server.slowLog.record(end - start, at: loop.now, client, request, bytes)
         }
     }
 

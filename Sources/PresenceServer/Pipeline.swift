@@ -16,6 +16,8 @@ enum Pipeline {
         case batchIsFull
         /// The client's next command must wait.
         case paused
+        /// The turn has gone on for long enough: others are next.
+        case turnIsOver
     }
 
     /// What a run did.
@@ -86,6 +88,11 @@ enum Pipeline {
                 if tellsAtOnce || client.isSubscribed, loop.hasEvents { loop.deliverEvents(current: client, &reply) }
                 if client.isSuspended || client.closesAfterReply {
                     outcome.stop = .paused
+                    break reading
+                }
+                if outcome.commands % ServerLoop.commandsBetweenLooks == 0 { loop.lookAtTurn() }
+                if loop.isTurnOver {
+                    outcome.stop = .turnIsOver
                     break reading
                 }
                 if reply.count >= replyBatchBytes || !loop.scrutiny.isEmpty && loop.hasManyMonitorLines {

@@ -56,6 +56,8 @@ enum ServerCommands {
         }
         loop.counters.take(reply.takeErrors())
         reply.verbatim(ServerReport(loop).text(sections: names))
+        // It takes long, though what it does grows with nothing.
+        loop.lookAtTurn()
     }
 
     // MARK: - CONFIG

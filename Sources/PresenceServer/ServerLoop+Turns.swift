@@ -4,6 +4,9 @@ import PresenceStore
 ///
 /// A turn is what a read of a socket brought, a tick, a slice of long work, a delivery for another loop. Reads of one small command take microseconds
 /// and are not timed, unless that command's work grows with what it is given; all other turns are.
+///
+/// A turn of commands ends after a millisecond, whatever the read brought: the rest of them has a turn of its own, behind those of others
+/// (``ClientHandler``). The time is looked at after each command whose work grows, and each 64 others, which take microseconds together.
 extension ServerLoop {
     /// Bytes of a read from which on its turn is timed.
     static let timedReadBytes = 512
@@ -11,7 +14,26 @@ extension ServerLoop {
     /// A turn begins.
     @inline(__always)
     func beginTurn(isTimed: Bool) {
+        isTurnOver = false
         if isTimed { turnStart = Stopwatch.microseconds() }
+    }
+
+    /// Commands between two looks at the time, where none of them takes long.
+    static let commandsBetweenLooks = 64
+
+    /// Looks whether commands have had their time. In a turn that is not timed that begins here.
+    @inline(never)
+    func lookAtTurn() {
+        lookAtTurn(at: Stopwatch.microseconds())
+    }
+
+    /// The same, by who has looked at the stopwatch just now.
+    func lookAtTurn(at microseconds: Int64) {
+        guard let start = turnStart else {
+            turnStart = microseconds
+            return
+        }
+        if microseconds - start >= turnLimit { isTurnOver = true }
     }
 
     /// The turn ends; what it took is kept if it was timed, from its begin or from that of its first long command.

@@ -6,7 +6,7 @@ extension ServerLoop {
     /// Marks a turn hands on at most, a shard: who is watched by many is told in slices.
     private static let marksPerSlice = 256
     private static let slicesPerTurn = 8
-    /// For how long frames may be made before reads have their turn, in microseconds.
+    /// For how long lists may be given up before reads have their turn, in microseconds.
     private static let flushMicroseconds: Int64 = 1_000
 
     /// Hands the changes of a shard of this loop on to the lists that have them.
@@ -99,9 +99,9 @@ extension ServerLoop {
         endTurn()
     }
 
-    /// Puts frames on their way, for a millisecond; what is left goes on a little later.
+    /// Puts frames on their way, for as long as a turn is; what is left goes on a little later.
     func makeFrames() {
-        let end = Stopwatch.microseconds() + ServerLoop.flushMicroseconds
+        let end = Stopwatch.microseconds() + turnLimit
         let waiting = watchesToTell
         watchesToTell = []
         var told = 0

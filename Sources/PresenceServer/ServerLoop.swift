@@ -50,6 +50,10 @@ final class ServerLoop: @unchecked Sendable {
     var now: Timestamp
     /// When the present turn began, by the stopwatch; nil if it is not timed.
     var turnStart: Int64?
+    /// For how long a turn of commands or of frames may go on, in microseconds. Tests set it.
+    var turnLimit: Int64 = 1_000
+    /// Whether it has gone on for so long.
+    var isTurnOver = false
     /// The replies of the read that is being worked on.
     var reply = ReplyBuffer(capacity: 32_768)
     /// A message for the only one who gets it.

@@ -113,6 +113,7 @@ enum TransactionCommands {
             }
             run(transaction, loop, client, &reply)
         }
+        loop.lookAtTurn()
     }
 
     /// Runs the queued commands. Their replies are one reply, so nothing leaves before the last: what is beyond the hard limit of output is not kept,
