@@ -73,4 +73,19 @@ struct TellingSlotsTests {
         #expect(told.sorted() == Array(0..<64))
         #expect(slots.next == nil)
     }
+
+    @Test("a list that is put again waits once, and who has its number later takes its place")
+    func again() {
+        var slots = TellingSlots<String>()
+        for _ in 0..<1_000 { slots.add("old", number: 7, window: 50_000, at: 500_000) }
+        slots.add("other", number: 23, window: 50_000, at: 500_000)
+        slots.add("new", number: 7, window: 50_000, at: 510_000)
+        var told: [String] = []
+        slots.take(endedAt: 550_000, into: &told)
+        #expect(told == ["new", "other"])
+        slots.add("new", number: 7, window: 50_000, at: 550_000)
+        told = []
+        slots.take(endedAt: 600_000, into: &told)
+        #expect(told == ["new"])
+    }
 }
