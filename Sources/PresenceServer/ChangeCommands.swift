@@ -99,6 +99,8 @@ final class ChangeWait: ClientWait, @unchecked Sendable {
     private let client: Client
     private let loop: ServerLoop
     private var listener: ShardListener?
+    /// What ends the wait; taken back with it, since it may be a year off.
+    private(set) var plannedEnd: ServerLoop.Planned?
     /// Whether a look is on its way already.
     private var isAwake = false
 
@@ -119,7 +121,7 @@ final class ChangeWait: ClientWait, @unchecked Sendable {
         if milliseconds > 0 {
             // An hour at most at a time would do as well: nobody waits for years.
             let bounded = min(milliseconds, 86_400_000 * 365)
-            loop.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(bounded)) { [weak wait] in
+            wait.plannedEnd = loop.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(bounded)) { [weak wait] in
                 wait?.look(isLast: true)
             }
         }
@@ -131,6 +133,8 @@ final class ChangeWait: ClientWait, @unchecked Sendable {
     func cancel() {
         guard let listener else { return }
         self.listener = nil
+        plannedEnd?.cancel()
+        plannedEnd = nil
         loop.server.store.cancel(listener)
         loop.server.blockedClients.wrappingSubtract(1, ordering: .relaxed)
         client.wait = nil

@@ -6,6 +6,8 @@ struct ClientPause {
     var holdsReads = false
     /// When it ends, in the stopwatch's milliseconds.
     var end: Int64 = 0
+    /// The next look whether that has come: one, however often a pause is asked for.
+    var look: ServerLoop.Planned?
 
     /// Whether the command with this number waits.
     func holds(_ number: Int, _ client: Client) -> Bool {
@@ -32,6 +34,7 @@ extension ServerLoop {
     func endPause() {
         guard scrutiny.contains(.paused) else { return }
         scrutiny.remove(.paused)
+        pause.look?.cancel()
         pause = ClientPause()
         let held = heldClients
         heldClients = [:]
@@ -41,9 +44,11 @@ extension ServerLoop {
     private func waitForEndOfPause() {
         let rest = pause.end - ServerLoop.milliseconds
         // An hour at most at a time: the event loop's clock has an end, and a pause need not have one.
-        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(min(max(rest, 0), 3_600_000))) { [self] in
+        pause.look?.cancel()
+        pause.look = eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(min(max(rest, 0), 3_600_000))) {
+            [self] in
             guard scrutiny.contains(.paused) else { return }
-            if pause.end <= ServerLoop.milliseconds { endPause() } else if rest > 3_600_000 { waitForEndOfPause() }
+            if pause.end <= ServerLoop.milliseconds { endPause() } else { waitForEndOfPause() }
         }
     }
 

@@ -20,6 +20,8 @@ final class HolderWait: ClientWait, @unchecked Sendable {
     private var isWaiting = true
     /// Takes back what the port was asked.
     private var takeBack: @Sendable () -> Void = {}
+    /// What ends the wait; taken back with it, since it may be a year off.
+    private(set) var plannedEnd: ServerLoop.Planned?
 
     private init(_ client: Client, _ loop: ServerLoop, _ answer: @escaping Answer) {
         self.client = client
@@ -89,7 +91,9 @@ final class HolderWait: ClientWait, @unchecked Sendable {
 
     private func end(after milliseconds: Int64, held: Int?) {
         let bounded = min(milliseconds, HolderWait.longest)
-        loop.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(bounded)) { [weak self] in self?.finish(held) }
+        plannedEnd = loop.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(bounded)) { [weak self] in
+            self?.finish(held)
+        }
     }
 
     private func finish(_ held: Int?) {
@@ -103,6 +107,8 @@ final class HolderWait: ClientWait, @unchecked Sendable {
         isWaiting = false
         takeBack()
         takeBack = {}
+        plannedEnd?.cancel()
+        plannedEnd = nil
         client.wait = nil
         loop.server.blockedClients.wrappingSubtract(1, ordering: .relaxed)
     }

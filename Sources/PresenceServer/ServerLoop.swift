@@ -9,6 +9,9 @@ import PresenceStore
 /// Confined to its event loop: every method runs there unless it says otherwise, so nothing here is locked. That is why the class may be
 /// `@unchecked Sendable`: other threads only hand closures to ``eventLoop``.
 final class ServerLoop: @unchecked Sendable {
+    /// What is planned for later, and may be taken back: `cancel`.
+    typealias Planned = Scheduled<Void>
+
     let index: Int
     let eventLoop: any EventLoop
     let server: ServerState
@@ -90,6 +93,8 @@ final class ServerLoop: @unchecked Sendable {
     var isTellingOn = false
     /// Whether lists whose time is over are left for a little later.
     var isEndingWatches = false
+    /// The end of the last drain that was asked for here.
+    var drainEnd: Planned?
     private var tick: Scheduled<Void>?
     /// Ticks in a row in which neither a timer fired nor a command ran.
     private var quietTicks = 0

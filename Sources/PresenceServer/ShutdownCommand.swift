@@ -54,7 +54,8 @@ enum ShutdownCommand {
             metadata: ["connections": "\(server.clientCount.load(ordering: .relaxed))"])
         DrainWait.begin(for: client)
         for peer in loop.peers { peer.eventLoop.execute { peer.drain(number, milliseconds: milliseconds) } }
-        loop.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(milliseconds)) {
+        loop.drainEnd?.cancel()
+        loop.drainEnd = loop.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(milliseconds)) {
             if server.drain.isOn(number) { server.shutdown() }
         }
     }
