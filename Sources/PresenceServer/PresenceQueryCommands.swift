@@ -217,18 +217,10 @@ enum PresenceQueryCommands {
                 reply.bulk(status.word)
                 reply.integer(count)
             }
-        case "DEVICE": write(loop.store.countSessions(by: .device), &reply)
-        case "PLATFORM": write(loop.store.countSessions(by: .platform), &reply)
-        case "SERVER": write(loop.store.countSessions(by: .server), &reply)
+        case "DEVICE": WordCount.tell(.device, loop, client, &reply)
+        case "PLATFORM": WordCount.tell(.platform, loop, client, &reply)
+        case "SERVER": WordCount.tell(.server, loop, client, &reply)
         default: reply.error("ERR BY takes status, device, platform or server")
-        }
-    }
-
-    private static func write(_ counts: [(word: [UInt8], count: Int)], _ reply: inout ReplyBuffer) {
-        reply.map(counts.count)
-        for (word, count) in counts {
-            reply.bulk(word)
-            reply.integer(count)
         }
     }
 

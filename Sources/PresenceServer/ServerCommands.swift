@@ -62,10 +62,17 @@ enum ServerCommands {
 
     // MARK: - CONFIG
 
+    /// Patterns of one `CONFIG GET`: each is compared with all settings.
+    private static let maximumPatterns = 64
+
     @Sendable private static func configGet(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
         _ reply: inout ReplyBuffer
     ) {
+        guard request.argumentCount - 2 <= maximumPatterns else {
+            reply.error("ERR CONFIG GET takes at most \(maximumPatterns) patterns")
+            return
+        }
         var found: [(name: String, value: String)] = []
         var names: Set<String> = []
         for index in 2..<request.argumentCount {

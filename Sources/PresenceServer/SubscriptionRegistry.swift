@@ -14,8 +14,11 @@ final class SubscriptionRegistry: Sendable {
     /// The longest channel, in bytes: what nobody can subscribe to, and patterns need not be compared with.
     static let maximumChannelLength = 1_024
 
+    /// Parts that the channels are kept in, by their hash: a walk over all of them takes the lock for one part at a time.
+    static let parts = 64
+
     private struct Names {
-        var channels: [[UInt8]: [Int32]] = [:]
+        var channels: [[[UInt8]: [Int32]]] = Array(repeating: [:], count: parts)
         var patterns: [[UInt8]: [Int32]] = [:]
     }
 
@@ -36,15 +39,18 @@ final class SubscriptionRegistry: Sendable {
     var total: Int { subscriptionCount.load(ordering: .acquiring) }
     /// Distinct channels and patterns.
     var distinct: (channels: Int, patterns: Int) {
-        names.withLock { ($0.channels.count, $0.patterns.count) }
+        names.withLock { ($0.channels.reduce(0) { $0 + $1.count }, $0.patterns.count) }
     }
 
-    /// The channels that have subscribers.
-    var channels: [[UInt8]] { names.withLock { Array($0.channels.keys) } }
+    /// The channels of a part that have subscribers.
+    func channels(part: Int) -> [[UInt8]] { names.withLock { Array($0.channels[part].keys) } }
+
+    private static func part(of channel: [UInt8]) -> Int { channel.hashValue & (parts - 1) }
 
     /// How many clients are subscribed to a channel by its name.
     func subscribers(of channel: [UInt8]) -> Int {
-        names.withLock { $0.channels[channel]?.reduce(0) { $0 + Int($1) } ?? 0 }
+        let part = SubscriptionRegistry.part(of: channel)
+        return names.withLock { $0.channels[part][channel]?.reduce(0) { $0 + Int($1) } ?? 0 }
     }
 
     /// Whether anybody could hear of a change of a status.
@@ -56,13 +62,15 @@ final class SubscriptionRegistry: Sendable {
 
     /// Counts one subscription of a client of loop `loop`.
     func add(channel: [UInt8], loop: Int) {
-        names.withLock { $0.channels[channel, default: Array(repeating: 0, count: loopCount)][loop] += 1 }
+        let part = SubscriptionRegistry.part(of: channel)
+        names.withLock { $0.channels[part][channel, default: Array(repeating: 0, count: loopCount)][loop] += 1 }
         count(channel, 1)
     }
 
     /// Takes back one subscription.
     func remove(channel: [UInt8], loop: Int) {
-        names.withLock { SubscriptionRegistry.decrement(&$0.channels, channel, loop) }
+        let part = SubscriptionRegistry.part(of: channel)
+        names.withLock { SubscriptionRegistry.decrement(&$0.channels[part], channel, loop) }
         count(channel, -1)
     }
 
@@ -84,8 +92,9 @@ final class SubscriptionRegistry: Sendable {
     /// any may be: one of keyspace notifications, of a very long key.
     func route(_ channel: [UInt8]) -> (receivers: Int, loops: UInt64) {
         guard total > 0, channel.count <= SubscriptionRegistry.maximumChannelLength else { return (0, 0) }
+        let part = SubscriptionRegistry.part(of: channel)
         let (counts, patterns) = names.withLock {
-            ($0.channels[channel], $0.patterns.isEmpty ? nil : $0.patterns)
+            ($0.channels[part][channel], $0.patterns.isEmpty ? nil : $0.patterns)
         }
         var receivers = 0
         var loops: UInt64 = 0

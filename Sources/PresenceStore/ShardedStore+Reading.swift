@@ -84,15 +84,29 @@ extension ShardedStore {
     /// - Complexity: O(shards x words).
     public func countSessions(by kind: WordKind) -> [(word: [UInt8], count: Int)] {
         var counts = [[UInt8]: Int]()
-        for index in 0..<shardCount {
-            withShard(index) { state in
-                switch kind {
-                case .device: state.devices.forEach { counts[$1, default: 0] += $2 }
-                case .platform: state.platforms.forEach { counts[$1, default: 0] += $2 }
-                case .server: state.forEachServer { counts[$0, default: 0] += $1 }
-                }
+        for shard in 0..<shardCount {
+            for (word, count) in countSessions(by: kind, shard: shard) { counts[word, default: 0] += count }
+        }
+        return ShardedStore.inOrder(counts)
+    }
+
+    /// Those of one shard, in no order.
+    ///
+    /// - Complexity: O(words of the shard), of which there are `max-words`.
+    package func countSessions(by kind: WordKind, shard: Int) -> [(word: [UInt8], count: Int)] {
+        var counts: [(word: [UInt8], count: Int)] = []
+        withShard(shard) { state in
+            switch kind {
+            case .device: state.devices.forEach { counts.append(($1, $2)) }
+            case .platform: state.platforms.forEach { counts.append(($1, $2)) }
+            case .server: state.forEachServer { counts.append(($0, $1)) }
             }
         }
+        return counts
+    }
+
+    /// Words with their counts, the most frequent first, of equal ones by their bytes.
+    package static func inOrder(_ counts: [[UInt8]: Int]) -> [(word: [UInt8], count: Int)] {
         let order = counts.sorted { left, right in
             left.value != right.value ? left.value > right.value : left.key.lexicographicallyPrecedes(right.key)
         }
