@@ -25,7 +25,8 @@ final class Client {
 
     private(set) var channels: Set<[UInt8]> = []
     private(set) var patterns: Set<[UInt8]> = []
-    /// The bytes of its patterns together.
+    /// The bytes of its channels, and of its patterns, together.
+    private(set) var channelBytes = 0
     private(set) var patternBytes = 0
     /// Channels and patterns together: the number in every reply of SUBSCRIBE.
     private(set) var subscriptionCount = 0
@@ -37,7 +38,9 @@ final class Client {
     /// What was queued since MULTI.
     var transaction = Transaction()
     /// The keys of WATCH.
-    var watched: [WatchedKey] = []
+    private(set) var watched: [WatchedKey] = []
+    /// The bytes of these keys together.
+    private(set) var watchedBytes = 0
     /// A command changed what its next ones may be; the reader takes that after it.
     var hasNewLimits = false
     /// What its next command waits for, if that may take long: a change, other nodes, the end of the server.
@@ -59,10 +62,22 @@ final class Client {
     func endTransaction() -> Transaction {
         defer {
             transaction = Transaction()
-            watched = []
+            unwatch()
             traits.remove(.inTransaction)
         }
         return transaction
+    }
+
+    /// Remembers a key of WATCH.
+    func watch(_ key: WatchedKey) {
+        watched.append(key)
+        watchedBytes += key.key.count
+    }
+
+    /// Forgets the keys of WATCH.
+    func unwatch() {
+        watched = []
+        watchedBytes = 0
     }
 
     /// In RESP2, whoever subscribed may only change subscriptions, ping and leave: a reply could not be told from a message.
@@ -71,6 +86,7 @@ final class Client {
     /// Remembers a subscription; false if it was there.
     func subscribe(channel: [UInt8]) -> Bool {
         guard channels.insert(channel).inserted else { return false }
+        channelBytes += channel.count
         subscriptionCount += 1
         return true
     }
@@ -78,6 +94,7 @@ final class Client {
     /// Forgets a subscription; false if there was none.
     func unsubscribe(channel: [UInt8]) -> Bool {
         guard channels.remove(channel) != nil else { return false }
+        channelBytes -= channel.count
         subscriptionCount -= 1
         return true
     }

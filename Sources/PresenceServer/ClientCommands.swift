@@ -83,6 +83,7 @@ enum ClientCommands {
             reply.error(ConnectionCommands.nameError)
             return
         }
+        guard !ConnectionCommands.refusesName(request.argument(2), &reply) else { return }
         client.name = Text.array(bytes, request.argument(2))
         reply.simple("OK")
     }
@@ -101,6 +102,7 @@ enum ClientCommands {
             reply.error("ERR \(name) cannot contain spaces, newlines or special characters.")
             return
         }
+        guard !ConnectionCommands.refusesName(request.argument(3), &reply) else { return }
         if option == "LIB-NAME" {
             client.libraryName = Text.array(bytes, request.argument(3))
         } else {

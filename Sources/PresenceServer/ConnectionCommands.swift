@@ -71,6 +71,7 @@ enum ConnectionCommands {
                     reply.error(nameError)
                     return
                 }
+                guard !refusesName(request.argument(index + 1), &reply) else { return }
                 client.name = Text.array(bytes, request.argument(index + 1))
                 index += 2
             } else {
@@ -107,6 +108,16 @@ enum ConnectionCommands {
         reply.bulk("master")
         reply.bulk("modules")
         reply.array(0)
+    }
+
+    /// The most bytes of a connection's name, and of its library's: each entry of the slow log has it, too.
+    private static let maximumNameBytes = 512
+
+    /// Whether a name is too long; then the error is written.
+    static func refusesName(_ name: Range<Int>, _ reply: inout ReplyBuffer) -> Bool {
+        guard name.count > maximumNameBytes else { return false }
+        reply.error("ERR a name of a connection may have at most \(maximumNameBytes) bytes")
+        return true
     }
 
     static let nameError: StaticString = "ERR Client names cannot contain spaces, newlines or special characters."

@@ -34,6 +34,8 @@ enum PubSubCommands {
 
     /// The most channels and patterns of one connection: they are memory that nothing else bounds.
     static let maximumSubscriptions = 100_000
+    /// The bytes of its channels together.
+    static let maximumChannelBytes = 16 << 20
     /// The most patterns of one connection, and their bytes together: each message on a channel is compared with each of them.
     static let maximumPatterns = 1_000
     static let maximumPatternBytes = 32_768
@@ -71,9 +73,7 @@ enum PubSubCommands {
             return
         }
         if kind == .pattern, refusesPatterns(loop, client, request, &reply) { return }
-        if kind == .channel {
-            for index in 1..<request.argumentCount where refusesChannel(request.argument(index), &reply) { return }
-        }
+        if kind == .channel, refusesChannels(client, request, &reply) { return }
         for index in 1..<request.argumentCount {
             let name = Text.array(bytes, request.argument(index))
             kind.subscribe(loop, client, name)
@@ -85,6 +85,20 @@ enum PubSubCommands {
     private static func refusesChannel(_ channel: Range<Int>, _ reply: inout ReplyBuffer) -> Bool {
         guard channel.count > SubscriptionRegistry.maximumChannelLength else { return false }
         reply.error("ERR a channel may have at most \(SubscriptionRegistry.maximumChannelLength) bytes")
+        return true
+    }
+
+    /// Whether one of these channels is too long, or all are too long together; then the error is written.
+    private static func refusesChannels(
+        _ client: Client, _ request: borrowing RequestReader, _ reply: inout ReplyBuffer
+    ) -> Bool {
+        var bytes = client.channelBytes
+        for index in 1..<request.argumentCount {
+            if refusesChannel(request.argument(index), &reply) { return true }
+            bytes += request.argument(index).count
+        }
+        guard bytes > maximumChannelBytes else { return false }
+        reply.error("ERR the channels of a connection may have \(maximumChannelBytes) bytes together; use a pattern")
         return true
     }
 

@@ -26,13 +26,15 @@ enum TransactionCommands {
             "unwatch", arity: 1, [.noScript, .loading, .stale, .fast], [.transaction], since: "2.2.0",
             group: "transactions", "Forgets the watched keys"
         ) { _, client, _, _, reply in
-            client.watched = []
+            client.unwatch()
             reply.simple("OK")
         },
     ]
 
     /// The most keys that one connection watches: they are memory that nothing else bounds.
     static let maximumWatchedKeys = 10_000
+    /// Their bytes together.
+    static let maximumWatchedBytes = 4 << 20
 
     @Sendable private static func multi(
         _ loop: ServerLoop, _ client: Client, _ request: borrowing RequestReader, _ bytes: Span<UInt8>,
@@ -72,11 +74,19 @@ enum TransactionCommands {
             reply.error("ERR a connection may watch at most \(maximumWatchedKeys) keys; UNWATCH forgets them")
             return
         }
+        var total = client.watchedBytes
+        for index in 1..<request.argumentCount { total += request.argument(index).count }
+        guard total <= maximumWatchedBytes else {
+            reply.error(
+                "ERR the keys that a connection watches may have \(maximumWatchedBytes) bytes together; UNWATCH forgets them"
+            )
+            return
+        }
         for index in 1..<request.argumentCount {
             let range = request.argument(index)
             let key = loop.locate(bytes, range)
             let fingerprint = loop.store.fingerprint(of: key.kind, bytes.extracting(key.name), at: loop.now)
-            client.watched.append(WatchedKey(key: Text.array(bytes, range), fingerprint: fingerprint))
+            client.watch(WatchedKey(key: Text.array(bytes, range), fingerprint: fingerprint))
         }
         reply.simple("OK")
     }
