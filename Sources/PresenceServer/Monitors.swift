@@ -11,12 +11,18 @@ struct Monitors {
     fileprivate var loops: UInt64 = 0
     /// Lines that leave with the batch.
     fileprivate var lines: [UInt8] = []
+    /// Commands of the batch that are only counted, as their lines would be more than ``maximumBytes``, and the begin of the line that says so.
+    fileprivate var left = (count: 0, begin: "")
+
+    /// The most bytes of a batch. Of commands outside of EXEC a batch ends long before.
+    static let maximumBytes = 4 << 20
 }
 
 /// `MONITOR`: every command of every client, as a line, to whoever asked for it.
 ///
 /// A line is made where the command runs, on the loop of its client, and leaves with that loop's batch. While nobody reads, commands pay nothing.
-/// What waits for a monitor that reads slowly is bounded by `client-output-buffer-limit normal`.
+/// What waits for a monitor that reads slowly is bounded by `client-output-buffer-limit normal`. A line and the lines of one EXEC are bounded, and end
+/// with how much they leave out.
 extension ServerLoop {
     // MARK: - Coming and going
 
@@ -75,10 +81,20 @@ extension ServerLoop {
         let microseconds = String(now.milliseconds % 1000 * 1000)
         let zeros = String(repeating: "0", count: 6 - microseconds.utf8.count)
         let address = client.handler.describeConnection().remote
-        monitors.lines.append(contentsOf: "+\(now.milliseconds / 1000).\(zeros)\(microseconds) [0 \(address)]".utf8)
+        let begin = "+\(now.milliseconds / 1000).\(zeros)\(microseconds) [0 \(address)]"
+        let start = monitors.lines.count
+        guard start < Monitors.maximumBytes else {
+            monitors.left = (monitors.left.count + 1, begin)
+            return
+        }
+        monitors.lines.append(contentsOf: begin.utf8)
         let secrets = Secrets(request, bytes)
         for index in 0..<request.argumentCount {
             monitors.lines.append(UInt8(ascii: " "))
+            if monitors.lines.count - start > MonitorLine.maximumBytes {
+                monitors.lines.append(contentsOf: "\"... (\(request.argumentCount - index) more arguments)\"".utf8)
+                break
+            }
             if secrets.contains(index) {
                 monitors.lines.append(contentsOf: "\"(redacted)\"".utf8)
             } else {
@@ -105,6 +121,11 @@ extension ServerLoop {
     /// Sends the lines of the batch to the loops that have monitors.
     func deliverMonitorLines() {
         guard !monitors.lines.isEmpty else { return }
+        if monitors.left.count > 0 {
+            let line = "\(monitors.left.begin) \"... (\(monitors.left.count) more commands)\"\r\n"
+            monitors.lines.append(contentsOf: line.utf8)
+            monitors.left = (0, "")
+        }
         let lines = monitors.lines
         monitors.lines = []
         for peer in peers where monitors.loops & 1 << UInt64(peer.index) != 0 {
@@ -128,6 +149,8 @@ extension ServerLoop {
 enum MonitorLine {
     /// Longer arguments are shown up to here: a line is memory for each monitor.
     static let maximumArgumentBytes = 16 * 1024
+    /// A line that is longer shows no more arguments.
+    static let maximumBytes = 64 * 1024
 
     /// Appends the bytes in quotes, with Redis's escapes.
     static func quote(_ bytes: Span<UInt8>, _ range: Range<Int>, into line: inout [UInt8]) {
