@@ -134,7 +134,7 @@ enum CommandDispatch {
         let wasBroken = client.transaction.isBroken
         client.transaction.isBroken = true
         var flags = table.entry(number).flags
-        let command = table.commands[number]
+        var command = table.commands[number]
         if !command.subcommands.isEmpty, request.argumentCount > 1 {
             let name = Text.string(bytes, request.argument(1), limit: Word.maximumLength).lowercased()
             guard let subcommand = table.command(named: command.name + "|" + name) else {
@@ -146,10 +146,21 @@ enum CommandDispatch {
                 return
             }
             flags = subcommand.flags
+            command = subcommand
         }
         guard !flags.contains(.noMulti) else {
             reply.error("ERR Command not allowed inside a transaction")
             return
+        }
+        if command.mayTouchAllKeys, TransactionCommands.walks.contains(command.name) {
+            guard client.transaction.walks < TransactionCommands.maximumWalks else {
+                let name = command.name.uppercased().replacing("|", with: " ")
+                reply.error(
+                    "ERR a transaction may have at most \(TransactionCommands.maximumWalks) commands such as \(name), "
+                        + "as all keys are held meanwhile")
+                return
+            }
+            client.transaction.walks += 1
         }
         let limit = loop.configuration.maximumCommandBytes
         guard client.transaction.append(request, bytes, flags, limit: limit) else {

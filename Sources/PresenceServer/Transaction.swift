@@ -11,6 +11,8 @@ struct Transaction {
     private(set) var count = 0
     /// Whether one of them writes: then `CLIENT PAUSE WRITE` holds their EXEC.
     private(set) var writes = false
+    /// How many walks over all keys are queued.
+    var walks = 0
     /// Whether a command was refused: then EXEC refuses all.
     var isBroken = false
 

@@ -31,6 +31,10 @@ enum TransactionCommands {
         },
     ]
 
+    /// What goes over all keys while EXEC holds them, and how many of those one may have: outside they go in slices.
+    static let maximumWalks = 16
+    static let walks: Set<String> = ["keys", "flushall", "flushdb", "cluster|countkeysinslot"]
+
     /// The most keys that one connection watches: they are memory that nothing else bounds.
     static let maximumWatchedKeys = 10_000
     /// Their bytes together.

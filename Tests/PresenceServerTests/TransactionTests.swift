@@ -71,6 +71,24 @@ import TranscriptSupport
         #expect(server.loop.clients.isEmpty)
         #expect(try server.connectClient().ask("EXISTS a\r\n") == ":0\r\n")
     }
+
+    @Test("a transaction may have sixteen walks over all keys")
+    func walks() throws {
+        let client = try EmbeddedServer().connectClient()
+        let walks = String(repeating: "KEYS *\r\nCLUSTER COUNTKEYSINSLOT 1\r\nFLUSHALL\r\nFLUSHDB\r\n", count: 4)
+        let queued = "+OK\r\n" + String(repeating: "+QUEUED\r\n", count: 16)
+        for (walk, name) in [
+            ("KEYS *", "KEYS"), ("CLUSTER COUNTKEYSINSLOT 1", "CLUSTER COUNTKEYSINSLOT"), ("FLUSHALL", "FLUSHALL"),
+        ] {
+            #expect(
+                try client.ask("MULTI\r\n\(walks)\(walk)\r\n")
+                    == "\(queued)-ERR a transaction may have at most 16 commands such as \(name), as all keys are held meanwhile\r\n"
+            )
+            #expect(try client.ask("EXEC\r\n").hasPrefix("-EXECABORT"))
+        }
+        // The next transaction may have as many again.
+        #expect(try client.ask("MULTI\r\n\(walks)EXEC\r\n").hasPrefix("\(queued)*16\r\n*0\r\n"))
+    }
 }
 
 extension String {
