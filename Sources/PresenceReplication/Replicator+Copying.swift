@@ -64,6 +64,12 @@ extension Replicator {
             close(link, Goodbye(.frameError, "node \(peer.node.name) does not say how far its own changes are"))
             return
         }
+        if let first = peer.toldFirst.first(where: { $0.node == peer.number }),
+            first.positions.count != own.positions.count
+        {
+            close(link, Goodbye(.frameError, "node \(peer.node.name) has another number of shards than it said first"))
+            return
+        }
         if peer.toldFirst.isEmpty { peer.toldFirst = all }
         peer.told = all
         goOnCopying()

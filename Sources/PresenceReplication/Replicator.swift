@@ -227,6 +227,8 @@ public final class Replicator {
         peer.partsWanted = []
         peer.toldFirst = []
         peer.told = []
+        // A newer link may be to another start of the peer, or to one that has heard more: it is not known yet what that must have told.
+        peer.covered = 0
         copyPlan?.forget(peer.number)
         peer.ranges = []
         peer.suspects = []

@@ -406,6 +406,47 @@ struct CopyTests {
             replicator.told([entry], peer, link)
             #expect(link.isClosing && link.goodbye?.reason == .frameError)
         }
+        // Nor is one whose shards are others than they were on the same link.
+        link.isClosing = false
+        replicator.told([NodePositions(node: 2, incarnation: 2, positions: [0, 0])], peer, link)
+        #expect(!link.isClosing)
+        replicator.told([NodePositions(node: 2, incarnation: 2, positions: [0, 0, 0, 0])], peer, link)
+        #expect(link.isClosing && link.goodbye?.reason == .frameError)
+    }
+
+    @Test("Who has copied all of a peer that begins anew before its old link ended copies what it has now")
+    func replacedWithin() throws {
+        let mesh = try mesh(3)
+        try connect(0..<300, at: 0, mesh)
+        // The second peer has said who it is and nothing more, so the copy from the first is not the end.
+        try mesh.restart(2, incarnation: 9)
+        for _ in 0..<20 where mesh.wires.count < 3 {
+            mesh.movesLeft = 0
+            mesh.run(milliseconds: 10)
+        }
+        mesh.movesLeft = 5
+        mesh.carry()
+        mesh.movesLeft = nil
+        mesh.stuck = [[1, 2]]
+        mesh.run(milliseconds: 20)
+        try #require(mesh.peer(2, of: 2)?.linkOpenedAt != nil && mesh.nodes[2].peer(1)?.covered == .max)
+        try #require(!mesh.nodes[2].isReady)
+        // The first one died, and nobody saw its link end.
+        let old = mesh.wires.filter { $0.from == 0 && $0.to == 2 }
+        mesh.wires.removeAll { $0.from == 0 && $0.to == 2 }
+        try mesh.restart(0, incarnation: 10)
+        for user in 0..<20 { try mesh.stores[0].connect("fresh-\(user)", session: "phone") }
+        let dialed = mesh.nodes[0].dialed(3, at: mesh.now)
+        let answered = try #require(mesh.nodes[2].answered(at: mesh.now))
+        mesh.wires.append(Mesh.Wire(from: 0, to: 2, dialed: dialed, answered: answered))
+        mesh.carry()
+        #expect(mesh.peer(1, of: 2)?.incarnation == 10)
+        for wire in old { mesh.nodes[2].closed(wire.answered, at: mesh.now) }
+        mesh.stuck = []
+        mesh.run(milliseconds: 1_500)
+        #expect(mesh.nodes[2].isReady && lacks(2, 0..<300, mesh) == 0)
+        #expect(lacks(2, 0..<20, mesh, "fresh") == 0)
+        #expect(mesh.peer(1, of: 2)?.copyIn == nil, "the copy is done")
     }
 
     @Test("Positions of one start reach those that are no further; of another start, or unsaid, they say nothing")
