@@ -258,21 +258,22 @@ public final class Replicator {
         }
     }
 
-    /// How many peers have all that was written here before some positions, followers aside; and how many are linked, show people to clients and have not got
-    /// it yet, followers among them. A peer counts until its silence is its end, also while it is suspect, or so far behind that it is copied to; one that is
-    /// new, copies and shows nobody counts for neither.
+    /// How many peers with a link have all that was written here before some positions, followers aside; and how many show people to clients and have not got
+    /// it yet, followers among them. A peer counts for these until its silence is its end: also while it is suspect, between two links, or so far behind that
+    /// it is copied to. One that is new, copies and shows nobody counts for neither.
     ///
     /// - Complexity: O(peers * positions).
     public func holders(of positions: [ShardPosition]) -> (holding: Int, lacking: Int) {
         var (holding, lacking) = (0, 0)
-        for peer in peers where openLink(to: peer) != nil {
+        for peer in peers {
             guard let member = membership.node(peer.number), member.state != .down else { continue }
-            let isHolding =
-                peer.hasCopy && positions.allSatisfy { peer.shards[Int($0.shard)].acknowledged >= $0.position }
-            if !isHolding {
-                if peer.hasCopy || !member.isDraining { lacking += 1 }
-            } else if !peer.node.isFollower {
-                holding += 1
+            let isLinked = openLink(to: peer) != nil
+            let hasAll = positions.allSatisfy { peer.shards[Int($0.shard)].acknowledged >= $0.position }
+            // Between two links it says nothing, and has what it had said.
+            if hasAll, peer.hasCopy || !isLinked {
+                if isLinked, !peer.node.isFollower { holding += 1 }
+            } else if peer.hasCopy || !member.isDraining || !isLinked && peer.wasReady {
+                lacking += 1
             }
         }
         return (holding, lacking)

@@ -77,4 +77,36 @@ struct AcknowledgementTests {
         try mesh.stores[1].connect("alice", session: "laptop")
         #expect(links.load(ordering: .relaxed) == 1)
     }
+
+    @Test("Who is between two links has not got a write until its next link brings it, or its silence is its end")
+    func unlinkedHolders() throws {
+        let mesh = try Mesh(3)
+        mesh.run(milliseconds: 100)
+        try mesh.stores[0].connect("alice", session: "phone")
+        mesh.run(milliseconds: 50)
+        let before = mesh.nodes[0].positions()
+        mesh.isCut = true
+        mesh.cutWires(of: 1)
+        try mesh.stores[0].set("alice", UserSettings(status: .some(.dnd)))
+        let after = mesh.nodes[0].positions()
+        // What it had acknowledged it still has.
+        #expect(mesh.nodes[0].holders(of: before) == (1, 0))
+        #expect(mesh.nodes[0].holders(of: after) == (0, 2))
+        mesh.isCut = false
+        mesh.run(milliseconds: 20)
+        #expect(mesh.nodes[0].holders(of: after) == (1, 1))
+        mesh.run(milliseconds: 100)
+        #expect(mesh.nodes[0].holders(of: after) == (2, 0))
+        // One that leaves shows people until it is gone, and one that has begun anew shows nobody.
+        mesh.nodes[1].drain(seconds: 60, at: mesh.now)
+        mesh.run(milliseconds: 20)
+        mesh.isCut = true
+        mesh.cutWires(of: 1)
+        try mesh.stores[0].set("alice", UserSettings(status: .some(.away)))
+        let last = mesh.nodes[0].positions()
+        #expect(mesh.nodes[0].holders(of: last).lacking == 2)
+        mesh.run(milliseconds: 2_000)
+        #expect(mesh.nodes[0].membership.node(2)?.state == .down)
+        #expect(mesh.nodes[0].holders(of: last).lacking == 0)
+    }
 }
