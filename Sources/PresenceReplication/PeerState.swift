@@ -51,6 +51,16 @@ final class PeerState {
         var isDone = false
     }
 
+    /// Whether this node, that has copied all of the peer, knows how far that was when it heard so. On one link.
+    enum CatchingUp: Equatable {
+        case notAsked
+        /// It is to be asked, once it was told how far its shards are here.
+        case wanted
+        case asked
+        /// It had so much, by its shards.
+        case upTo([UInt64])
+    }
+
     /// The bit of a token that says: this range differed.
     static let mendingToken: UInt32 = 1 << 31
 
@@ -62,6 +72,8 @@ final class PeerState {
 
     // What we send.
     var shards: [Shard]
+    /// Whether it said on this link that it had all: it may show people to clients from then on, also while it is sent something anew.
+    var hadCopy = false
     /// Shards of ours that may have something for the peer.
     var dirty = ShardSet()
     /// Copies that the peer asked for: the token of that under way, and what was sent of it.
@@ -99,6 +111,8 @@ final class PeerState {
     var told: [NodePositions] = []
     /// Parts of a copy, one a bit, of which all is here that the peer had when its link opened.
     var covered: UInt64 = 0
+    /// What is asked behind the copy.
+    var catchingUp = CatchingUp.notAsked
     /// Parts of which the peer is still to be asked.
     var partsWanted: [HashRange] = []
     /// Why an image was not merged, last.

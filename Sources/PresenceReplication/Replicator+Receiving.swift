@@ -280,6 +280,7 @@ extension Replicator {
         for index in peer.shards.indices where !isInParts && peer.shards[index].sending == .unknown {
             peer.resend(index, at: now)
         }
+        if peer.hasCopy { peer.hadCopy = true }
         timeLag(peer)
     }
 
@@ -311,6 +312,7 @@ extension Replicator {
             peer.counters.recordsMended += UInt64(news)
             if news > 0 { actions.append(.mended(from: peer.number, records: news)) }
         }
+        lookHowFar(slice, peer)
         guard var copy = peer.copyIn, copy.token == slice.token, !copy.isDone else { return }
         copy.done = slice.done
         copy.total = slice.total

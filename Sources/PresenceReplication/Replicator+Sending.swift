@@ -92,6 +92,12 @@ extension Replicator {
             peer.unacknowledged = []
             write(.acknowledge(positions), link, &output)
         }
+        if peer.catchingUp == .wanted, peer.unacknowledged.isEmpty, let copy = peer.copyIn {
+            peer.catchingUp = .asked
+            if link.version >= ProtocolVersions.hasPositions {
+                write(.request(RecordRequest(token: copy.token, ranges: [Replicator.noPart])), link, &output)
+            }
+        }
         if peer.wantsCopy, let copy = peer.copyIn {
             peer.wantsCopy = false
             write(.request(RecordRequest(token: copy.token, ranges: [.everything])), link, &output)
@@ -109,7 +115,7 @@ extension Replicator {
     /// moment: each is a wake-up at both ends.
     private func acknowledgementDue(_ peer: PeerState) -> PeerTime? {
         guard !peer.unacknowledged.isEmpty else { return nil }
-        guard let last = peer.acknowledgedAt else { return now }
+        guard let last = peer.acknowledgedAt, peer.catchingUp != .wanted else { return now }
         return PeerTime(microseconds: last.microseconds + settings.acknowledgeInterval)
     }
 

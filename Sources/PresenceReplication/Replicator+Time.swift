@@ -61,26 +61,4 @@ extension Replicator {
         }
         flushing = flush
     }
-
-    private func lookWhetherReady() {
-        guard !isReady else { return }
-        let mayStillCome = now < joinsUntil
-        var missing: [UInt8] = []
-        for peer in peers where !peer.node.isFollower {
-            if openLink(to: peer) != nil {
-                guard peer.copyIn?.isDone == true else { return }
-            } else if mayStillCome || peer.link != nil {
-                // A link that is to be closed, as one whose peer is silent, is looked at once it is: what came by it may be a part.
-                return
-            } else {
-                missing.append(peer.number)
-            }
-        }
-        // A follower that has heard nobody would show everybody offline.
-        guard !isFollower || peers.contains(where: { $0.copyIn?.isDone == true }) else { return }
-        isReady = true
-        actions.append(.ready(missing: missing))
-        if drainsUntil == nil { note(membership.setDraining(cluster.own.number, false, at: now.milliseconds)) }
-        for link in links.values where link.isOpen { link.drain = drainSeconds }
-    }
 }

@@ -45,7 +45,7 @@ public final class Replicator {
     var now: PeerTime
     /// Until when a peer to whom there is no link is waited for before this node is ready, and how often that was put off.
     var joinsUntil: PeerTime
-    private var joinWaits = 0
+    var joinWaits = 0
     private var lastLink: UInt32 = 0
     var lastToken: UInt32 = 0
     /// When it was last looked at how far the logs are.
@@ -205,16 +205,9 @@ public final class Replicator {
         }
         guard let number = link.peer, let peer = peer(number), peer.link == id else { return }
         peer.link = nil
-        if !peer.node.isFollower, peer.copyIn?.isDone == false { waitToJoin() }
+        if !peer.node.isFollower, !isCaughtUp(with: peer, version: link.version) { waitToJoin() }
         forgetSent(peer)
         actions.append(.lost(id, node: number, reason: link.goodbye?.text ?? reason))
-    }
-
-    /// A link is lost from which was copied: what came so far is a part of what there is, and whoever served it would show the others offline.
-    private func waitToJoin() {
-        guard !isReady, joinWaits < settings.maximumJoinWaits else { return }
-        joinWaits += 1
-        joinsUntil = max(joinsUntil, now.advanced(byMilliseconds: settings.joinTimeout))
     }
 
     /// What was on its way may be lost: the peer says how far it is when it is there again.
@@ -229,6 +222,8 @@ public final class Replicator {
         peer.told = []
         // A newer link may be to another start of the peer, or to one that has heard more: it is not known yet what that must have told.
         peer.covered = 0
+        peer.catchingUp = .notAsked
+        peer.hadCopy = false
         copyPlan?.forget(peer.number)
         peer.ranges = []
         peer.suspects = []
@@ -272,7 +267,7 @@ public final class Replicator {
             // Between two links it says nothing, and has what it had said.
             if hasAll, peer.hasCopy || !isLinked {
                 if isLinked, !peer.node.isFollower { holding += 1 }
-            } else if peer.hasCopy || !member.isDraining || !isLinked && peer.wasReady {
+            } else if peer.hasCopy || peer.hadCopy || !member.isDraining || !isLinked && peer.wasReady {
                 lacking += 1
             }
         }
