@@ -95,6 +95,8 @@ final class PeerState {
     var unacknowledged: Set<UInt16> = []
     /// The same, with the next tick.
     var acknowledgeLater: Set<UInt16> = []
+    /// Whether a flush that it told is under way here: until that is done it hears of nothing that was merged.
+    var isFlushing = false
     /// When it was told so last; nil on a link that is new.
     var acknowledgedAt: PeerTime?
     var copyIn: CopyIn?

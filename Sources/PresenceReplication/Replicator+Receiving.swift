@@ -327,9 +327,11 @@ extension Replicator {
             peer.counters.imagesRefused += 1
             return
         }
-        guard store.beginFlush(upTo: stamp, at: now.timestamp) else { return }
-        flushing = (stamp, 0)
-        // Whoever flushed may be gone before he told all: this alone is passed on.
-        for other in peers where other.number != peer.number { other.flush = max(other.flush, stamp) }
+        if store.beginFlush(upTo: stamp, at: now.timestamp) {
+            flushing = (stamp, 0)
+            // Whoever flushed may be gone before he told all: this alone is passed on.
+            for other in peers where other.number != peer.number { other.flush = max(other.flush, stamp) }
+        }
+        if let flushing, flushing.stamp >= stamp { peer.isFlushing = true }
     }
 }

@@ -56,6 +56,7 @@ extension Replicator {
             flush.cursor = store.removeAll(from: flush.cursor, upTo: flush.stamp, at: now.timestamp)
             if flush.cursor == 0 {
                 flushing = nil
+                for peer in peers { peer.isFlushing = false }
                 return
             }
         }

@@ -274,12 +274,15 @@ public final class Replicator {
         return (holding, lacking)
     }
 
-    /// All keys that exist were ended here: so they are there.
+    /// All keys that exist were ended here: so they are there. The flush goes before what the logs have from now on, so whoever acknowledges a later position
+    /// has it.
     ///
     /// - Parameter stamp: what `beginRemoveAll` returned.
     public func flushed(_ stamp: Stamp) {
         guard !isFollower else { return }
         for peer in peers { peer.flush = max(peer.flush, stamp) }
+        store.noteFlush()
+        woke(shard: 0)
     }
 
     /// This node leaves within so many seconds, 0 takes that back: it owns nothing more, here and at the peers.

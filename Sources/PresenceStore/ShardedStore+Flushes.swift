@@ -5,6 +5,10 @@ extension ShardedStore {
     /// The newest flush that this store knows, its own or another node's; `zero` if there was none. What is not newer is never taken from others.
     package var flushStamp: Stamp { withShard(0) { $0.flushStamp } }
 
+    /// Has the log of the first shard go on by a place that tells of no key: whoever has what comes before it was told of a flush that links tell before the
+    /// logs. O(1).
+    package func noteFlush() { withShard(0) { $0.replicaLog.note(0, .record) } }
+
     /// Begins the flush of another node. ``removeAll(from:upTo:at:)`` then does it, in slices.
     ///
     ///     guard store.beginFlush(upTo: stamp, at: now) else { return }

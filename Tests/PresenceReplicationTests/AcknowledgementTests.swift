@@ -45,6 +45,46 @@ struct AcknowledgementTests {
         #expect(mesh.nodes[1].nextPull(link) == nil)
     }
 
+    @Test("A flush is acknowledged by who has done it, and not by who has all that was written before")
+    func flush() throws {
+        let mesh = try Mesh(3)
+        mesh.run(milliseconds: 100)
+        for user in 0..<20_000 { try mesh.stores[0].connect("user-\(user)", session: "phone") }
+        mesh.run(milliseconds: 1_000)
+        #expect(mesh.nodes[0].holders(of: mesh.nodes[0].positions()) == (2, 0))
+        // The third one hears of it by the second alone at first.
+        mesh.stuck = [[0, 2]]
+        let stamp = mesh.stores[0].beginRemoveAll(at: mesh.clock.now())
+        mesh.nodes[0].flushed(stamp)
+        let positions = mesh.nodes[0].positions()
+        #expect(mesh.nodes[0].holders(of: positions) == (0, 2))
+        mesh.carry()
+        try #require(mesh.stores[1].flushStamp == stamp && mesh.stores[1].status(of: "user-0") == .online)
+        #expect(mesh.nodes[0].holders(of: positions) == (0, 2))
+        mesh.stuck = []
+        mesh.carry()
+        #expect(mesh.nodes[0].holders(of: positions) == (0, 2))
+        var steps = 0
+        while mesh.nodes[0].holders(of: positions).holding < 2, steps < 100 {
+            mesh.run(milliseconds: 10)
+            steps += 1
+        }
+        #expect((1..<100).contains(steps))
+        for store in mesh.stores[1...] {
+            #expect((0..<20_000).allSatisfy { store.status(of: "user-\($0)") == .offline })
+        }
+        // Who was away when it was told has it with its next link, before what came then.
+        mesh.isCut = true
+        mesh.cutWires(of: 1)
+        let second = mesh.stores[0].beginRemoveAll(at: mesh.clock.now())
+        mesh.nodes[0].flushed(second)
+        let later = mesh.nodes[0].positions()
+        #expect(mesh.nodes[0].holders(of: later).holding == 0)
+        mesh.isCut = false
+        mesh.run(milliseconds: 300)
+        #expect(mesh.nodes[0].holders(of: later) == (2, 0) && mesh.stores[1].flushStamp == second)
+    }
+
     @Test("A slice that was made for one peer is not the newest for another once the log has gone on")
     func otherPeer() throws {
         let mesh = try Mesh(3)
