@@ -33,6 +33,16 @@ final class PeerState {
         var acknowledged: UInt64 = 0
     }
 
+    /// What a peer told of one of its shards and could not be merged. That shard is acknowledged up to a position before it, and no further.
+    struct Refused {
+        /// Everything before it is here.
+        let from: UInt64
+        /// The keys that are asked for again.
+        var hashes: Set<UInt64> = []
+        /// Whether there were more of them than are kept.
+        var isMore = false
+    }
+
     /// A range of records to be sent, and from which place on.
     struct RangeOut {
         var token: UInt32
@@ -91,6 +101,9 @@ final class PeerState {
     /// How far each of the peer's shards was merged, in that incarnation of the peer.
     var merged: [UInt16: UInt64] = [:]
     var mergedIncarnation: UInt64 = 0
+    /// Of these shards, what could not be merged; `merged` goes on meanwhile. And when it is asked for again.
+    var refused: [UInt16: Refused] = [:]
+    var refusedAskedAt: PeerTime?
     /// Shards of which the peer is to be told how far they were merged.
     var unacknowledged: Set<UInt16> = []
     /// The same, with the next tick.
@@ -158,9 +171,14 @@ final class PeerState {
     /// How far the peer's changes are here, as others are told; without positions where they do not say it.
     var heard: NodePositions {
         guard isWhole else { return untold }
-        let positions = (0..<merged.count).map { merged[UInt16($0)] }
+        let positions = (0..<merged.count).map { held(UInt16($0)) }
         guard !positions.contains(nil) else { return untold }
         return NodePositions(node: number, incarnation: mergedIncarnation, positions: positions.compactMap { $0 })
+    }
+
+    /// Up to where everything of a shard of the peer is here; nil if that is not known.
+    func held(_ shard: UInt16) -> UInt64? {
+        merged[shard].map { min($0, refused[shard]?.from ?? .max) }
     }
 
     /// That something of the peer is here, and nobody can say how much.
@@ -171,6 +189,7 @@ final class PeerState {
         if mergedIncarnation != 0 { lost = wasReady ? heard : untold }
         mergedIncarnation = incarnation
         merged = [:]
+        refused = [:]
         isWhole = false
         wasReady = false
     }
@@ -196,7 +215,10 @@ final class PeerState {
 
     /// Whether changes take longer to it than a range that differs waits to be looked at again: then it differs in what is on its way.
     func isBehind(byMilliseconds limit: Int64, at now: PeerTime) -> Bool {
-        if let marker, now.milliseconds(since: marker.at) > limit { return true }
+        if let marker {
+            let age = now.milliseconds(since: marker.at)
+            if age > limit, age < Replicator.stuckAfter { return true }
+        }
         guard let lagMeasuredAt, now.milliseconds(since: lagMeasuredAt) < 5_000 else { return false }
         return counters.lastLagMicroseconds / 1_000 > limit
     }

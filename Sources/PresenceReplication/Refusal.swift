@@ -154,6 +154,8 @@ public struct Goodbye: Sendable, Equatable {
         public static let silence = Reason(rawValue: 5)
         /// Who dialed does not link with who answered: the text is what a `refuse` would say.
         public static let refused = Reason(rawValue: 6)
+        /// Who sends it could not merge all that was told, and can now: the next link goes on from before that.
+        public static let refusedChanges = Reason(rawValue: 7)
     }
 
     /// Why.

@@ -213,7 +213,7 @@ extension Replicator {
     }
 
     private func merge(_ changes: Changes, _ peer: PeerState) {
-        _ = merge(changes.images, peer)
+        _ = merge(changes.images, peer, of: changes.shard)
         peer.merged[changes.shard] = max(peer.merged[changes.shard] ?? 0, changes.after)
         if settings.fails(.lateAcknowledge) {
             peer.acknowledgeLater.insert(changes.shard)
@@ -223,20 +223,28 @@ extension Replicator {
     }
 
     /// Merges images. Returns how many were news, of those that were last written before an instant.
-    private func merge(_ images: Images, _ peer: PeerState, writtenBefore limit: Timestamp? = nil) -> Int {
+    ///
+    /// - Parameter shard: the peer's shard whose changes, or all of whose records, they are; nil if they are others. What of them cannot be merged is not
+    ///   acknowledged.
+    private func merge(
+        _ images: Images, _ peer: PeerState, writtenBefore limit: Timestamp? = nil, of shard: UInt16? = nil
+    ) -> Int {
         var news = 0
         var late = 0
         images.forEach { image in
             peer.counters.imagesReceived += 1
             do throws(MergeError) {
                 if settings.fails(.refusedImage) { throw .outOfMemory }
-                guard try store.merge(image, from: peer.number, at: now.timestamp) else { return }
+                let isNews = try store.merge(image, from: peer.number, at: now.timestamp)
+                if !peer.refused.isEmpty, let hash = store.keyHash(in: image) { took(hash, peer) }
+                guard isNews else { return }
                 news += 1
                 if let limit, let written = ShardedStore.lastWrite(in: image), written >= limit { late += 1 }
             } catch {
-                // The next comparison finds it, when there is memory again or clocks agree.
                 peer.counters.imagesRefused += 1
                 peer.lastRefusal = error
+                // Others are found by the next comparison, when there is memory again or clocks agree.
+                if let shard, error.mayPass { refused(image, of: shard, peer) }
             }
         }
         peer.counters.imagesMerged += UInt64(news)
@@ -306,7 +314,12 @@ extension Replicator {
         // Both saw a difference twice, that long apart. What was written since may make a busy range differ each time, and is on its way.
         let isMending = slice.token & PeerState.mendingToken != 0
         let limit = isMending ? now.timestamp.advanced(byMilliseconds: -settings.digestRecheck) : nil
-        let news = merge(slice.images, peer, writtenBefore: limit)
+        let refused = peer.counters.imagesRefused
+        let news = merge(slice.images, peer, writtenBefore: limit, of: wholeShard(slice))
+        // The key of a hash that was asked for is as it is at the peer, or gone there.
+        if slice.range.bits == 64, slice.isLast, peer.counters.imagesRefused == refused {
+            took(slice.range.start, peer)
+        }
         peer.counters.copiedIn += UInt64(slice.images.count)
         if isMending {
             peer.counters.recordsMended += UInt64(news)

@@ -87,7 +87,7 @@ extension Replicator {
         if let due = acknowledgementDue(peer), due <= now {
             peer.acknowledgedAt = now
             let positions = peer.unacknowledged.sorted().map {
-                ShardPosition(shard: $0, position: peer.merged[$0] ?? 0)
+                ShardPosition(shard: $0, position: peer.held($0) ?? 0)
             }
             peer.unacknowledged = []
             write(.acknowledge(positions), link, &output)

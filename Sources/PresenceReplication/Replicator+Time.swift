@@ -23,7 +23,10 @@ extension Replicator {
         for peer in peers {
             peer.unacknowledged.formUnion(peer.acknowledgeLater)
             peer.acknowledgeLater = []
-            if let link = openLink(to: peer) { compareOnward(peer, link) }
+            if let link = openLink(to: peer) {
+                compareOnward(peer, link)
+                askForRefused(peer, link)
+            }
         }
         markLogs()
         goOnFlushing()

@@ -225,6 +225,7 @@ public final class Replicator {
         peer.catchingUp = .notAsked
         peer.hadCopy = false
         copyPlan?.forget(peer.number)
+        forgetRefused(peer)
         peer.ranges = []
         peer.suspects = []
         peer.mending = []

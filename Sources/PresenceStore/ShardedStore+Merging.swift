@@ -55,6 +55,19 @@ extension ShardedStore {
         return try? UserImage.facts(in: image).lastWrite
     }
 
+    /// The hash of the key that an image tells of; nil of one that cannot be read.
+    package func keyHash(in image: Span<UInt8>) -> UInt64? {
+        guard image.count > 0, image[0] == StringImage.form else {
+            return (try? UserImage.facts(in: image)).map { userHash($0.id.span) }
+        }
+        switch (try? StringImage(image))?.content {
+        case .tombstone(let hash, _, _): return hash
+        case .string(_, _, let key, _):
+            return image.extracting(key).withUnsafeBytes { hash(BytesKey(verbatim: $0), .string) }
+        case nil: return nil
+        }
+    }
+
     /// Merges an image by the facts in it, whatever it has.
     func mergeFacts(of image: Span<UInt8>, from sender: UInt8, at now: Timestamp) throws(MergeError) -> Bool {
         let facts = try UserImage.facts(in: image)

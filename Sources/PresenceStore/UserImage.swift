@@ -13,6 +13,14 @@ public enum MergeError: Error, Sendable, Hashable {
     /// `maxmemory` is reached.
     case outOfMemory
 
+    /// Whether the same image may be taken later: there may be memory again, and clocks go on.
+    package var mayPass: Bool {
+        switch self {
+        case .outOfMemory, .fromTheFuture: true
+        case .malformed, .unknownForm, .outOfReach: false
+        }
+    }
+
     /// One sentence for a log.
     public var message: String {
         switch self {
