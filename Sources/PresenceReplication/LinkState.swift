@@ -17,6 +17,8 @@ final class LinkState {
     var version: UInt16 = 0
     var incarnation: UInt64 = 0
     var openedAt: PeerTime?
+    /// Whether the peer has agreed to the link: its welcome came, or what it says behind ours.
+    var isHeard = false
     var clock: ClockOffset
     var nextPing: PeerTime
     /// When a ping left last, and a pong came last; nil for never.

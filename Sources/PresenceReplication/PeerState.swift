@@ -141,6 +141,7 @@ final class PeerState {
     var digestBits: UInt8 = 8
     var nextDigest: PeerTime
     var isPassUrgent = false
+    var isNextPassUrgent = false
     /// Ranges that differed and are looked at again.
     var suspects: [(range: HashRange, at: PeerTime)] = []
     /// What was found to differ twice: to be asked for.

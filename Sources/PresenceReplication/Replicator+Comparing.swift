@@ -37,7 +37,7 @@ extension Replicator {
             link.digests.append(digest(of: range, link))
             peer.counters.rangesCompared += 1
             peer.digestPlace = range.end &+ 1
-            if peer.digestPlace == 0 { peer.isPassUrgent = false }
+            if peer.digestPlace == 0 { (peer.isPassUrgent, peer.isNextPassUrgent) = (peer.isNextPassUrgent, false) }
             let interval = settings.digestInterval * 1000 / (peer.isPassUrgent ? 10 : 1)
             let pause = max(interval >> Int64(peer.digestBits), 1)
             peer.nextDigest = PeerTime(
@@ -51,9 +51,14 @@ extension Replicator {
         peer.digestBits = UInt8(min(max(bits, 6, store.shardCount.trailingZeroBitCount), 24))
     }
 
-    /// A pass begins at once and goes ten times as fast: somebody came or went, and may have taken with him what others miss.
+    /// A pass begins at once and goes ten times as fast: somebody came or went, and may have taken with him what others miss. Behind one that goes fast
+    /// already: it would never end where a node comes and goes for ever.
     func compareSoon() {
         for peer in peers {
+            guard !peer.isPassUrgent || peer.digestPlace == 0 else {
+                peer.isNextPassUrgent = true
+                continue
+            }
             peer.digestPlace = 0
             peer.nextDigest = now
             peer.isPassUrgent = true

@@ -128,8 +128,8 @@ extension Replicator {
         resume(peer, version)
         link.tellsPositions = version >= ProtocolVersions.hasPositions
         link.drain = drainSeconds
-        note(membership.heard(from: peer.number, at: now.milliseconds))
-        if !peer.node.isFollower { compareSoon() }
+        // Who dialed may refuse the welcome: he is heard with what he says next.
+        if link.dialed != nil { hear(link, peer) }
         link.theirs = identity.settings
         // Set while the greeting was on its way.
         if let hello = link.hello, hello.identity.settings != shared { link.settings = shared }
@@ -138,6 +138,14 @@ extension Replicator {
                 link.id, node: peer.number, version: version,
                 differences: differences(from: identity.settings, of: peer)))
         if settings.fails(.cutAfterGreeting) { leave(link) }
+    }
+
+    /// Something came from a peer by a link on which both have agreed.
+    private func hear(_ link: LinkState, _ peer: PeerState) {
+        note(membership.heard(from: peer.number, at: now.milliseconds))
+        guard !link.isHeard else { return }
+        link.isHeard = true
+        if !peer.node.isFollower { compareSoon() }
     }
 
     /// The settings of one of both ends are others now.
@@ -178,7 +186,7 @@ extension Replicator {
     // MARK: - Frames
 
     private func act(on frame: Frame, _ link: LinkState, _ peer: PeerState) {
-        note(membership.heard(from: peer.number, at: now.milliseconds))
+        if case .goodbye = frame, !link.isHeard {} else { hear(link, peer) }
         switch frame {
         case .ping(let ping): link.pong = (ping.sent, now.microseconds)
         case .pong(let pong):

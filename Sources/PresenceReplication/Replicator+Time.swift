@@ -18,6 +18,10 @@ extension Replicator {
                     .refused(node: link.dialed ?? 0, reason: "no greeting within \(settings.greetingTimeout) ms"))
                 link.isClosing = true
                 actions.append(.close(link.id))
+            } else if !link.isHeard, let openedAt = link.openedAt,
+                now.milliseconds(since: openedAt) >= settings.silence.downAfter
+            {
+                close(link, Goodbye(.silence, "nothing came behind the greeting"))
             }
         }
         for peer in peers {

@@ -1,9 +1,9 @@
 import Presence
-import PresenceStore
 import PresenceTesting
 import Testing
 
 @testable import PresenceReplication
+@testable import PresenceStore
 
 /// What comparing finds of users of whom nothing is left but when their status changed last.
 @Suite("Comparing what is left of users")
@@ -55,5 +55,24 @@ struct ComparingTests {
         mesh.nodes[1].share(SharedSettings(), at: mesh.now)
         mesh.run(milliseconds: 8_000)
         #expect(version(mesh, 1) == version(mesh, 0))
+    }
+
+    @Test("A node that comes and goes for ever keeps no comparison from its end")
+    func comesAndGoes() throws {
+        let mesh = try Mesh(3) { $0.redial = 10...20 }
+        mesh.run(milliseconds: 5_000)
+        // In the last quarter of the hash order, which no pass reaches between two links.
+        let ghost = try #require(
+            (0..<100).map { "ghost-\($0)" }.first { mesh.stores[0].userHash($0.utf8.span) >> 62 == 3 })
+        let other = mesh.makeStore(9)
+        try other.connect(ghost, session: "phone")
+        try mesh.stores[1].merge(try #require(other.image(of: ghost)))
+        for _ in 0..<60 {
+            mesh.cutWires(of: 2)
+            mesh.run(milliseconds: 70)
+        }
+        #expect(mesh.counters(3, of: 0).links > 50)
+        #expect(mesh.stores[0].status(of: ghost) == .online)
+        #expect(mesh.counters(2, of: 0).rangesMended == 1)
     }
 }

@@ -38,6 +38,34 @@ struct ProofTests {
         if wrong == 0 { #expect(mesh.refusals(of: 0).first == text) }
     }
 
+    @Test("and who dialed refuses: who answered has not heard him, however often he comes")
+    func unheard() throws {
+        let mesh = try Mesh(2)
+        mesh.proofs = right
+        mesh.proofs?[1] = PeerProof(nodes: [3], names: "n3")
+        for _ in 0..<300 {
+            mesh.run(milliseconds: 10)
+            #expect(mesh.nodes[1].membership.node(1)?.state == .down)
+        }
+        #expect(mesh.counters(1, of: 1).links > 2)
+        #expect(mesh.nodes[1].isReady && mesh.nodes[1].membership.owners == [2])
+    }
+
+    @Test("and nothing follows: a link by which nothing comes ends like one whose peer falls silent")
+    func silentBehindHello() throws {
+        let mesh = try Mesh(2)
+        // The hello, and nothing behind it.
+        mesh.movesLeft = 1
+        mesh.run(milliseconds: 10)
+        mesh.isCut = true
+        mesh.movesLeft = nil
+        #expect(mesh.peer(1, of: 1)?.linkOpenedAt != nil)
+        mesh.run(milliseconds: 1_700)
+        #expect(mesh.peer(1, of: 1)?.linkOpenedAt != nil && mesh.nodes[1].membership.node(1)?.state == .down)
+        mesh.run(milliseconds: 200)
+        #expect(mesh.peer(1, of: 1)?.linkOpenedAt == nil)
+    }
+
     @Test("may hold for several nodes, or for none of the cluster")
     func several() throws {
         let mesh = try Mesh(2)
