@@ -19,6 +19,7 @@ final class PeerLoop: @unchecked Sendable {
     let log: LinkLog
     var counters = LinkCounters()
     var waiters: Waiters
+    let names: PeerNames
     private let store: ShardedStore
     /// For connections that begin. The one thing here that others change.
     private let credentialsInForce: Mutex<PeerCredentials>
@@ -55,6 +56,8 @@ final class PeerLoop: @unchecked Sendable {
         self.shown = shown
         self.time = time
         log = LinkLog(replicator.cluster, logger)
+        let named = replicator.cluster.others.compactMap(\.peer).filter { PeerDialer.literal($0) == nil }
+        names = PeerNames(Set(named).count, eventLoop: eventLoop, lookup: settings.lookup)
         waiters = Waiters(maximum: settings.maximumWaiters)
         strangers = StrangerLimit(maximum: settings.maximumStrangers, ofAddress: settings.maximumStrangersOfAddress)
     }
@@ -98,6 +101,7 @@ final class PeerLoop: @unchecked Sendable {
         guard !isStopping else { return }
         isStopping = true
         ticks?.cancel()
+        names.stop()
         replicator.stop(at: now)
         obey()
         waiters.end(replicator.holders)

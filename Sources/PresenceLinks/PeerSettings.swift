@@ -20,6 +20,8 @@ public struct PeerSettings: Sendable {
     public var reportInterval: Int64 = 100
     /// Clients that wait until other nodes have something; one more is answered at once.
     public var maximumWaiters = 65_536
+    /// How names of nodes are looked up.
+    var lookup: PeerNames.Lookup = NameLookup.addresses
 
     /// The defaults.
     public init() {}
