@@ -295,19 +295,24 @@ extension ShardState {
     /// Losses, if what a server has ended now. Nobody is lost twice.
     private func lossesOfEnd(_ server: UInt16, _ reason: Reason) -> Int {
         let (lost, lostPassive) = leases[server].map { ($0.lost, $0.lostPassive) } ?? (0, 0)
-        return max(sessionsConcerned(server, reason) - servers.passiveCount(server) - (lost - lostPassive), 0)
+        let concerned = sessionsConcerned(server, reason)
+        return max(concerned.all - concerned.passive - (lost - lostPassive), 0)
     }
 
-    /// Open sessions of a server that an end concerns. A lease is its home's: those whom the gateway took to another node live on there.
-    private func sessionsConcerned(_ server: UInt16, _ reason: Reason) -> Int {
-        servers.sessionCount(server) - (reason == .dropped ? 0 : servers.awayCount(server))
+    /// Open sessions of a server that an end concerns, and of these the ones that make nobody present. A lease is its home's: those whom the gateway took to
+    /// another node live on there.
+    private func sessionsConcerned(_ server: UInt16, _ reason: Reason) -> (all: Int, passive: Int) {
+        let (all, passive) = (servers.sessionCount(server), servers.passiveCount(server))
+        guard reason != .dropped else { return (all, passive) }
+        let passiveAway = servers.awayCount(server, isPassive: true)
+        return (all - servers.awayCount(server, isPassive: false) - passiveAway, passive - passiveAway)
     }
 
     /// Ends what a server has; if it has no session, there is nothing to be carried through.
     private mutating func end(_ server: UInt16, at instant: Timestamp, _ stamp: Stamp, _ reason: Reason) {
         hasLeases = true
         if servers.sessionCount(server) > 0 {
-            let (sessions, passive) = (sessionsConcerned(server, reason), servers.passiveCount(server))
+            let (sessions, passive) = sessionsConcerned(server, reason)
             // All at once and not as they are met: a storm is seen before it is told.
             counters.losses += UInt64(lossesOfEnd(server, reason))
             leases.update(server) { $0.end(at: instant, stamp, reason, sessions: sessions, passive: passive) }
@@ -411,23 +416,22 @@ extension ShardState {
 
     /// Writes the facts of an open session over those that are there. Its home may be another one now.
     mutating func store(_ facts: Session, over session: SessionRecord) {
-        if !session.isPassive {
-            noteAway(session.server, home: session.home, -1)
-            noteAway(session.server, home: facts.home, 1)
-        }
+        noteAway(session.server, home: session.home, isPassive: session.isPassive, -1)
+        noteAway(session.server, home: facts.home, isPassive: session.isPassive, 1)
         session.store(facts)
     }
 
-    /// An open session that makes somebody present has its home there; or so had one that ends, or moves.
+    /// An open session has its home there; or so had one that ends, or moves.
     @inline(__always)
-    mutating func noteAway(_ server: UInt16, home: UInt8, _ more: Int) {
-        if home != stamps.node { servers.noteAway(server, more) }
+    mutating func noteAway(_ server: UInt16, home: UInt8, isPassive: Bool = false, _ more: Int) {
+        if home != stamps.node { servers.noteAway(server, isPassive: isPassive, more) }
     }
 
     /// An open session, whose words and facts are written, makes nobody present; or so did one that ends.
     mutating func notePassive(_ session: SessionRecord, _ more: Int) {
         counters.passiveSessions += more
         servers.notePassive(session.server, more)
+        noteAway(session.server, home: session.home, isPassive: true, more)
     }
 
     // MARK: Sweeping

@@ -17,8 +17,9 @@ struct WordTable: ~Copyable {
         var sessions = 0
         /// Of those the ones that make nobody present.
         var passive = 0
-        /// Of the others the ones that are at home at another node.
+        /// Of the others, and of these, the ones that are at home at another node.
         var away = 0
+        var passiveAway = 0
     }
 
     private var words = [Word()]
@@ -81,12 +82,15 @@ struct WordTable: ~Copyable {
         if number != WordTable.none { words[Int(number)].passive += more }
     }
 
-    /// Of the sessions that make somebody present the ones that are at home at another node.
-    func awayCount(_ number: UInt16) -> Int { words[Int(number)].away }
+    /// Of the sessions that make somebody present, or nobody, the ones that are at home at another node.
+    func awayCount(_ number: UInt16, isPassive: Bool) -> Int {
+        isPassive ? words[Int(number)].passiveAway : words[Int(number)].away
+    }
 
     /// So many of these more.
-    mutating func noteAway(_ number: UInt16, _ more: Int) {
-        if number != WordTable.none { words[Int(number)].away += more }
+    mutating func noteAway(_ number: UInt16, isPassive: Bool, _ more: Int) {
+        guard number != WordTable.none else { return }
+        if isPassive { words[Int(number)].passiveAway += more } else { words[Int(number)].away += more }
     }
 
     /// One use more of a word in use.

@@ -62,6 +62,29 @@ struct MovedLeaseTests {
         mesh.stores.forEach { $0.expectAwayCounts() }
     }
 
+    @Test("Passive sessions that are at home at another node are not counted as lost with a lease here")
+    func passiveElsewhere() throws {
+        var mesh = ReplicaMesh(2) { $0.policy.lostGrace = 0 }
+        for number in 0..<20 { try mesh.stores[1].connect("user-\(number)", session: "phone", server: "gateway") }
+        try mesh.stores[1].lease(Self.gateway.span, forMilliseconds: 5_000, at: mesh.clock.now())
+        try mesh.wait(1_000)
+        for number in 0..<50 {
+            try mesh.stores[0].connect(
+                "user-\(number)", session: "calendar", server: "gateway",
+                ConnectOptions(ttlMilliseconds: 60_000, isPassive: true))
+        }
+        try mesh.wait(100)
+        mesh.stores.forEach { $0.expectAwayCounts() }
+        func counted() -> [Int] { mesh.stores[1].countSessions(by: .server).map(\.count) }
+        #expect(counted() == [70])
+        // The lease is over, and nobody has met those whom it ends when it is renewed.
+        mesh.clock.advance(byMilliseconds: 5_000)
+        try mesh.stores[1].lease(Self.gateway.span, forMilliseconds: 5_000, at: mesh.clock.now())
+        #expect(counted() == [50], "the calendars")
+        #expect(mesh.stores[1].statistics().losses == 20)
+        mesh.stores.forEach { $0.expectAwayCounts() }
+    }
+
     @Test("That a gateway was dropped concerns all that it had, wherever they are at home")
     func dropped() throws {
         var mesh = try mesh(200)
@@ -82,18 +105,25 @@ extension ShardedStore {
         for shard in 0..<shardCount {
             withShard(shard) { state in
                 var away: [[UInt8]: Int] = [:]
+                var passiveAway: [[UInt8]: Int] = [:]
                 var numbers: [UInt32] = []
                 var position: UInt64? = UInt64(shard) << shardShift
                 while let start = position { position = state.index.numbers(around: start) { numbers.append($0) } }
                 for number in numbers where RecordHeader(state.slabs.address(number)).kind == .user {
                     state.record(number).forEachSession { session in
-                        guard !session.isClosed, !session.isPassive, session.home != state.stamps.node else { return }
-                        away[state.servers.bytes(session.server) ?? [], default: 0] += 1
+                        guard !session.isClosed, session.home != state.stamps.node else { return }
+                        let server = state.servers.bytes(session.server) ?? []
+                        if session.isPassive {
+                            passiveAway[server, default: 0] += 1
+                        } else {
+                            away[server, default: 0] += 1
+                        }
                     }
                 }
                 state.servers.forEach { number, word, _ in
                     #expect(
-                        state.servers.awayCount(number) == away[word] ?? 0,
+                        state.servers.awayCount(number, isPassive: false) == away[word] ?? 0
+                            && state.servers.awayCount(number, isPassive: true) == passiveAway[word] ?? 0,
                         "shard \(shard), \(String(decoding: word, as: UTF8.self))", sourceLocation: source)
                 }
             }
