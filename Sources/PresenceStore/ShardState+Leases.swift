@@ -484,6 +484,8 @@ extension ShardState {
             var facts = facts(of: session, near: now)
             // A lease that nobody renews any more, as its gateway renews another one there, is none.
             guard facts.isLive(at: now, settings.policy), lease.renewedAt > facts.heartbeat else { return }
+            // Nor does one that was over before take with it who was not at home here: the next renewal brings it home.
+            guard lease.end(of: facts, isHome: true) == nil else { return leases.noteStray(session.server) }
             bringHome(&facts, at: now)
             store(facts, over: session)
             hasMoved = true

@@ -85,6 +85,30 @@ struct MovedLeaseTests {
         mesh.stores.forEach { $0.expectAwayCounts() }
     }
 
+    @Test(
+        "Who is at home at another node is not ended by a lease that was over before the next one brings him home",
+        arguments: [false, true])
+    func renewedBehindEnd(isPassive: Bool) throws {
+        var mesh = ReplicaMesh(2) { $0.policy.lostGrace = 0 }
+        let options = ConnectOptions(ttlMilliseconds: 60_000, isPassive: isPassive)
+        try mesh.stores[1].connect("here", session: "phone", server: "gateway", options)
+        try mesh.stores[1].lease(Self.gateway.span, forMilliseconds: 5_000, at: mesh.clock.now())
+        try mesh.wait(1_000)
+        try mesh.stores[0].connect("there", session: "phone", server: "gateway", options)
+        try mesh.wait(100)
+        mesh.clock.advance(byMilliseconds: 5_000)
+        try mesh.stores[1].lease(Self.gateway.span, forMilliseconds: 5_000, at: mesh.clock.now())
+        for _ in 0..<3 {
+            try mesh.wait(1_000)
+            #expect(mesh.stores.map { $0.countSessions(by: .server).map(\.count) } == [[1], [1]])
+            mesh.stores.forEach { $0.expectAwayCounts() }
+            try mesh.stores[1].lease(Self.gateway.span, forMilliseconds: 5_000, at: mesh.clock.now())
+        }
+        // It is the second node's now.
+        for _ in 0..<20 { try mesh.wait(1_000) }
+        #expect(mesh.stores.map { $0.countSessions(by: .server).count } == [0, 0])
+    }
+
     @Test("That a gateway was dropped concerns all that it had, wherever they are at home")
     func dropped() throws {
         var mesh = try mesh(200)
