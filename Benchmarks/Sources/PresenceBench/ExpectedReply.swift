@@ -1,7 +1,7 @@
 import Foundation
 
 /// What a reply must be.
-indirect enum ExpectedReply {
+indirect enum ExpectedReply: Sendable {
     /// These bytes.
     case exact([UInt8])
     /// A bulk string that holds these bytes.

@@ -24,7 +24,7 @@ struct ExpiryTurn: LoadTurn {
         due = users / 10
         connection = try target.connect()
         if !target.traits.isPresenced {
-            try connection.command(["CONFIG", "SET", "notify-keyspace-events", "Ex"], expecting: .simple("OK"))
+            try target.set([("notify-keyspace-events", "Ex")])
         }
         try connect(due..<users) { _ in 300_000 }
     }
@@ -44,7 +44,7 @@ struct ExpiryTurn: LoadTurn {
         }
     }
 
-    mutating func run() throws -> LoadDriver.Outcome {
+    mutating func run() throws -> LoadOutcome {
         let began = MonotonicClock.nanoseconds()
         // What is due is connected last, in parts, so that it is known when each was.
         for start in stride(from: 0, to: due, by: 512) {
@@ -58,10 +58,10 @@ struct ExpiryTurn: LoadTurn {
         guard let first = ends.first, let last = ends.last, WallClock.milliseconds() < first else {
             throw BenchError("connecting \(due) users took longer than the first of them lives: ask for fewer --users")
         }
-        var outcome = LoadDriver.Outcome()
+        var outcome = LoadOutcome()
         outcome.expected = due
         var isAnnounced = Array(repeating: false, count: due)
-        let channel = target.traits.isPresenced ? StatusChannel.name : "__keyevent@0__:expired"
+        let channel = target.traits.isPresenced ? StatusChannel.name : StatusChannel.expired
         try connection.subscribe(channel)
         var line = connection.takeRest()
         while outcome.operations < due, WallClock.milliseconds() < last + ExpiryTurn.patienceMilliseconds {

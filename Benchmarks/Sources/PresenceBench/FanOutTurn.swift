@@ -17,9 +17,9 @@ struct FanOutTurn: LoadTurn {
         subscribers = try (0..<count).map { _ in try FanOutSubscriber(target.address, work) }
     }
 
-    mutating func run() throws -> LoadDriver.Outcome {
+    mutating func run() throws -> LoadOutcome {
         defer { for subscriber in subscribers { close(subscriber.handle) } }
-        var outcome = LoadDriver.Outcome()
+        var outcome = LoadOutcome()
         var sockets = subscribers.map { pollfd(fd: $0.handle, events: Int16(POLLIN), revents: 0) }
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let began = MonotonicClock.nanoseconds()

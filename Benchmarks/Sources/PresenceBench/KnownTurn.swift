@@ -27,8 +27,8 @@ struct KnownTurn: LoadTurn {
         }
     }
 
-    mutating func run() throws -> LoadDriver.Outcome {
-        var outcome = LoadDriver.Outcome()
+    mutating func run() throws -> LoadOutcome {
+        var outcome = LoadOutcome()
         // What each viewer was told last of each user: 0 for offline, which is where all begin.
         var told = [UInt8](repeating: 0, count: crowd.viewers * crowd.users)
         var rows = 0

@@ -16,7 +16,8 @@ struct LoadCommand: ParsableCommand {
             connect-storm: every user connects once, as after a deploy.
             fan-out: 16 messages a write to --subscribers, by PUBLISH and by a change of status; an operation is a delivery.
             expiry: a tenth of the users run out within 5 s; an operation is an end that was announced, its latency how late. One round.
-            mixed: beats, lists, records, connects, ends, changes, and two who watch.
+            mixed: a day: people come in the morning, live, and go in the evening, some without a word; beats, lists, records, changes, and two who watch. \
+            It is counted in commands: half a million for each of --seconds, and 8 a user at least. Its phases are told one by one.
             view: lists of 100 as a viewer may see them, beside MGET of 100.
             connect-known: users with 200 edges and 200 watchers connect and disconnect, beside users with none; 16 a write. An operation is one of either.
             """
@@ -73,6 +74,13 @@ struct LoadCommand: ParsableCommand {
         guard rate == nil || pipeline == 1 else {
             throw ValidationError("with --rate commands are sent when they are due: without --pipeline")
         }
+        if works.contains(.mixed), let rate {
+            let least = DayCourse.leastCommandsAUser * users
+            guard rate * seconds >= Double(least) else {
+                throw ValidationError(
+                    "a day of \(users) users has \(least) commands at least: --rate times --seconds must be as many")
+            }
+        }
         guard host == nil || servers.against == nil && !floor else {
             throw ValidationError("--host loads one server that runs: without --against and --floor")
         }
@@ -95,7 +103,7 @@ struct LoadCommand: ParsableCommand {
         for target in targets where !target.traits.isFloor { versions[target.name] = target.traits.version }
         let report = LoadReport(
             conditions: conditions, pipeline: rate == nil ? pipeline : nil, machine: .present(), versions: versions,
-            results: results)
+            results: results, notes: works.contains(.mixed) ? [DayCourse.note(users: users, length: dayLength)] : [])
         print(report.table.text)
         if let json { try report.writeJSON(json) }
         if let chart { try report.writeChart(chart) }
@@ -115,12 +123,15 @@ struct LoadCommand: ParsableCommand {
         return "\(connections) connections\(senders), \(loop), \(grouped(users)) users, \(rounds) rounds in turns"
     }
 
+    private var dayLength: Int { DayCourse.length(users: users, seconds: seconds, rate: rate) }
+
     private func rounds(of work: LoadWorkload) -> Int { work == .expiry ? 1 : rounds }
 
     private func measure(_ work: LoadWorkload, _ targets: [LoadTarget]) throws -> [LoadResult] {
         var turns = targets.flatMap { target in
             work.ways(of: target.traits).map { way in
-                (target: target, way: way, result: LoadResult(work: work.rawValue, server: target, way: way.name))
+                let results = LoadStage.all(of: work, way).map { LoadResult(work: $0, server: target, way: way.name) }
+                return (target: target, way: way, results: results)
             }
         }
         for round in 1...rounds(of: work) {
@@ -131,14 +142,19 @@ struct LoadCommand: ParsableCommand {
                     "load: \(work.rawValue), round \(round) of \(rounds(of: work)): \(target.name), \(way.name)")
                 try target.give(way.stock, users: users)
                 var turn = try turn(way, target)
-                let before = try target.processorTime()
-                let outcome = try turn.run()
-                turns[place].result.add(outcome, processor: try target.processorTime() - before)
-                turns[place].result.residentBytes = try target.residentBytes()
+                let stages = try (0..<max(1, way.stages.count)).map { _ in
+                    let before = try target.processorTime()
+                    let outcome = try turn.run()
+                    return LoadStage(
+                        outcome: outcome, processor: try target.processorTime() - before,
+                        residentBytes: try target.residentBytes())
+                }
                 try turn.finish()
+                for (stage, told) in LoadStage.withWhole(stages).enumerated() { turns[place].results[stage].add(told) }
             }
         }
-        return turns.map(\.result)
+        // A stage of all servers beside each other.
+        return (turns.first?.results.indices ?? 0..<0).flatMap { stage in turns.map { $0.results[stage] } }
     }
 
     private func turn(_ way: LoadWay, _ target: LoadTarget) throws -> any LoadTurn {
@@ -149,7 +165,10 @@ struct LoadCommand: ParsableCommand {
         default: break
         }
         var watchers: Watchers?
-        if case .mixed = way { watchers = try Watchers(target) }
+        if case .mixed = way {
+            if target.traits.isPresenced { try target.set(LoadWay.settingsOfADay) }
+            watchers = try Watchers(target)
+        }
         let job = LoadJob(
             address: target.address, way: way, users: users, connections: connections, pipeline: pipeline,
             seconds: seconds, rate: rate)

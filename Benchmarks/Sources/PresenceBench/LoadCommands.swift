@@ -1,7 +1,7 @@
 import Foundation
 
 /// Commands to send one after the other, and the reply that each must get.
-struct LoadCommands {
+struct LoadCommands: AskedCommands {
     private var bytes: [UInt8] = []
     private var ends: [Int] = []
     /// What replies there are, and which is whose.
@@ -26,12 +26,8 @@ struct LoadCommands {
         kinds.append(UInt32(kind))
     }
 
-    /// A command as it is sent.
     subscript(place: Int) -> ArraySlice<UInt8> { bytes[(place == 0 ? 0 : ends[place - 1])..<ends[place]] }
 
-    /// The bytes of the reply to a command at the begin of `bytes`, nil if it is not whole yet.
-    ///
-    /// - Throws: if it is another than the expected one; the message names the command.
     func replyLength(_ place: Int, in bytes: UnsafeRawBufferPointer) throws -> Int? {
         do {
             return try replies[Int(kinds[place])].length(in: bytes)

@@ -24,7 +24,7 @@ final class LoadConnection {
     var hasOutput: Bool { socket.hasOutput }
 
     /// Puts a command behind those that wait to leave.
-    func append(_ place: Int, of commands: LoadCommands, intendedAt instant: Int64) {
+    func append(_ place: Int, of commands: some AskedCommands, intendedAt instant: Int64) {
         socket.append(commands[place])
         asked[(first + inFlight) % asked.count] = (place, instant)
         inFlight += 1
@@ -34,7 +34,7 @@ final class LoadConnection {
     func flush() throws { try socket.flush() }
 
     /// Reads what has come, and calls `answered` with the intended instant of every command that is answered.
-    func receive(_ commands: LoadCommands, _ answered: (Int64) -> Void) throws {
+    func receive(_ commands: some AskedCommands, _ answered: (Int64) -> Void) throws {
         end += try input.withUnsafeMutableBytes {
             try socket.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[end...]))
         }

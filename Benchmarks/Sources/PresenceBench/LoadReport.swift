@@ -10,9 +10,12 @@ struct LoadReport: Encodable {
     /// Names of servers and what they say of their versions.
     let versions: [String: String]
     let results: [LoadResult]
+    /// What else there is to know of the works.
+    var notes: [String] = []
 
     var table: Table {
         var table = LoadResult.table(results, conditions, pipeline: pipeline)
+        table.notes += notes
         table.notes.append("\(servers); \(machine.cores) cores of \(machine.processor).")
         return table
     }

@@ -31,7 +31,12 @@ struct LoadResult: Encodable {
         self.isFloor = isFloor
     }
 
-    mutating func add(_ outcome: LoadDriver.Outcome, processor time: UInt64) {
+    mutating func add(_ stage: LoadStage) {
+        add(stage.outcome, processor: stage.processor)
+        residentBytes = stage.residentBytes
+    }
+
+    mutating func add(_ outcome: LoadOutcome, processor time: UInt64) {
         processor.append(Double(time) / 1000 / Double(max(1, outcome.operations)))
         throughput.append(Double(outcome.operations) / outcome.elapsed)
         p50.append(outcome.milliseconds(50))

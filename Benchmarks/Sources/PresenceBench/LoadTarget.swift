@@ -42,6 +42,11 @@ final class LoadTarget {
 
     func connect() throws -> Connection { try Connection(address) }
 
+    /// Changes settings, all at once.
+    func set(_ settings: [(name: String, value: String)]) throws {
+        try connect().command(["CONFIG", "SET"] + settings.flatMap { [$0.name, $0.value] }, expecting: .simple("OK"))
+    }
+
     func stop() { running?.stop() }
 
     /// Gives it what a work needs, if it does not have it, or has had it for so long that users may run out meanwhile.

@@ -1,6 +1,7 @@
 /// One way of one work at one server in one round: made ready first, then measured.
 protocol LoadTurn {
-    mutating func run() throws -> LoadDriver.Outcome
+    /// The work, or its next stage.
+    mutating func run() throws -> LoadOutcome
 
     /// Takes back what other works would not expect to find; not measured.
     func finish() throws
@@ -20,6 +21,8 @@ struct LoopTurn: LoadTurn {
     private let job: LoadJob
     private var senders: Senders
     private let watchers: Watchers?
+    /// How many they must have heard of at the end.
+    private var changes = 0
 
     init(_ job: LoadJob, processes: Int, watchers: Watchers? = nil) throws {
         self.job = job
@@ -33,19 +36,32 @@ struct LoopTurn: LoadTurn {
         senders = .workers(workers)
     }
 
-    mutating func run() throws -> LoadDriver.Outcome {
-        var outcome = LoadDriver.Outcome()
+    mutating func run() throws -> LoadOutcome {
+        var outcome = LoadOutcome()
         switch senders {
-        case .here(var driver): outcome = try driver.run()
+        case .here(let driver): outcome = try driver.run()
         case .workers(let workers):
             for worker in workers { try worker.begin() }
             for worker in workers { outcome.merge(try worker.outcome()) }
         }
-        try watchers?.check()
+        changes += outcome.changes
         return outcome
     }
 
     func finish() throws {
-        if case .mixed = job.way { try MixedWork.forgetStatuses(job) }
+        if case .workers(let workers) = senders {
+            for worker in workers { try worker.end() }
+        }
+        try watchers?.check(hearing: changes)
+        if case .mixed = job.way { try forgetStatuses() }
+    }
+
+    /// Statuses by hand outlive sessions, and `FLUSHALL` with them: other works expect none.
+    private func forgetStatuses() throws {
+        let connection = try Connection(job.address)
+        guard try ServerTraits(connection).isPresenced else { return }
+        try connection.load(job.users, expecting: .simple("OK")) { user in
+            ["PRESENCE.SET", Heartbeat.key(Heartbeat.name(user)), "STATUS", "auto"]
+        }
     }
 }

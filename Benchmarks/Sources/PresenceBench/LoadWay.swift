@@ -39,11 +39,24 @@ enum LoadWay: Codable {
         }
     }
 
+    /// A day in minutes: users change as often in a second as people do in an hour, nobody becomes idle, and who is lost is not held for a storm.
+    static let settingsOfADay: [(name: String, value: String)] = [
+        ("status-changes-per-minute", "0"), ("storm-hold", "0s"), ("away-after", "7d"), ("idle-after", "6d"),
+    ]
+
     /// Whether every command is sent once, not over and over.
     var isOnce: Bool { if case .storm = self { true } else { false } }
 
-    /// The commands of a loop; scripts are made known to the server.
-    func commands(_ connection: Connection, _ job: LoadJob) throws -> LoadCommands {
+    /// What is told by itself, one after the other; empty if all is one.
+    var stages: [String] { if case .mixed = self { DayCourse.Phase.allCases.map(\.rawValue) } else { [] } }
+
+    /// Where the commands of a loop come from; scripts are made known to the server.
+    func source(_ connection: Connection, _ job: LoadJob) throws -> any LoadSource {
+        guard case .mixed = self else { return LoopSource(try commands(connection, job), job) }
+        return DaySource(try DayCommands(ServerTraits(connection), connection, users: job.users), job)
+    }
+
+    private func commands(_ connection: Connection, _ job: LoadJob) throws -> LoadCommands {
         let order = LoadWay.order(of: job.users)
         switch self {
         case .heartbeat(let heartbeat):
@@ -78,9 +91,7 @@ enum LoadWay: Codable {
         case .view(let view): return view.commands(order)
         case .storm(let storm):
             return try storm.commands(connection, order, job)
-        case .mixed:
-            return try MixedWork(ServerTraits(connection), connection).commands(job)
-        case .fanOut, .known, .expiry:
+        case .fanOut, .known, .expiry, .mixed:
             throw BenchError("\(name) is not a loop of commands")
         }
     }

@@ -1,18 +1,18 @@
 import ArgumentParser
 import Foundation
 
-/// One of several processes that load a server: it reads its job as a line of JSON, says when it is ready, is told to begin, and writes its outcome.
+/// One of several processes that load a server: it reads its job as a line of JSON, says when it is ready, is told to begin each stage, and writes its
+/// outcome, a line each.
 struct LoadWorkerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load-worker", abstract: "What load --processes starts.", shouldDisplay: false)
 
     func run() throws {
         guard let line = readLine() else { throw BenchError("a load-worker got no job") }
-        var driver = try LoadDriver(JSONDecoder().decode(LoadJob.self, from: Data(line.utf8)))
+        let driver = try LoadDriver(JSONDecoder().decode(LoadJob.self, from: Data(line.utf8)))
         let output = FileHandle.standardOutput
         try output.write(contentsOf: Data("\n".utf8))
-        guard readLine() != nil else { return }
-        try output.write(contentsOf: JSONEncoder().encode(driver.run()))
+        while readLine() != nil { try output.write(contentsOf: JSONEncoder().encode(driver.run()) + Data("\n".utf8)) }
     }
 }
 
@@ -43,10 +43,21 @@ final class LoadWorker {
 
     func begin() throws { try input.fileHandleForWriting.write(contentsOf: Data("\n".utf8)) }
 
-    func outcome() throws -> LoadDriver.Outcome {
-        let data = try output.fileHandleForReading.readToEnd() ?? Data()
+    /// What the stage gave that was begun.
+    func outcome() throws -> LoadOutcome {
+        var line = Data()
+        while line.last != UInt8(ascii: "\n") {
+            let part = output.fileHandleForReading.availableData
+            guard !part.isEmpty else { throw BenchError("a load-worker failed: see above") }
+            line += part
+        }
+        return try JSONDecoder().decode(LoadOutcome.self, from: line)
+    }
+
+    /// No stage comes any more.
+    func end() throws {
+        try input.fileHandleForWriting.close()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else { throw BenchError("a load-worker failed: see above") }
-        return try JSONDecoder().decode(LoadDriver.Outcome.self, from: data)
     }
 }

@@ -44,34 +44,25 @@ struct LoadTests {
         for count in 1...7 {
             let parts = job.divided(by: count)
             #expect(parts.map(\.connections).reduce(0, +) == 50)
-            #expect(parts.allSatisfy { $0.connections > 0 && $0.parts == count })
+            #expect(parts.allSatisfy { $0.connections > 0 && $0.parts == count && $0.connectionsOfAll == 50 })
+            #expect(parts.flatMap { $0.firstConnection..<$0.firstConnection + $0.connections } == Array(0..<50))
             #expect(abs(parts.compactMap(\.rate).reduce(0, +) - 1_000) < 1e-6)
         }
     }
 
     @Test("what processes did adds up")
     func outcomes() throws {
-        var one = LoadDriver.Outcome()
+        var one = LoadOutcome()
         one.operations = 3
         one.elapsed = 2
         for nanoseconds in [1_000, 2_000, 3_000] as [UInt64] { _ = one.latency.record(nanoseconds) }
         var two = one
         two.elapsed = 1
-        let other = try JSONDecoder().decode(LoadDriver.Outcome.self, from: JSONEncoder().encode(two))
+        let other = try JSONDecoder().decode(LoadOutcome.self, from: JSONEncoder().encode(two))
         one.merge(other)
         #expect(one.operations == 6 && one.elapsed == 2 && one.latency.totalCount == 6)
-    }
-
-    @Test("the mix of a day is the same in every run")
-    func mix() throws {
-        let job = LoadJob(
-            address: ServerAddress(port: 1), way: .mixed, users: 1_000, connections: 1, pipeline: 1, seconds: 1)
-        let once = MixedWork(isPresenced: true).commands(job)
-        let twice = MixedWork(isPresenced: true).commands(job)
-        #expect(once.count == 100_000)
-        #expect((0..<once.count).allSatisfy { once[$0] == twice[$0] })
-        let beats = (0..<once.count).count { String(decoding: once[$0], as: UTF8.self).contains("PRESENCE.BEAT") }
-        #expect((66_000...70_000).contains(beats))
+        one.append(two)
+        #expect(one.operations == 9 && one.elapsed == 3 && one.latency.totalCount == 9)
     }
 
     @Test("a view of who was blocked must say offline, and only where users have relations")
@@ -102,7 +93,7 @@ struct LoadTests {
     func besideFirst() {
         func result(_ work: String, _ server: String, _ way: String, _ microseconds: Double) -> LoadResult {
             var result = LoadResult(work: work, server: server, way: way)
-            var outcome = LoadDriver.Outcome()
+            var outcome = LoadOutcome()
             outcome.operations = 1
             outcome.elapsed = 1
             result.add(outcome, processor: UInt64(microseconds * 1_000))
@@ -139,7 +130,7 @@ struct LoadTests {
     func goals() {
         func result(_ server: String, _ way: String, _ microseconds: Double) -> LoadResult {
             var result = LoadResult(work: "heartbeat", server: server, way: way)
-            var outcome = LoadDriver.Outcome()
+            var outcome = LoadOutcome()
             outcome.operations = 1
             outcome.elapsed = 1
             result.add(outcome, processor: UInt64(microseconds * 1_000))
