@@ -168,6 +168,8 @@ let package = Package(
             : [
                 .executable(name: "presenced", targets: ["presenced"]),
                 .library(name: "PresenceServer", targets: ["PresenceServer"]),
+                // The benchmarks load servers elsewhere, through TLS.
+                .library(name: "PresenceTLS", targets: ["PresenceTLS"]),
                 // A copy of a cluster in a service's process.
                 .library(name: "PresenceLinks", targets: ["PresenceLinks", "PresenceCluster"]),
             ]),

@@ -20,15 +20,23 @@ let package = Package(
                 .product(name: "PresenceServer", package: "presenced"),
                 .product(name: "PresenceStore", package: "presenced"),
                 .product(name: "PresenceRESP", package: "presenced"),
+                .product(name: "PresenceTLS", package: "presenced"),
                 .product(name: "PresenceTesting", package: "presenced"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Sources/PresenceBench"
         ),
-        .testTarget(name: "PresenceBenchTests", dependencies: ["presence-bench"]),
+        .testTarget(
+            name: "PresenceBenchTests",
+            dependencies: [
+                "presence-bench", .product(name: "PresenceTLS", package: "presenced"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

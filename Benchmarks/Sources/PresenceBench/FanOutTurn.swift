@@ -13,7 +13,7 @@ struct FanOutTurn: LoadTurn {
         self.work = work
         self.seconds = seconds
         publisher = try target.connect()
-        try work.prepare(publisher)
+        try work.prepare(target, publisher)
         subscribers = try (0..<count).map { _ in try FanOutSubscriber(target.address, work) }
     }
 

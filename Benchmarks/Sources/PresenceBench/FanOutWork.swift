@@ -12,10 +12,13 @@ enum FanOutWork: String, Codable {
     var name: String { self == .message ? "PUBLISH of 120 bytes" : "a status change" }
 
     /// What the server must know before.
-    func prepare(_ connection: Connection) throws {
+    func prepare(_ target: LoadTarget, _ connection: Connection) throws {
         guard self == .event else { return }
         // One user changes far more often than a person does.
-        try connection.command(["CONFIG", "SET", "status-changes-per-minute", "0"], expecting: .simple("OK"))
+        try target.set([("status-changes-per-minute", "0")])
+        target.leavesBehind("fan-out") { connection in
+            try connection.command(["PRESENCE.SET", FanOutWork.user, "STATUS", "auto"], expecting: .simple("OK"))
+        }
         try connection.command(["PRESENCE.CONNECT", FanOutWork.user, "s", "EX", "300"], expecting: .integer(1))
     }
 

@@ -21,6 +21,7 @@ struct KnownTurn: LoadTurn {
             users: KnownWork.users, viewers: KnownWork.watchersEach, friends: KnownWork.users,
             first: work.first)
         connection = try LoadConnection(target.address, limit: KnownTurn.batch)
+        if work != .alone { target.leavesBehind("known") { try work.relate(false, $0) } }
         try work.relate(target.connect())
         if work == .watched {
             viewers = try WatchingViewers(crowd, target.address, connections: KnownTurn.listeningConnections)

@@ -32,11 +32,17 @@ enum KnownWork: String, Codable, CaseIterable {
         }
     }
 
-    /// Gives each user his edges, the first time: half of them friends, half blocked, none of them a watcher.
+    /// Gives each user his edges, if he has none yet: half of them friends, half blocked, none of them a watcher.
     func relate(_ connection: Connection) throws {
         guard self != .alone, try !connection.hasBlocked(key(KnownWork.users - 1)) else { return }
+        try relate(true, connection)
+    }
+
+    /// Makes all edges, or ends them.
+    func relate(_ isMade: Bool, _ connection: Connection) throws {
         let half = KnownWork.edgesEach / 2
-        for (command, behind) in [("PRESENCE.FRIEND", 1), ("PRESENCE.BLOCK", 1 + half)] {
+        let (friend, block) = Relation.commands(isMade)
+        for (command, behind) in [(friend, 1), (block, 1 + half)] {
             try connection.load(KnownWork.users, expecting: .integer(half)) { user in
                 [command, key(user)] + (behind..<behind + half).map { key(user + $0) }
             }

@@ -24,16 +24,11 @@ struct LoadCommand: ParsableCommand {
     )
 
     @OptionGroup var servers: ServerOptions
+    @OptionGroup var elsewhere: ElsewhereOptions
     @Argument(
         help: ArgumentHelp(
             "\(LoadWorkload.allCases.map(\.rawValue).joined(separator: ", ")); the first six if none is named."))
     var works: [LoadWorkload] = []
-    @Option(help: "A server that runs already, instead of those that are started; it must hold nothing, or --flush.")
-    var host: String?
-    @Option(help: "The port of --host.")
-    var port = 6399
-    @Flag(help: "What the server at --host holds may be deleted.")
-    var flush = false
     @Option(help: "Connections to the server that is asked.")
     var connections = 50
     @Option(help: "Processes that the connections are divided among.")
@@ -59,8 +54,7 @@ struct LoadCommand: ParsableCommand {
 
     func validate() throws {
         guard (1...1_000).contains(connections), (1...512).contains(pipeline), users >= 1_000, rounds >= 1,
-            seconds >= 0.1, rate.map({ $0 >= 1 }) ?? true, (1...10_000).contains(subscribers),
-            (1...65_535).contains(port)
+            seconds >= 0.1, rate.map({ $0 >= 1 }) ?? true, (1...10_000).contains(subscribers)
         else {
             throw ValidationError(
                 "1 to 1000 connections, 1 to 512 commands in a pipeline, 1000 users, a round, 0.1 seconds, a rate of 1 at least, 1 to 10000 subscribers"
@@ -81,7 +75,7 @@ struct LoadCommand: ParsableCommand {
                     "a day of \(users) users has \(least) commands at least: --rate times --seconds must be as many")
             }
         }
-        guard host == nil || servers.against == nil && !floor else {
+        guard elsewhere.host == nil || servers.against == nil && !floor else {
             throw ValidationError("--host loads one server that runs: without --against and --floor")
         }
     }
@@ -110,11 +104,9 @@ struct LoadCommand: ParsableCommand {
     }
 
     private func targets() throws -> [LoadTarget] {
-        guard let host else {
-            let kinds = try servers.all + (floor ? [.floor(try Program.own())] : [])
-            return try kinds.map { try LoadTarget($0) }
-        }
-        return [try LoadTarget(at: ServerAddress(host: host, port: port), mayEmpty: flush)]
+        if let target = try elsewhere.open() { return [target] }
+        let kinds = try servers.all + (floor ? [.floor(try Program.own())] : [])
+        return try kinds.map { try LoadTarget($0) }
     }
 
     private var conditions: String {

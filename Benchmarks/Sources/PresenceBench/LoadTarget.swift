@@ -7,13 +7,20 @@ final class LoadTarget {
     /// What it is called in tables.
     let name: String
     private let running: RunningServer?
+    private let relay: TLSRelay?
     /// What it was given, and when: users run out.
     private var stock: (kind: LoadStock, at: ContinuousClock.Instant)?
+    /// Whether anything was written.
+    private var isTouched = false
+    private var settings = ChangedSettings()
+    /// How what outlives `FLUSHALL` is taken back, by what made it.
+    private var traces: [(name: String, undo: (Connection) throws -> Void)] = []
 
     /// Starts a server.
     init(_ kind: ServerKind) throws {
         let server = try RunningServer(kind)
         running = server
+        relay = nil
         address = ServerAddress(port: server.port)
         traits = kind.isFloor ? .floor : try ServerTraits(server.connect())
         name = kind.name
@@ -25,11 +32,14 @@ final class LoadTarget {
 
     /// Takes one that runs.
     ///
-    /// - Parameter mayEmpty: whether what it holds may be deleted; otherwise it must hold nothing.
-    init(at address: ServerAddress, mayEmpty: Bool) throws {
+    /// - Parameters:
+    ///   - relay: what speaks TLS to it, if it wants that.
+    ///   - mayEmpty: whether what it holds may be deleted; otherwise it must hold nothing.
+    init(at address: ServerAddress, by relay: TLSRelay? = nil, mayEmpty: Bool) throws {
         running = nil
-        self.address = address
-        let connection = try Connection(address)
+        self.relay = relay
+        self.address = relay.map { ServerAddress(port: $0.port, login: address.login) } ?? address
+        let connection = try Connection(self.address)
         guard case .integer(let keys) = try connection.command("DBSIZE") else { throw BenchError("DBSIZE was refused") }
         guard keys == 0 || mayEmpty else {
             throw BenchError(
@@ -44,14 +54,35 @@ final class LoadTarget {
 
     /// Changes settings, all at once.
     func set(_ settings: [(name: String, value: String)]) throws {
-        try connect().command(["CONFIG", "SET"] + settings.flatMap { [$0.name, $0.value] }, expecting: .simple("OK"))
+        try self.settings.set(settings, connect())
     }
 
-    func stop() { running?.stop() }
+    /// Remembers what outlives `FLUSHALL`, unless it is remembered by that name.
+    func leavesBehind(_ name: String, _ undo: @escaping (Connection) throws -> Void) {
+        guard running == nil, !traces.contains(where: { $0.name == name }) else { return }
+        traces.append((name, undo))
+    }
+
+    /// Ends a server that was started. One elsewhere is left as it was found: without keys, relations and statuses, and with its settings.
+    func stop() {
+        guard running == nil else {
+            running?.stop()
+            return
+        }
+        do {
+            let connection = try connect()
+            for trace in traces { try trace.undo(connection) }
+            if isTouched { try connection.command(["FLUSHALL"], expecting: .simple("OK")) }
+            try settings.putBack(connection)
+        } catch {
+            Progress.say("\(name) could not be left as it was: \(error)")
+        }
+    }
 
     /// Gives it what a work needs, if it does not have it, or has had it for so long that users may run out meanwhile.
     func give(_ kind: LoadStock, users: Int) throws {
         if kind != .nothing, let stock, stock.kind == kind, ContinuousClock.now - stock.at < .seconds(60) { return }
+        isTouched = true
         try kind.load(self, users: users)
         stock = (kind, ContinuousClock.now)
     }
@@ -95,7 +126,9 @@ enum LoadStock {
         case .nothing: break
         case .users: try Heartbeat.load(connection, isPresenced: target.traits.isPresenced, users: users)
         case .related:
-            try ViewWork.loadRelated(connection, LoadWay.order(of: users))
+            let order = LoadWay.order(of: users)
+            target.leavesBehind("related") { try ViewWork.relate(false, $0, order) }
+            try ViewWork.loadRelated(connection, order)
         case .strings:
             try connection.load(users, expecting: .simple("OK")) {
                 ["SET", LoadWay.key($0), LoadWorkload.value($0)]

@@ -4,9 +4,48 @@ import Foundation
 struct ServerAddress: Codable, Sendable {
     var host = "127.0.0.1"
     var port: Int
+    /// What every connection begins with, where a server asks for it.
+    var login: Login?
 
-    /// A socket that is connected to it; the caller closes it. A name is looked up, and its addresses are tried in order.
+    /// A password, and whose it is: nil for the default user.
+    struct Login: Codable, Sendable {
+        var user: String?
+        var password: String
+    }
+
+    /// A socket that is connected to it and logged in; the caller closes it. A name is looked up, and its addresses are tried in order.
     func openSocket() throws -> Int32 {
+        let handle = try connectedSocket()
+        do {
+            if let login { try logIn(login, handle) }
+        } catch {
+            close(handle)
+            throw error
+        }
+        return handle
+    }
+
+    private func logIn(_ login: Login, _ handle: Int32) throws {
+        let request = Connection.encoded(["AUTH"] + [login.user].compactMap(\.self) + [login.password])
+        guard write(handle, request, request.count) == request.count else {
+            throw BenchError("\(host) port \(port) closed a connection")
+        }
+        var answer: [UInt8] = []
+        var byte: UInt8 = 0
+        // Nothing else is asked, so a line is all that comes.
+        while answer.last != 10, answer.count < 1_000 {
+            var socket = pollfd(fd: handle, events: Int16(POLLIN), revents: 0)
+            guard poll(&socket, 1, 10_000) > 0, read(handle, &byte, 1) == 1 else {
+                throw BenchError("\(host) port \(port) did not answer AUTH")
+            }
+            answer.append(byte)
+        }
+        guard answer == Array("+OK\r\n".utf8) else {
+            throw BenchError("AUTH was answered \(String(decoding: answer, as: UTF8.self).debugDescription)")
+        }
+    }
+
+    private func connectedSocket() throws -> Int32 {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?

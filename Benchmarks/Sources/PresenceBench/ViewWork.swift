@@ -56,19 +56,27 @@ enum ViewWork: String, Codable {
         let users = order.count
         try Heartbeat.load(connection, isPresenced: true, users: users, first: work.first)
         guard try !connection.hasBlocked(work.key(users - 1)) else { return }
+        try relate(true, connection, order)
+    }
+
+    /// Makes the relations of all users, or ends them.
+    static func relate(_ isMade: Bool, _ connection: Connection, _ order: [Int]) throws {
+        let work = ViewWork.related
+        let users = order.count
+        let (friend, block) = Relation.commands(isMade)
         let others = { (user: Int, range: Range<Int>) in range.map { work.key((user + 1 + $0) % users) } }
         try connection.load(users, expecting: .integer(otherFriends)) { user in
-            ["PRESENCE.FRIEND", work.key(user)] + others(user, 0..<otherFriends)
+            [friend, work.key(user)] + others(user, 0..<otherFriends)
         }
         try connection.load(users, expecting: .integer(otherBlocked)) { user in
-            ["PRESENCE.BLOCK", work.key(user)] + others(user, otherFriends..<otherFriends + otherBlocked)
+            [block, work.key(user)] + others(user, otherFriends..<otherFriends + otherBlocked)
         }
         let edges = (0..<lists).flatMap { list in
             (0..<LoadWorkload.friends).filter { standing(at: $0) != .nothing }.map { (list: list, place: $0) }
         }
         try connection.load(edges.count, expecting: .integer(1)) { index in
             let (list, place) = edges[index]
-            let command = standing(at: place) == .blocked ? "PRESENCE.BLOCK" : "PRESENCE.FRIEND"
+            let command = standing(at: place) == .blocked ? block : friend
             return [command, work.key(user(order, list: list, place: place)), work.viewer(of: list, users: users)]
         }
     }
@@ -81,5 +89,13 @@ extension Connection {
             case .array(let blocked) = last
         else { throw BenchError("PRESENCE.RELATIONS \(key) was refused") }
         return !blocked.isEmpty
+    }
+}
+
+/// What users are to each other.
+enum Relation {
+    /// The commands that make friends and block, or take it back.
+    static func commands(_ isMade: Bool) -> (friend: String, block: String) {
+        isMade ? ("PRESENCE.FRIEND", "PRESENCE.BLOCK") : ("PRESENCE.UNFRIEND", "PRESENCE.UNBLOCK")
     }
 }
