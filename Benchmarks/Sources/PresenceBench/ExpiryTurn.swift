@@ -6,22 +6,27 @@ import Foundation
 /// little in favour of the server. presenced must announce all; whom another server does not announce in time is counted.
 struct ExpiryTurn: LoadTurn {
     private static let shortestMilliseconds = 6_000
-    private static let windowMilliseconds = 5_000
-    /// For how long after the last end announcements are waited for.
-    private static let patienceMilliseconds: Int64 = 50_000
 
     private let target: LoadTarget
     private let due: Int
+    private let windowMilliseconds: Int
+    private let patienceMilliseconds: Int64
     private let connection: Connection
     /// Epoch milliseconds at which each ends.
     private var ends: [Int64] = []
     /// The longest time that connecting a part took, in milliseconds.
     private var longestPart: Int64 = 1
 
-    /// Gives the server `users`, a tenth of whom will run out.
-    init(_ target: LoadTarget, users: Int) throws {
+    /// Gives the server `users`, of whom `due` will run out.
+    ///
+    /// - Parameters:
+    ///   - window: seconds within which they do.
+    ///   - patience: seconds after the last end for which announcements are waited for.
+    init(_ target: LoadTarget, users: Int, due: Int, window: Int = 5, patience: Int = 30) throws {
         self.target = target
-        due = users / 10
+        self.due = due
+        windowMilliseconds = window * 1_000
+        patienceMilliseconds = Int64(patience) * 1_000
         connection = try target.connect()
         if !target.traits.isPresenced {
             try target.set([("notify-keyspace-events", "Ex")])
@@ -30,7 +35,7 @@ struct ExpiryTurn: LoadTurn {
     }
 
     private func ttl(_ number: Int) -> Int {
-        ExpiryTurn.shortestMilliseconds + number * ExpiryTurn.windowMilliseconds / due
+        ExpiryTurn.shortestMilliseconds + number * windowMilliseconds / due
     }
 
     private func connect(_ range: Range<Int>, _ ttl: (Int) -> Int) throws {
@@ -64,7 +69,7 @@ struct ExpiryTurn: LoadTurn {
         let channel = target.traits.isPresenced ? StatusChannel.name : StatusChannel.expired
         try connection.subscribe(channel)
         var line = connection.takeRest()
-        while outcome.operations < due, WallClock.milliseconds() < last + ExpiryTurn.patienceMilliseconds {
+        while outcome.operations < due, WallClock.milliseconds() < last + patienceMilliseconds {
             var socket = pollfd(fd: connection.handle, events: Int16(POLLIN), revents: 0)
             guard poll(&socket, 1, 100) > 0 else { continue }
             let bytes = try connection.receive()

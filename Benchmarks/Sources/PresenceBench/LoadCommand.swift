@@ -152,7 +152,7 @@ struct LoadCommand: ParsableCommand {
     private func turn(_ way: LoadWay, _ target: LoadTarget) throws -> any LoadTurn {
         switch way {
         case .fanOut(let work): return try FanOutTurn(work, target, subscribers: subscribers, seconds: seconds)
-        case .expiry: return try ExpiryTurn(target, users: users)
+        case .expiry: return try ExpiryTurn(target, users: users, due: users / 10)
         case .known(let work): return try KnownTurn(work, target, seconds: seconds)
         default: break
         }

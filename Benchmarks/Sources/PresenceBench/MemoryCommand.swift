@@ -8,29 +8,35 @@ struct MemoryCommand: ParsableCommand {
     @OptionGroup var servers: ServerOptions
     @Option(help: "Users of each server.")
     var users = 500_000
+    @Option(help: "Rounds, in which the servers take turns; the median is told.")
+    var rounds = 3
 
     func validate() throws {
-        guard users >= 1_000 else { throw ValidationError("at least 1000 users") }
+        guard users >= 1_000, rounds >= 1 else { throw ValidationError("at least 1000 users and one round") }
     }
 
-    func run() throws { print(try MemoryCommand.measure(servers, users: users).text) }
+    func run() throws { print(try MemoryCommand.measure(servers, users: users, rounds: rounds).text) }
 
-    static func measure(_ options: ServerOptions, users: Int) throws -> Table {
+    static func measure(_ options: ServerOptions, users: Int, rounds: Int) throws -> Table {
         var table = Table(
-            "An online user, UUID, one session, all fields: \(grouped(users)) of them",
-            ["server", "resident bytes a user", "goal"])
+            "An online user, UUID, one session, all fields: \(grouped(users)) of them", SideBySide.columns)
         let names = Names(count: users)
-        for kind in try options.all {
-            Progress.say("memory: \(kind.name)")
-            let server = try RunningServer(kind)
-            defer { server.stop() }
-            let before = server.residentBytes
-            try load(server, names)
-            let bytes = Double(server.residentBytes - before) / Double(users)
-            let form = kind.isPresenced ? "" : ", a hash with a TTL"
-            table.add(kind.name + form, fixed(bytes, 1), kind.isPresenced ? "120" : "")
+        let kinds = try options.all
+        var bytes = SideBySide("resident bytes a user", digits: 1, goal: "120")
+        for round in 0..<rounds {
+            for kind in ServerKind.inTurn(kinds, round: round) {
+                Progress.say("memory: round \(round + 1) of \(rounds), \(kind.name)")
+                let server = try RunningServer(kind)
+                defer { server.stop() }
+                let before = server.residentBytes
+                try load(server, names)
+                bytes.add(
+                    Double(server.residentBytes - before) / Double(users),
+                    of: kind.name + (kind.isPresenced ? "" : ", a hash with a TTL"), isOwn: kind.isPresenced)
+            }
         }
-        table.notes = ["VmRSS with all users less that of the empty server."]
+        table.rows = bytes.rows
+        table.notes = ["VmRSS with all users less that of the empty server. " + SideBySide.note(rounds: rounds)]
         return table
     }
 

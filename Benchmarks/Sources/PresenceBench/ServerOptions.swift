@@ -42,7 +42,7 @@ struct ServerOptions: ParsableArguments {
     private var named: [String]? { against?.split(separator: ",").map(String.init) }
 
     /// The others that were named, or those that are there; says which are not.
-    private var peers: [ServerKind] {
+    var peers: [ServerKind] {
         get throws {
             guard against != "none" else { return [] }
             return try (named?.compactMap(Peer.init) ?? [.redis, .valkey]).compactMap { peer in

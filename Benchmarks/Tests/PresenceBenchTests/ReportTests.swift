@@ -44,6 +44,44 @@ struct ReportTests {
         #expect(grouped(-1_234_567) == "-1 234 567")
     }
 
+    @Test("a figure of several servers is a row each, with presenced's share of the better of the others'")
+    func sideBySide() {
+        var figure = SideBySide("bytes", digits: 1, goal: "120")
+        for (round, own) in [100.0, 120, 110].enumerated() {
+            figure.add(own, of: "presenced", isOwn: true)
+            figure.add(200 + Double(round), of: "Redis", isOwn: false)
+            figure.add(220, of: "Valkey", isOwn: false)
+        }
+        #expect(
+            figure.rows == [
+                ["bytes", "presenced", "110.0", "100.0 to 120.0", "0.55", "120"],
+                ["bytes", "Redis", "201.0", "200.0 to 202.0", "", ""],
+                ["bytes", "Valkey", "220.0", "220.0 to 220.0", "", ""],
+            ])
+        #expect(figure.rows.allSatisfy { $0.count == SideBySide.columns.count })
+        var alone = SideBySide("bytes", digits: 0)
+        alone.add(1, of: "presenced", isOwn: true)
+        #expect(alone.rows == [["bytes", "presenced", "1", "1 to 1", "-", ""]])
+        let kinds: [ServerKind] = [.presenced("a"), .redis("b"), .valkey("c")]
+        #expect(ServerKind.inTurn(kinds, round: 0).map(\.path) == ["a", "b", "c"])
+        #expect(ServerKind.inTurn(kinds, round: 1).map(\.path) == ["c", "b", "a"])
+    }
+
+    @Test("of a server that announces few ends it is told how many, and how late those were")
+    func announced() throws {
+        var outcome = LoadOutcome()
+        #expect(
+            LatenessCommand.row(of: "Redis", outcome, due: 100_000) == [
+                "Redis, strings that run out", "0 of 100 000", "-", "-", "-", "",
+            ])
+        for milliseconds in [1_000, 2_000, 3_000] as [Int64] {
+            try outcome.record(milliseconds * 1_000_000)
+            outcome.operations += 1
+        }
+        let row = LatenessCommand.row(of: "Redis", outcome, due: 100_000)
+        #expect(row[1] == "3 of 100 000" && row[2].hasPrefix("2 00") && row[4].hasPrefix("3 00") && row.count == 6)
+    }
+
     @Test("a reply is taken when it is whole, and another than the expected one is refused")
     func replies() throws {
         func length(_ expected: ExpectedReply, _ text: String) throws -> Int? {
