@@ -22,10 +22,15 @@ struct Chart {
     var subtitles: [String]
     var groups: [Group]
 
-    private static let width = 920.0
     private static let margin = 28.0
-    private static let barsBegin = 300.0
     private static let barsWidth = 430.0
+    /// Room for what stands behind the longest bar.
+    private static let noteWidth = 190.0
+    /// The least room for labels, and the most characters of one: what is longer is cut, and whole where one points at it.
+    private static let labelsWidth = 262.0
+    private static let labelLength = 72
+    /// About what a character of the small text takes, rather more than less.
+    private static let characterWidth = 6.4
     private static let barHeight = 14.0
     private static let barStep = 22.0
     private static let groupHead = 30.0
@@ -33,6 +38,20 @@ struct Chart {
 
     /// Colours that people who see few colours tell apart as well (Masataka Okabe, Kei Ito, 2008).
     private static let colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+
+    private var labels: [String] { groups.flatMap(\.bars).map(\.label) }
+
+    /// Where bars begin: behind the longest label.
+    private var barsBegin: Double {
+        let longest = min(labels.map(\.count).max() ?? 0, Chart.labelLength)
+        return Chart.margin + max(Chart.labelsWidth, Double(longest) * Chart.characterWidth) + 10
+    }
+
+    /// The whole picture: it has room for bars and for the lines above them.
+    private var width: Double {
+        let line = Double(subtitles.map(\.count).max() ?? 0) * Chart.characterWidth
+        return max(barsBegin + Chart.barsWidth + Chart.noteWidth, line + 2 * Chart.margin)
+    }
 
     var svg: String {
         var height = Chart.head
@@ -42,12 +61,12 @@ struct Chart {
             height += Chart.groupHead + Double(group.bars.count) * Chart.barStep + 12
         }
         height += Chart.margin - 12
-        let size = "\(whole(Chart.width)) \(whole(height))"
+        let size = "\(whole(width)) \(whole(height))"
         let open = [
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(size)\" width=\"\(whole(Chart.width))\" "
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(size)\" width=\"\(whole(width))\" "
                 + "height=\"\(whole(height))\" role=\"img\" font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\">",
             "<title>\(Chart.escaped(title))</title>",
-            "<rect x=\"0.5\" y=\"0.5\" width=\"\(whole(Chart.width - 1))\" height=\"\(whole(height - 1))\" rx=\"10\" "
+            "<rect x=\"0.5\" y=\"0.5\" width=\"\(whole(width - 1))\" height=\"\(whole(height - 1))\" rx=\"10\" "
                 + "fill=\"#ffffff\" stroke=\"#d8dee4\"/>",
             text(title, Chart.margin, 38, size: 19, weight: 600, fill: "#1f2328"),
         ]
@@ -84,7 +103,7 @@ struct Chart {
         let greatest = group.bars.map { max($0.value, $0.greatest) }.filter(\.isFinite).max() ?? 0
         let scale = greatest > 0 ? Chart.barsWidth / greatest : 0
         var parts = [
-            line(Chart.margin, top + 8, Chart.width - Chart.margin, top + 8, "#eaeef2"),
+            line(Chart.margin, top + 8, width - Chart.margin, top + 8, "#eaeef2"),
             text(group.title, Chart.margin, top + 25, size: 13, weight: 600, fill: "#1f2328"),
         ]
         for (place, bar) in group.bars.enumerated() {
@@ -96,16 +115,27 @@ struct Chart {
 
     private func picture(of bar: Bar, at y: Double, scale: Double) -> [String] {
         let middle = y + Chart.barHeight / 2
-        let end = Chart.barsBegin + max(1, bar.value * scale)
-        let (least, greatest) = (Chart.barsBegin + bar.least * scale, Chart.barsBegin + bar.greatest * scale)
+        let end = barsBegin + max(1, bar.value * scale)
+        let (least, greatest) = (barsBegin + bar.least * scale, barsBegin + bar.greatest * scale)
         return [
-            text(bar.label, Chart.barsBegin - 10, middle + 4, size: 12, fill: "#59636e", anchor: "end"),
-            rectangle(Chart.barsBegin, y, end - Chart.barsBegin, Chart.barHeight, fill: colour(bar.series)),
+            label(bar.label, middle + 4),
+            rectangle(barsBegin, y, end - barsBegin, Chart.barHeight, fill: colour(bar.series)),
             line(least, middle, greatest, middle, "#1f2328"),
             line(least, middle - 3, least, middle + 3, "#1f2328"),
             line(greatest, middle - 3, greatest, middle + 3, "#1f2328"),
             text(bar.note, max(end, greatest) + 8, middle + 4, size: 12, fill: "#1f2328"),
         ]
+    }
+
+    /// A bar's label, up to the bars.
+    private func label(_ label: String, _ y: Double) -> String {
+        guard label.count > Chart.labelLength else {
+            return text(label, barsBegin - 10, y, size: 12, fill: "#59636e", anchor: "end")
+        }
+        let cut = text(
+            label.prefix(Chart.labelLength - 1) + "\u{2026}", barsBegin - 10, y, size: 12, fill: "#59636e",
+            anchor: "end")
+        return "<g><title>\(Chart.escaped(label))</title>\(cut)</g>"
     }
 
     // MARK: Elements

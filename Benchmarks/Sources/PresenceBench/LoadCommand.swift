@@ -61,9 +61,9 @@ struct LoadCommand: ParsableCommand {
             )
         }
         guard (1...connections).contains(processes) else { throw ValidationError("1 process to one a connection") }
-        let special = works.filter { !$0.isLoop }.map(\.rawValue).joined(separator: ", ")
-        guard special.isEmpty || rate == nil && processes == 1 && pipeline == 1 else {
-            throw ValidationError("\(special) has its own way of sending: without --rate, --processes and --pipeline")
+        for work in works {
+            guard let why = work.whyAlone, rate != nil || processes > 1 || pipeline > 1 else { continue }
+            throw ValidationError("\(work.rawValue) is without --rate, --processes and --pipeline: \(why)")
         }
         guard rate == nil || pipeline == 1 else {
             throw ValidationError("with --rate commands are sent when they are due: without --pipeline")

@@ -50,5 +50,15 @@ enum LoadWorkload: String, CaseIterable, ExpressibleByArgument {
     }
 
     /// Whether its commands go out over all connections: then it can be done at a rate, in pipelines and by several processes.
-    var isLoop: Bool { self != .fanOut && self != .expiry && self != .connectKnown }
+    var isLoop: Bool { whyAlone == nil }
+
+    /// Why it cannot be divided among processes, nor sent at a rate or in other pipelines; nil if it can.
+    var whyAlone: String? {
+        switch self {
+        case .fanOut: "one publishes, and sends the next messages when all subscribers have all"
+        case .expiry: "one hears all ends, and holds each against when it connected him"
+        case .connectKnown: "all come, and when every watcher was told all go"
+        default: nil
+        }
+    }
 }

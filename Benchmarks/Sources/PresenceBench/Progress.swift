@@ -10,6 +10,9 @@ enum Progress {
         var done = 0
         var total = 0
         var begun = ContinuousClock.now
+        /// The present step, and when it began; nil between works.
+        var step: (text: String, begun: ContinuousClock.Instant)?
+        var hasPulse = false
     }
 
     private static let start = ContinuousClock.now
@@ -33,13 +36,21 @@ enum Progress {
         }
     }
 
-    /// The next step begins: on a terminal one line tells how far the work is and how long it will take; elsewhere each step has its line.
+    /// The next step begins: on a terminal one line tells how far the work is, for how long the step goes on, and how long all will take; elsewhere each step has its line.
     static func step(_ text: String) {
         state.withLock { state in
-            let line = stamp + text + "  " + rest(state)
-            write(isTerminal ? "\r\u{1B}[K" + line : line + "\n")
-            state.isLive = isTerminal
-            state.done = min(state.done + 1, state.total)
+            let now = ContinuousClock.now
+            if state.step != nil { state.done = min(state.done + 1, state.total) }
+            state.step = (text, now)
+            guard isTerminal else {
+                write(stamp + text + "  " + rest(state, at: now) + "\n")
+                return
+            }
+            draw(&state, at: now)
+            if !state.hasPulse {
+                state.hasPulse = true
+                Thread.detachNewThread(pulse)
+            }
         }
     }
 
@@ -48,20 +59,49 @@ enum Progress {
         state.withLock { state in
             if state.isLive { write("\r\u{1B}[K") }
             state.isLive = false
+            state.step = nil
         }
     }
 
-    private static func rest(_ state: State) -> String {
-        guard state.total > 0 else { return "" }
-        let width = 20
-        let full = state.done * width / state.total
-        let bar = String(repeating: "#", count: full) + String(repeating: ".", count: width - full)
-        var text = "[\(bar)] \(state.done)/\(state.total)"
-        if state.done > 0 {
-            let elapsed = seconds(ContinuousClock.now - state.begun)
-            text += ", \(Int(elapsed / Double(state.done) * Double(state.total - state.done))) s left"
+    /// Draws the line anew twice a second, for as long as this process lives.
+    @Sendable private static func pulse() {
+        while true {
+            usleep(500_000)
+            state.withLock { state in
+                if state.step != nil { draw(&state, at: .now) }
+            }
         }
-        return text
+    }
+
+    private static func draw(_ state: inout State, at now: ContinuousClock.Instant) {
+        guard let step = state.step else { return }
+        let took = Int(seconds(now - step.begun))
+        write("\r\u{1B}[K" + stamp + step.text + (took > 0 ? ", \(took) s" : "") + "  " + rest(state, at: now))
+        state.isLive = true
+    }
+
+    private static func rest(_ state: State, at now: ContinuousClock.Instant) -> String {
+        guard state.total > 0 else { return "" }
+        let present = state.step.map { seconds(now - $0.begun) } ?? 0
+        return rest(done: state.done, total: state.total, elapsed: seconds(now - state.begun), present: present)
+    }
+
+    /// A bar and the time that is left.
+    ///
+    /// - Parameters:
+    ///   - done: steps that are over, of `total`.
+    ///   - elapsed: seconds since the first began.
+    ///   - present: seconds since the present one began.
+    static func rest(done: Int, total: Int, elapsed: Double, present: Double) -> String {
+        let width = 20
+        // The present step is as far as steps so far took, and never over.
+        let mean = done > 0 ? (elapsed - present) / Double(done) : 0
+        let part = mean > 0 ? min(0.95, present / mean) : 0
+        let full = min(width, Int((Double(done) + part) / Double(total) * Double(width)))
+        let bar = String(repeating: "#", count: full) + String(repeating: ".", count: width - full)
+        guard done > 0 else { return "[\(bar)] \(done)/\(total)" }
+        let left = mean * Double(total - done) - min(present, mean)
+        return "[\(bar)] \(done)/\(total), \(Int(left)) s left"
     }
 
     private static var stamp: String {

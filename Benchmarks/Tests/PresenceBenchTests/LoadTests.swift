@@ -107,6 +107,21 @@ struct LoadTests {
         #expect(notes == ["*view*: beside presenced's own one: two 1.50; three 0.50."])
     }
 
+    @Test("who cannot be divided among processes says why, and others can")
+    func alone() {
+        for work in ["fan-out", "expiry", "connect-known"] {
+            for option in [["--processes", "2"], ["--rate", "100"], ["--pipeline", "2"]] {
+                let error = #expect(throws: (any Error).self) { try LoadCommand.parse([work] + option) }
+                #expect(
+                    error.map {
+                        LoadCommand.message(for: $0).contains("\(work) is without --rate, --processes and --pipeline: ")
+                    } == true)
+            }
+            #expect(throws: Never.self) { try LoadCommand.parse([work]) }
+        }
+        #expect(throws: Never.self) { try LoadCommand.parse(["mixed", "get", "connect-storm", "--processes", "2"]) }
+    }
+
     @Test("a reply to another command is a wrong one, and a bulk that does not end is none")
     func replies() throws {
         let connection = LoadJob(

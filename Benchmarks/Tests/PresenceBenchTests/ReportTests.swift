@@ -150,25 +150,68 @@ struct ReportTests {
         #expect(widths.count == 2 && widths[1] == widths[0] * 2)
         #expect(Set(reader.rectangles.compactMap { $0["fill"] }).count == 3)
     }
+
+    @Test(
+        "labels and lines of a chart have room, and what is too long for any is cut and whole behind",
+        arguments: [10, 45, 60, 72, 90])
+    func room(_ length: Int) throws {
+        let label = String(repeating: "W", count: length - 1) + "e"
+        let bar = Chart.Bar(label: label, series: "one", value: 5, least: 4, greatest: 5, note: "5.00 us, 12.0x")
+        let line = String(repeating: "m", count: 2 * length)
+        let chart = Chart(title: "A", subtitles: [line], groups: [Chart.Group(title: "get", bars: [bar])])
+        let reader = ChartReader()
+        let parser = XMLParser(data: Data(chart.svg.utf8))
+        parser.delegate = reader
+        #expect(parser.parse())
+        let width = try #require(reader.size.flatMap { Double($0) })
+        for (attributes, text) in reader.placed where attributes["font-size"] == "12" {
+            let x = try #require(attributes["x"].flatMap { Double($0) })
+            let room = attributes["text-anchor"] == "end" ? x : width - x
+            #expect(Double(text.count) * 6.4 <= room, "\(text)")
+        }
+        #expect(reader.titles.contains(label) == (length > 72))
+        #expect(reader.texts.contains(label) == (length <= 72))
+    }
+
+    @Test("what is left of a work goes down while a step goes on, and never below what no step has taken yet")
+    func progress() {
+        #expect(Progress.rest(done: 0, total: 4, elapsed: 3, present: 3) == "[....................] 0/4")
+        #expect(Progress.rest(done: 2, total: 4, elapsed: 20, present: 0) == "[##########..........] 2/4, 20 s left")
+        #expect(Progress.rest(done: 2, total: 4, elapsed: 25, present: 5) == "[############........] 2/4, 15 s left")
+        // A step that takes longer than those before is not over for all that.
+        #expect(Progress.rest(done: 2, total: 4, elapsed: 60, present: 40) == "[##############......] 2/4, 10 s left")
+        #expect(Progress.rest(done: 4, total: 4, elapsed: 40, present: 0) == "[####################] 4/4, 0 s left")
+    }
 }
 
 /// Collects what a picture holds.
 private final class ChartReader: NSObject, XMLParserDelegate {
     var rectangles: [[String: String]] = []
     var texts: [String] = []
+    var placed: [([String: String], String)] = []
+    var titles: [String] = []
+    /// The width of the picture.
+    var size: String?
     private var text = ""
+    private var attributes: [String: String] = [:]
 
     func parser(
         _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
         attributes: [String: String] = [:]
     ) {
         if name == "rect" { rectangles.append(attributes) }
+        if name == "svg" { size = attributes["width"] }
+        self.attributes = attributes
         text = ""
     }
 
     func parser(_ parser: XMLParser, foundCharacters string: String) { text += string }
 
     func parser(_ parser: XMLParser, didEndElement name: String, namespaceURI: String?, qualifiedName: String?) {
-        if name == "text" { texts.append(text) }
+        if name == "title" { titles.append(text) }
+        if name == "text" {
+            texts.append(text)
+            placed.append((attributes, text))
+        }
     }
 }
