@@ -150,7 +150,7 @@ final class ClientHandler: ChannelInboundHandler {
         guard let client, let context, !isRunning else { return }
         isRunning = true
         if loop.isResting { loop.rouse() }
-        loop.beginTurn(isTimed: bytes.readableBytes > ServerLoop.timedReadBytes)
+        loop.beginTurn(reading: bytes.readableBytes)
         var goesOn = bytes.readableBytes > 0
         while goesOn {
             loop.readTime()

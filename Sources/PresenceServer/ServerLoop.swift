@@ -57,6 +57,8 @@ final class ServerLoop: @unchecked Sendable {
     var turnLimit: Int64 = 1_000
     /// Whether it has gone on for so long.
     var isTurnOver = false
+    /// After how many reads the next one is timed, however short it is.
+    var untilTimedRead = ServerLoop.readSampling
     /// The replies of the read that is being worked on.
     var reply = ReplyBuffer(capacity: 32_768)
     /// A message for the only one who gets it.

@@ -27,7 +27,8 @@ public final class EventReader: Sendable {
     @discardableResult
     public func read(shard: Int, limit: Int = 64, into events: inout [StoreEvent]) -> Bool {
         places[shard].cursor.withLock { cursor in
-            store.withShard(shard) { state in
+            // Up to 64 entries are copied; of one alone the time is no longer than of an operation.
+            store.withShard(shard, isLong: true) { state in
                 state.ring.read(&cursor, limit: limit, into: &events)
                 guard !state.ring.hasEntries(after: cursor) else { return false }
                 state.idleReaders.formUnion(.ofNews)

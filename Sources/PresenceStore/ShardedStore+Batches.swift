@@ -8,6 +8,9 @@ extension ShardedStore {
     /// A shard's part of a batch that is shorter, on average, does not hide its own misses.
     private static let shortChain = 8
 
+    /// A shard's part of a batch from which on its hold is timed: the longest are among these, and two readings of the clock are little beside so many look-ups.
+    private static let timedChain = 16
+
     /// One key of a batch, hashed and packed once.
     private struct Item {
         var hash: UInt64 = 0
@@ -25,6 +28,8 @@ extension ShardedStore {
     private struct Chain {
         /// The place of its first item; -1 if it has none.
         var head: Int32 = -1
+        /// Its items.
+        var count: Int32 = 0
         /// How many slots the shard had given back when its items' records were looked for.
         var freed: UInt64 = 0
     }
@@ -154,11 +159,13 @@ extension ShardedStore {
                     item.next = chains[shard].head
                     items.initializeElement(at: offset, to: item)
                     chains[shard].head = Int32(truncatingIfNeeded: offset)
+                    chains[shard].count &+= 1
                 }
                 let areShort = count < shardCount * ShardedStore.shortChain
                 if areShort { prefetch(items, chains, readsRelations: readsRelations) }
                 for shard in 0..<shardCount where chains[shard].head >= 0 {
-                    withShard(shard, at: now) { state, now in
+                    let isLong = chains[shard].count >= ShardedStore.timedChain
+                    withShard(shard, isLong: isLong, at: now) { state, now in
                         if !areShort {
                             prefetchGroups(items, chains[shard], state)
                             prefetchRecords(items, &chains[shard], state)

@@ -48,7 +48,7 @@ extension ShardedStore {
         for quota in [share, limit] where users.count < limit {
             for shard in 0..<shardCount where users.count < limit {
                 let most = min(quota, limit - users.count)
-                let isKept = withShard(shard, at: now) {
+                let isKept = withShard(shard, isLong: true, at: now) {
                     $0.changes(from: &places[shard], limit: most, at: $1, into: &users)
                 }
                 guard isKept else { throw .cursorLost }

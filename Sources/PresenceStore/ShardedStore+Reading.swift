@@ -95,7 +95,7 @@ extension ShardedStore {
     /// - Complexity: O(words of the shard), of which there are `max-words`.
     package func countSessions(by kind: WordKind, shard: Int) -> [(word: [UInt8], count: Int)] {
         var counts: [(word: [UInt8], count: Int)] = []
-        withShard(shard) { state in
+        withShard(shard, isLong: true) { state in
             switch kind {
             case .device: state.devices.forEach { counts.append(($1, $2)) }
             case .platform: state.platforms.forEach { counts.append(($1, $2)) }

@@ -236,7 +236,7 @@ extension ShardedStore {
     /// - Returns: whether there are more; if not, listeners are woken when there are.
     public func pumpWatches(shard: Int, limit: Int = 256) -> Bool {
         var marks: [ShardWatchers.Mark] = []
-        let hasMore = withShard(shard) { state in
+        let hasMore = withShard(shard, isLong: true) { state in
             let hasMore = state.takeMarks(limit, into: &marks)
             if !hasMore { state.idleReaders.formUnion(.ofNews) }
             return hasMore

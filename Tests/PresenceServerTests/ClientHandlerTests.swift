@@ -187,4 +187,17 @@ import Testing
         _ = try client.ask(Self.command("UNSUBSCRIBE"))
         #expect(server.loop.publisher.reader == nil)
     }
+
+    @Test("Of reads of small commands one in 64 is timed, of longer ones each")
+    func turns() throws {
+        let server = EmbeddedServer()
+        let client = try server.connectClient()
+        func count() -> Int { server.loop.counters.turns.withLock { Int($0.count) } }
+        let before = count()
+        for _ in 0..<640 { _ = try client.ask(Self.command("PING")) }
+        #expect(count() - before == 10)
+        let long = String(repeating: Self.command("PING"), count: 40)
+        for _ in 0..<5 { _ = try client.ask(long) }
+        #expect(count() - before == 15)
+    }
 }

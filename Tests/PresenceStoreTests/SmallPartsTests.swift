@@ -195,6 +195,31 @@ struct SmallPartsTests {
         #expect(store.statistics().lockHolds.maximum < 60_000_000)
     }
 
+    @Test("Of a batch each shard's part of 16 or more is timed, and so is each look at what changed")
+    func batchHolds() throws {
+        var configuration = ShardedStore.Configuration()
+        configuration.shards = 1
+        let store = ShardedStore(configuration)
+        let now = configuration.clock.now()
+        let bytes = Array("user".utf8)
+        let user = KeyRange(offset: 0, length: bytes.count)
+        let pairs = Array(repeating: user, count: 2 * 600)
+        store.resetStatistics()
+        for _ in 0..<8 { store.beatAll(bytes.span, pairs.span.extracting(0..<2 * 15), at: now) { _ in } }
+        #expect(store.statistics().lockHolds.count == 0, "short ones are as single operations")
+        for _ in 0..<8 { store.beatAll(bytes.span, pairs.span.extracting(0..<2 * 16), at: now) { _ in } }
+        #expect(store.statistics().lockHolds.count == 8)
+        store.statuses(bytes.span, pairs.span.extracting(0..<600), at: now) { _, _ in }
+        #expect(store.statistics().lockHolds.count == 10, "two groups: of 512 and of 88")
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        var events: [StoreEvent] = []
+        for _ in 0..<3 { reader.read(shard: 0, into: &events) }
+        while store.pumpWatches(shard: 0) {}
+        _ = store.countSessions(by: .device)
+        #expect(store.statistics().lockHolds.count == 15)
+    }
+
     @Test("Hashes spread over shards, groups and tags, whatever the names have in common")
     func hashes() {
         let hash = BytesHash(secret: (0x1357_9bdf_0246_8ace, 0xfedc_ba98_7654_3210))
