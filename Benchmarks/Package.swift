@@ -13,10 +13,13 @@ let package = Package(
     targets: [
         // The allocator of the server, so that bytes and allocations are what the server has.
         .target(name: "CAllocator", linkerSettings: [.linkedLibrary("jemalloc")]),
+        // Marks for callgrind, where its header is installed.
+        .target(name: "CCallgrind"),
         .executableTarget(
             name: "presence-bench",
             dependencies: [
                 "CAllocator",
+                "CCallgrind",
                 .product(name: "PresenceServer", package: "presenced"),
                 .product(name: "PresenceStore", package: "presenced"),
                 .product(name: "PresenceRESP", package: "presenced"),

@@ -37,8 +37,7 @@ struct BaselineCommand: ParsableCommand {
     private static func count() throws -> Baseline {
         var counts = try storeCounts()
         for count in try InstructionsCommand.counts(operations: 10_000) {
-            let users = count.dependsOnUsers && count.work == .tick ? ", \(count.users) users" : ""
-            counts["instructions: \(count.work.rawValue)\(users)"] = count.instructions
+            counts[count.name] = count.instructions
         }
         return Baseline(counts)
     }

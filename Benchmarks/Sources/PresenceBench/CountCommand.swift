@@ -1,4 +1,5 @@
 import ArgumentParser
+import CCallgrind
 import Presence
 import PresenceRESP
 import PresenceStore
@@ -16,6 +17,15 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
     case portGet = "port-get-64"
     case portSet = "port-set-64"
     case portPresenceGet = "port-presence-get-16"
+    case rulesVerdict = "rules-verdict"
+    case rulesMerge = "rules-merge"
+    case ringAppend = "ring-append"
+    case ringRead = "ring-read"
+    case replyResp2 = "reply-resp2"
+    case replyResp3 = "reply-resp3"
+    case event
+    case eventResp2 = "event-resp2"
+    case eventResp3 = "event-resp3"
 
     /// What one operation is, for the table.
     var operation: String {
@@ -37,13 +47,23 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
         case .portGet: "a GET of 250 bytes through the port, 64 a write"
         case .portSet: "a SET EX of 250 bytes, 64 a write"
         case .portPresenceGet: "a GET of a presence, 16 a write"
+        case .rulesVerdict: "a verdict of one session, and its next change"
+        case .rulesMerge: "two copies of a session merged"
+        case .ringAppend: "a status by hand, put into the ring"
+        case .ringRead: "the same, and read from it as an event"
+        case .replyResp2: "a reply of eight parts written, RESP2"
+        case .replyResp3: "the same, RESP3"
+        case .event: "an event as JSON"
+        case .eventResp2: "the same, made, as a message of RESP2"
+        case .eventResp3: "the same of RESP3"
         }
     }
 
     /// Makes all ready, then does the work. Everything follows from the arguments: two runs execute the same instructions.
     ///
+    /// - Parameter isMarked: whether the work alone is marked for callgrind; of those that are repeated.
     /// - Throws: when the work did not do what it should.
-    func perform(_ operations: Int, users: Int) throws {
+    func perform(_ operations: Int, users: Int, isMarked: Bool = false) throws {
         switch self {
         case .parse: return try parse(operations)
         case .connectAlone: return try KnownCount(isKnown: false, tells: false).run(operations)
@@ -55,6 +75,15 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
         case .portGet: return try PortWork.get.run(operations, pipeline: 64)
         case .portSet: return try PortWork.set.run(operations, pipeline: 64)
         case .portPresenceGet: return try PortWork.presenceGet.run(operations, pipeline: 16)
+        case .rulesVerdict: return try RulesCount.verdicts(operations)
+        case .rulesMerge: return try RulesCount.merges(operations)
+        case .ringAppend: return try RingCount(isRead: false).run(operations)
+        case .ringRead: return try RingCount(isRead: true).run(operations)
+        case .replyResp2: return try CodecCount.replies(operations, .resp2)
+        case .replyResp3: return try CodecCount.replies(operations, .resp3)
+        case .event: return try CodecCount.events(operations)
+        case .eventResp2: return try CodecCount.frames(operations, .resp2)
+        case .eventResp3: return try CodecCount.frames(operations, .resp3)
         default: break
         }
         // Users who are not worked on make the numbers of two runs differ by the work alone.
@@ -71,14 +100,16 @@ enum Work: String, CaseIterable, ExpressibleByArgument {
             done = Int(crowd.store.statistics().expiredSessions)
         default:
             try crowd.connect(at: Crowd.start) { _ in Crowd.longTTL }
-            done = repeated(operations, crowd, at: now)
+            done = repeated(operations, crowd, at: now, isMarked: isMarked)
         }
         guard done == operations else { throw BenchError("\(rawValue): \(done) of \(operations) were done") }
     }
 
-    private func repeated(_ operations: Int, _ crowd: Crowd, at now: Timestamp) -> Int {
+    private func repeated(_ operations: Int, _ crowd: Crowd, at now: Timestamp, isMarked: Bool) -> Int {
         let users = crowd.names.count
         let pairs = crowd.names.pairs
+        if isMarked { bench_count_begin() }
+        defer { if isMarked { bench_count_end() } }
         if self == .tick { return operations + crowd.tick(operations, from: now) }
         var done = 0
         var round: Int64 = 0
@@ -133,5 +164,16 @@ struct CountCommand: ParsableCommand {
     @Option(help: "Users of the store.")
     var users = 40_000
 
-    func run() throws { try work.perform(operations, users: users) }
+    @Flag(
+        help:
+            "Mark the work alone for callgrind --instr-atstart=no: getting ready is quick then, and one run is enough.")
+    var marked = false
+
+    func run() throws {
+        guard !marked || bench_can_mark() else {
+            throw BenchError(
+                "this was built without valgrind's header (Debian package valgrind): make clean, then build again")
+        }
+        try work.perform(operations, users: users, isMarked: marked)
+    }
 }

@@ -26,7 +26,12 @@ struct InstructionsCommand: ParsableCommand {
         (.connectAlone, 20, 1), (.connectKnown, 20, 1), (.connectTold, 20, 50),
         (.port1, 64, 10), (.port16, 64, 1), (.port100, 64, 1),
         (.portGet, 64, 1), (.portSet, 64, 1), (.portPresenceGet, 64, 1),
+        (.rulesVerdict, 1, 1), (.rulesMerge, 1, 1), (.ringAppend, 1, 1), (.ringRead, 1, 1),
+        (.replyResp2, 1, 1), (.replyResp3, 1, 1), (.event, 1, 1), (.eventResp2, 1, 1), (.eventResp3, 1, 1),
     ]
+
+    /// Few and many users beside each other, so that it is seen that the work does not grow with them: of so many, only the work itself is counted.
+    private static let growth: [(work: Work, users: Int)] = [(.beat, 1_000), (.beat, 1_000_000)]
 
     /// What was counted of one kind of work.
     struct Count {
@@ -36,6 +41,13 @@ struct InstructionsCommand: ParsableCommand {
 
         /// Whether `users` says how large the store was; otherwise it is only how many names were used.
         var dependsOnUsers: Bool { work != .parse && users > 64 }
+
+        /// What it is called among the committed counts: with its users where there are several.
+        var name: String {
+            let isOneOfSeveral =
+                work == .tick || InstructionsCommand.growth.contains { $0.work == work && $0.users == users }
+            return "instructions: \(work.rawValue)" + (isOneOfSeveral ? ", \(users) users" : "")
+        }
     }
 
     /// Counts all kinds of work, as a table.
@@ -46,7 +58,8 @@ struct InstructionsCommand: ParsableCommand {
                 count.work.operation, count.dependsOnUsers ? grouped(count.users) : "", grouped(count.instructions))
         }
         table.notes = [
-            "Counted by callgrind, N = \(grouped(operations)) (ticks: \(grouped(operations / 20))); whatever is done once cancels out."
+            "Counted by callgrind, N = \(grouped(operations)) (ticks: \(grouped(operations / 20))); whatever is done once cancels out. Of "
+                + "beats among 1 000 and 1 000 000 users only the beats were counted."
         ]
         return table
     }
@@ -60,7 +73,11 @@ struct InstructionsCommand: ParsableCommand {
         let program = FileManager.default.temporaryDirectory.appendingPathComponent("presence-bench-\(getpid())").path
         _ = try Program.output(strip, ["--strip-debug", "-o", program, Program.own()])
         defer { try? FileManager.default.removeItem(atPath: program) }
-        return try works.map { work, users, share in
+        // Whoever has many users to make ready takes a core meanwhile.
+        let marked = try growth.map { work, users in
+            (work, users, run: try start(valgrind, program, work, operations, users, isMarked: true))
+        }
+        let counts = try works.map { work, users, share in
             Progress.say("instructions: \(work.rawValue), \(grouped(users)) users")
             let count = operations / share
             let once = try start(valgrind, program, work, count, users)
@@ -68,6 +85,10 @@ struct InstructionsCommand: ParsableCommand {
             let (few, many) = (try once.instructions(), try twice.instructions())
             return Count(work: work, users: users, instructions: (many - few) / count)
         }
+        return try counts
+            + marked.map { work, users, run in
+                Count(work: work, users: users, instructions: try run.instructions() / operations)
+            }
     }
 
     private struct Run {
@@ -87,7 +108,7 @@ struct InstructionsCommand: ParsableCommand {
     }
 
     private static func start(
-        _ valgrind: String, _ program: String, _ work: Work, _ operations: Int, _ users: Int
+        _ valgrind: String, _ program: String, _ work: Work, _ operations: Int, _ users: Int, isMarked: Bool = false
     ) throws -> Run {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: valgrind)
@@ -95,6 +116,10 @@ struct InstructionsCommand: ParsableCommand {
             "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "count", work.rawValue,
             "--operations", "\(operations)", "--users", "\(users)",
         ]
+        if isMarked {
+            process.arguments?.insert("--instr-atstart=no", at: 1)
+            process.arguments?.append("--marked")
+        }
         // A thread that gives memory back by the clock would be counted, too.
         process.environment = ProcessInfo.processInfo.environment.merging(
             ["MALLOC_CONF": "background_thread:false,dirty_decay_ms:-1,muzzy_decay_ms:-1"]) { $1 }
