@@ -361,7 +361,10 @@ extension ShardState {
                 if end.reason == .leaseLost, settings.hasUnheardPeer {
                     // Its gateway may have taken it to where nobody here can look: that it ended is not written down.
                     // The others may have been told of a later end: they are to hear of this one.
-                    if end.deadline < facts.deadline(settings.policy) { facts.home = 0 }
+                    if end.deadline < facts.deadline(settings.policy) {
+                        facts.home = 0
+                        noteUnwrittenEnd(of: session.server, end)
+                    }
                     facts.runOut(at: end.deadline)
                     store(facts, over: session)
                     arm(number, record.header, by: now)

@@ -60,7 +60,13 @@ extension ShardState {
         }
         let local = facts(of: number, near: now)
         var merged = local.merged(with: incoming)
+        var hasEndedLongAgo = false
         for (id, session) in merged.facts.sessions where local.facts.sessions[id] == nil {
+            if let ended = endedLongAgo(session, ofServer: merged.words[id]?.server ?? [], at: now) {
+                merged.facts.sessions[id] = ended
+                hasEndedLongAgo = true
+                continue
+            }
             // What is over everywhere is not taken up again. What is over here goes by the next look.
             // What only its home can know to live is taken up while it is waited for.
             if isOver(session, waiting: session.home == sender ? settings.peerMargin : 0, at: now) {
@@ -84,7 +90,9 @@ extension ShardState {
             }
         }
         let hasNews = announce(merged, local, incoming, isNew: isNew, from: sender, number, userHash, at: now)
-        if hasReadLater || mayLeaveUntold(local, incoming, merged) { replicaLog.note(userHash, .record) }
+        if hasReadLater || hasEndedLongAgo || mayLeaveUntold(local, incoming, merged) {
+            replicaLog.note(userHash, .record)
+        }
         let hasChanged = isNew || merged != local || hasNews
         return MergeOutcome(
             hasChanged: hasChanged,

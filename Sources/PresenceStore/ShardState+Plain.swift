@@ -30,6 +30,8 @@ extension ShardState {
         let number = find(user, userHash)
         guard plain.session.incarnation > flushStamp else { return .notPlain }
         guard number == 0 else { return try join(plain, image, from: sender, number, userHash, at: now) }
+        // What ended at home here long ago is for the long way.
+        guard unwrittenEnds.isEmpty || plain.session.home != stamps.node else { return .notPlain }
         let margin = plain.session.home == sender ? settings.peerMargin : 0
         guard !isOver(plain.session, waiting: margin, at: now) else { return .notPlain }
         try takeUp(plain, image, from: sender, user, userHash, at: now)

@@ -35,6 +35,8 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var changeRate = ChangeRate()
     /// Leases of gateways.
     var leases = LeaseTable()
+    /// What ended with leases of before, and others may not have heard of.
+    var unwrittenEnds = UnwrittenEnds()
     /// The last time that nobody looked at the time, and when time went on here last.
     var stall = Stall()
     var lastAdvance: Timestamp

@@ -71,6 +71,9 @@ struct WordTable: ~Copyable {
         return nil
     }
 
+    /// The hash of a word in use.
+    func hash(of number: UInt16) -> UInt64 { words[Int(number)].hash }
+
     /// Sessions that use a word and were not ended.
     func sessionCount(_ number: UInt16) -> Int { words[Int(number)].sessions }
 

@@ -65,8 +65,10 @@ struct SimulationTests {
 
     @Test(
         "A node that was stopped for up to 50 seconds and goes on announces nobody offline who beats elsewhere",
-        // The first: a lease that its gateway renewed elsewhere by then took its sessions back.
-        arguments: [SeededRandom(seed: 9_508_924_142_055_448_135)] + SeededRandom.cases(max(seedCount / 5, 2)))
+        // The first: a lease that its gateway renewed elsewhere by then took its sessions back. The second: who was stopped when a lease ended elsewhere brought
+        // its sessions back.
+        arguments: [9_508_924_142_055_448_135, 11_915_049_746_524_774_604].map { SeededRandom(seed: $0) }
+            + SeededRandom.cases(max(seedCount / 5, 2)))
     func stops(random: SeededRandom) throws {
         try play(.stops, random)
     }

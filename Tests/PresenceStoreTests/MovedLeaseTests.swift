@@ -109,6 +109,71 @@ struct MovedLeaseTests {
         #expect(mesh.stores.map { $0.countSessions(by: .server).count } == [0, 0])
     }
 
+    @Test(
+        "Who could not be heard when a lease ended brings nobody back who was at home there",
+        arguments: [[], ["web"]] as [[String]])
+    func unheardEnd(others: [String]) throws {
+        var mesh = ReplicaMesh(3) { $0.policy.lostGrace = 0 }
+        let options = ConnectOptions(ttlMilliseconds: 60_000)
+        try mesh.stores[0].connect("alice", session: "phone", server: "gateway", options)
+        for session in others { try mesh.stores[0].connect("alice", session: session, server: "gateway", options) }
+        try mesh.stores[0].lease(Self.gateway.span, forMilliseconds: 5_000, at: mesh.clock.now())
+        try mesh.exchange()
+        // The third stands still, and the gateway dies.
+        for store in mesh.stores { store.setHasUnheardPeer(true) }
+        for _ in 0..<10 {
+            mesh.clock.advance(byMilliseconds: 1_000)
+            for store in mesh.stores[..<2] { store.advance(to: mesh.clock.now()) }
+            try mesh.exchange(among: [0, 1])
+        }
+        #expect(mesh.stores[..<2].map { $0.statistics().sessions } == [0, 0])
+        for store in mesh.stores { store.setHasUnheardPeer(false) }
+        mesh.stores[2].advance(to: mesh.clock.now())
+        #expect(mesh.stores.map { $0.status(of: "alice") } == [.offline, .offline, .online])
+        // They compare, and tell each other what they know.
+        for image in mesh.stores[2].images(from: 0, through: .max, at: mesh.clock.now()) {
+            for store in mesh.stores[..<2] { _ = try store.merge(image.span, from: 3, at: mesh.clock.now()) }
+        }
+        #expect(mesh.stores[0].status(of: "alice") == .offline)
+        try mesh.wait(10)
+        #expect(mesh.stores.map { $0.status(of: "alice") } == [.offline, .offline, .offline])
+        #expect(Set(mesh.digests).count == 1)
+        mesh.stores.forEach { $0.expectAwayCounts() }
+        for _ in 0..<5 { try mesh.wait(1_000) }
+        #expect(mesh.stores.map { $0.statistics().sessions } == [0, 0, 0])
+        #expect(mesh.stores.map { $0.status(of: "alice") } == [.offline, .offline, .offline])
+        // Opened anew it is another one, which nobody takes for that.
+        try mesh.stores[0].connect("alice", session: "phone", server: "gateway", options)
+        try mesh.wait(10)
+        #expect(mesh.stores.map { $0.status(of: "alice") } == [.online, .online, .online])
+    }
+
+    @Test(
+        "Ends that nobody wrote down are remembered of so many servers, until nobody can live by a sign of life before them"
+    )
+    func unwrittenEnds() {
+        var ends = UnwrittenEnds()
+        func instant(_ milliseconds: Int64) -> Timestamp { Timestamp(milliseconds: 1_000_000 + milliseconds) }
+        func session(_ milliseconds: Int64, heartbeat: Int64) -> Session {
+            Session(incarnation: Stamp(instant(milliseconds)), heartbeat: instant(heartbeat), ttlMilliseconds: 60_000)
+        }
+        func note(_ server: UInt64, _ end: Int64, forgettingUpTo begin: Int64 = 0) {
+            ends.note(server, Stamp(instant(end)), deadline: instant(end), forgettingUpTo: instant(begin))
+        }
+        note(1, 500)
+        note(1, 400)
+        #expect(ends.hasEnded(session(100, heartbeat: 450), of: 1))
+        #expect(!ends.hasEnded(session(100, heartbeat: 500), of: 1), "beaten behind the end, elsewhere")
+        #expect(!ends.hasEnded(session(501, heartbeat: 501), of: 1), "opened behind the end")
+        #expect(!ends.hasEnded(session(100, heartbeat: 450), of: 2))
+        for server in 2...UInt64(UnwrittenEnds.most) + 1 { note(server, 500 + Int64(server)) }
+        #expect(ends.count == UnwrittenEnds.most)
+        #expect(!ends.hasEnded(session(100, heartbeat: 450), of: 1), "the oldest")
+        #expect(ends.hasEnded(session(100, heartbeat: 450), of: 2))
+        note(1, 10_000, forgettingUpTo: 9_000)
+        #expect(ends.count == 1)
+    }
+
     @Test("That a gateway was dropped concerns all that it had, wherever they are at home")
     func dropped() throws {
         var mesh = try mesh(200)
