@@ -217,14 +217,16 @@ extension EdgeStamp: Comparable {
 }
 
 extension LastSeen {
-    /// What two copies of one write come to: the form that tells less, and of one form the later instant, which somebody read (`ShardState.raiseReads`).
-    fileprivate func joined(_ other: LastSeen) -> LastSeen {
+    /// What two copies of one write come to: a lattice, in which `ShardState.raiseReads` goes up and never down, so that who raised and who wrote agree.
+    ///
+    /// Nothing is the least, since a write of one node has one value, and another is there only where a node had shown it; then an exact instant, then a
+    /// coarse one, which tells less. Of one form the later instant.
+    func joined(_ other: LastSeen) -> LastSeen {
         switch (self, other) {
         case (.exact(let one), .exact(let two)): .exact(max(one, two))
         case (.coarse(let one), .coarse(let two)): .coarse(max(one, two))
-        case (.unknown, _), (_, .unknown): .unknown
-        case (.coarse, .exact): self
-        case (.exact, .coarse): other
+        case (.unknown, _), (.exact, .coarse): other
+        case (_, .unknown), (.coarse, .exact): self
         }
     }
 }

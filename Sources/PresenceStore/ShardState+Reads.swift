@@ -8,16 +8,19 @@ extension ShardState {
     /// Raises what was kept by writes that are new here to what could be read here. Returns whether anything was.
     func raiseReads(_ merged: inout ReplicaFacts, over local: ReplicaFacts) -> Bool {
         guard let privacy = merged.privacy, let seen = local.facts.lastSeen else { return false }
-        let reads = ReadsHere(seen: seen, privacy: local.privacy, settingUntil: privacy.lastSeenStamp)
+        let reads = ReadsHere(seen: seen, privacy: local.privacy, setting: privacy.lastSeenStamp)
         var raised = privacy
         if privacy.visibilityStamp > local.privacy?.visibilityStamp ?? .zero {
             let write = privacy.visibilityStamp.timestamp
+            let isSet = reads.setting.map { $0 <= privacy.visibilityStamp } ?? false
             raised.value.strangersRead = reads.raise(
-                privacy.value.strangersRead, hidden: Standing(), by: privacy.value, before: Standing(), write: write)
+                privacy.value.strangersRead, hidden: Standing(), by: privacy.value, before: Standing(), write: write,
+                isSet: isSet)
             var friend = Standing()
             friend.isFriend = true
             raised.value.friendsRead = reads.raise(
-                privacy.value.friendsRead, hidden: friend, by: privacy.value, before: friend, write: write)
+                privacy.value.friendsRead, hidden: friend, by: privacy.value, before: friend, write: write, isSet: isSet
+            )
         }
         var isRaised = raised != privacy
         merged.privacy = raised
@@ -30,8 +33,9 @@ extension ShardState {
             // Where nothing was kept for him alone he reads what all of his standing do.
             let standing = Standing(relation)
             let read = raised.value.lastSeen(nil, standing)
+            let isSet = reads.setting.map { EdgeStamp(at: $0.timestamp, node: $0.node) <= stamp } ?? false
             let kept = reads.raise(
-                read, hidden: standing, by: privacy.value, before: Standing(before), write: stamp.at)
+                read, hidden: standing, by: privacy.value, before: Standing(before), write: stamp.at, isSet: isSet)
             guard kept != read else { continue }
             merged.edges[other]?.read = kept
             isRaised = true
@@ -44,18 +48,20 @@ extension ShardState {
 private struct ReadsHere {
     let seen: Timestamp
     let privacy: Privacy
-    /// Whether who may see when he was last seen is the same before and after: else what is kept may say nothing on purpose.
-    let isSameSetting: Bool
+    /// When it was said who may see when he was last seen, if that is the same before and after: else what is kept may say nothing on purpose.
+    let setting: Stamp?
 
-    init(seen: Timestamp, privacy: ReplicaFacts.PrivacyRegisters?, settingUntil stamp: Stamp) {
+    init(seen: Timestamp, privacy: ReplicaFacts.PrivacyRegisters?, setting stamp: Stamp) {
         self.seen = seen
         self.privacy = privacy?.value ?? Privacy()
-        isSameSetting = stamp == privacy?.lastSeenStamp ?? .zero
+        setting = stamp == privacy?.lastSeenStamp ?? .zero ? stamp : nil
     }
 
     /// What one of a standing goes on reading: no less than before, in the form that was kept, and nothing from after the write.
+    ///
+    /// - Parameter isSet: whether ``setting`` was said before he hid. What he lets be seen afterwards shows nobody what he withheld then.
     func raise(
-        _ kept: LastSeen, hidden standing: Standing, by hiding: Privacy, before: Standing, write: Timestamp
+        _ kept: LastSeen, hidden standing: Standing, by hiding: Privacy, before: Standing, write: Timestamp, isSet: Bool
     ) -> LastSeen {
         guard hiding.rule(standing).hides else { return kept }
         let here = privacy.lastSeen(seen, before)
@@ -63,8 +69,8 @@ private struct ReadsHere {
         switch (kept, here) {
         case (.exact(let own), .exact): return .exact(max(own, instant))
         case (.coarse(let own), .coarse): return .coarse(max(own, instant))
-        case (.unknown, .exact) where isSameSetting: return .exact(instant)
-        case (.unknown, .coarse) where isSameSetting: return .coarse(instant)
+        case (.unknown, .exact) where isSet: return .exact(instant)
+        case (.unknown, .coarse) where isSet: return .coarse(instant)
         default: return kept
         }
     }

@@ -103,6 +103,53 @@ struct LastSeenAcrossNodesTests {
         #expect(reads(mesh).map(\.lastSeen) == [.unknown, .unknown, .unknown])
     }
 
+    @Test(
+        "One node lets all see it, and another that knows nothing of that hides her: as if one had followed the other",
+        arguments: [Hiding.block, .nobody])
+    func settingElsewhere(_ hiding: Hiding) throws {
+        for isSetFirst in [true, false] {
+            var mesh = try story()
+            try mesh.stores[0].set("alice", UserSettings(lastSeen: .nobody))
+            try settle(&mesh)
+            #expect(reads(mesh).map(\.lastSeen) == [.unknown, .unknown, .unknown])
+            if isSetFirst { try mesh.stores[1].set("alice", UserSettings(lastSeen: .everyone)) }
+            mesh.clock.advance(byMilliseconds: 1)
+            try hide(hiding, at: mesh.stores[0])
+            mesh.clock.advance(byMilliseconds: 1)
+            if !isSetFirst { try mesh.stores[1].set("alice", UserSettings(lastSeen: .everyone)) }
+            try settle(&mesh)
+            let expected = isSetFirst ? seen(mesh, 4_000) : .unknown
+            #expect(reads(mesh).map(\.lastSeen) == [expected, expected, expected], "set first: \(isSetFirst)")
+            #expect(Set(mesh.digests).count == 1, "set first: \(isSetFirst)")
+        }
+    }
+
+    @Test("A node that never saw her hides her: all read what another had shown", arguments: [Hiding.block, .nobody])
+    func neverSeen(_ hiding: Hiding) throws {
+        var mesh = ReplicaMesh(3) { $0.shards = 1 }
+        try mesh.stores[1].connect("alice", session: "phone")
+        #expect(mesh.stores[1].beat("alice", session: "phone", isActive: true))
+        // Before that is told.
+        try hide(hiding, at: mesh.stores[0])
+        try settle(&mesh)
+        #expect(reads(mesh).map(\.lastSeen) == [seen(mesh, 0), seen(mesh, 0), seen(mesh, 0)])
+        #expect(reads(mesh).allSatisfy { $0.status == .offline })
+        #expect(Set(mesh.digests).count == 1)
+    }
+
+    @Test("What two copies keep of one write is joined in any order and any number of times")
+    func join() {
+        let values =
+            [0, 1, 2].map { Timestamp(milliseconds: $0) }.flatMap { [LastSeen.exact($0), .coarse($0)] } + [.unknown]
+        for one in values {
+            #expect(one.joined(one) == one)
+            for two in values {
+                #expect(one.joined(two) == two.joined(one))
+                for three in values { #expect(one.joined(two).joined(three) == one.joined(two.joined(three))) }
+            }
+        }
+    }
+
     /// What is written where she is not, and ends or hides her.
     enum Write: CaseIterable { case delete, drop, invisible, reconnect, goodbye }
 
