@@ -59,7 +59,7 @@ extension ShardState {
     /// - Parameter server: as the session names it.
     func endedLongAgo(_ session: Session, ofServer server: [UInt8], at now: Timestamp) -> Session? {
         guard !unwrittenEnds.isEmpty, session.home == stamps.node, session.isLive(at: now, settings.policy),
-            unwrittenEnds.hasEnded(session, of: server.withUnsafeBytes { hash.bytes($0, .free) })
+            unwrittenEnds.hasEnded(session, of: hash.text(server))
         else { return nil }
         var ended = session
         ended.runOut(at: now)
