@@ -38,6 +38,13 @@ public struct ActivityChange: Sendable, Hashable {
         return ActivityChange.maximumFrameByteCount + OutputSpan<UInt8>.maximumBytesPerJSONByte * bytes
     }
 
+    /// The event as JSON, as an array of its own.
+    ///
+    /// - Parameter node: the name of the node that tells.
+    public func json(node: Span<UInt8>) -> [UInt8] {
+        [UInt8](room: maximumJSONByteCount(nodeByteCount: node.count)) { out in writeJSON(node: node, into: &out) }
+    }
+
     /// Appends the event as JSON, as the channels `user.activity.changed` and `user.activity.changed:<userId>` carry it:
     ///
     ///     {"userId":"alice","activity":"in a raid","status":"online","timestamp":"2025-01-19T10:35:22.123Z",
@@ -47,6 +54,7 @@ public struct ActivityChange: Sendable, Hashable {
     ///   - node: the name of the node that tells.
     ///   - out: must have room for `maximumJSONByteCount(nodeByteCount:)` bytes; else the process stops.
     public func writeJSON(node: Span<UInt8>, into out: inout OutputSpan<UInt8>) {
+        var day = WrittenDay()
         out.append(letters: ["{", "\"", "u", "s", "e", "r", "I", "d", "\"", ":"])
         out.appendJSON(text: userID.span)
         out.append(letters: [",", "\"", "a", "c", "t", "i", "v", "i", "t", "y", "\"", ":"])
@@ -54,9 +62,9 @@ public struct ActivityChange: Sendable, Hashable {
         out.append(letters: [",", "\"", "s", "t", "a", "t", "u", "s", "\"", ":"])
         out.appendJSON(status: status)
         out.append(letters: [",", "\"", "t", "i", "m", "e", "s", "t", "a", "m", "p", "\"", ":"])
-        out.appendJSON(instant: timestamp)
+        out.appendJSON(instant: timestamp, &day)
         out.append(letters: [",", "\"", "r", "e", "a", "s", "o", "n", "\"", ":"])
-        out.appendJSON(reason: reason)
+        out.append(quoted: reason.word)
         out.append(letters: [",", "\"", "v", "e", "r", "s", "i", "o", "n", "\"", ":"])
         out.appendJSON(digitsOf: version.rawValue)
         out.append(letters: [",", "\"", "n", "o", "d", "e", "\"", ":"])

@@ -203,20 +203,6 @@ private struct DigitScanner {
     }
 }
 
-/// Digits and letters in the low bytes of a word, in the order in which they are written.
-private enum Digits {
-    /// A number below 100 in two digits.
-    @inline(__always)
-    static func pair(_ number: UInt32) -> UInt64 {
-        // 103 / 1024 is a tenth, near enough up to 178.
-        let tens = (number &* 103) &>> 10
-        return UInt64(tens | (number &- tens &* 10) &<< 8) &+ 0x3030
-    }
-
-    @inline(__always)
-    static func letter(_ letter: Unicode.Scalar) -> UInt64 { UInt64(UInt8(ascii: letter)) }
-}
-
 extension OutputSpan where Element == UInt8 {
     /// Appends what comes before the last four digits of a year that has six: its sign, and the first two.
     @inline(never)

@@ -32,13 +32,7 @@ extension OutputSpan where Element == UInt8 {
         }
     }
 
-    /// Appends an instant in quotes, or `null`.
-    mutating func appendJSON(instant: Timestamp?) {
-        var day = WrittenDay()
-        appendJSON(instant: instant, &day)
-    }
-
-    /// The same for one of several instants, whose day is `day` as a rule.
+    /// Appends an instant in quotes, or `null`: one of several, whose day is `day` as a rule.
     mutating func appendJSON(instant: Timestamp?, _ day: inout WrittenDay) {
         guard let instant else { return appendJSONNull() }
         append(UInt8(ascii: "\""))
@@ -60,12 +54,7 @@ extension OutputSpan where Element == UInt8 {
     /// Appends decimal digits in quotes.
     mutating func appendJSON(digitsOf number: UInt64) {
         append(UInt8(ascii: "\""))
-        var divisor: UInt64 = 1
-        while number / divisor >= 10 { divisor *= 10 }
-        while divisor > 0 {
-            append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
-            divisor /= 10
-        }
+        append(digitsOf: number)
         append(UInt8(ascii: "\""))
     }
 

@@ -19,12 +19,20 @@ extension StatusChange {
         return StatusChange.maximumFrameByteCount + OutputSpan<UInt8>.maximumBytesPerJSONByte * bytes
     }
 
+    /// The event as JSON, as an array of its own.
+    ///
+    /// - Parameter node: the name of the node that tells.
+    public func json(node: Span<UInt8>) -> [UInt8] {
+        [UInt8](room: maximumJSONByteCount(nodeByteCount: node.count)) { out in writeJSON(node: node, into: &out) }
+    }
+
     /// Appends the event. Linear in the bytes written; allocates nothing.
     ///
     /// - Parameters:
     ///   - node: the name of the node that tells.
     ///   - out: must have room for `maximumJSONByteCount(nodeByteCount:)` bytes; else the process stops.
     public func writeJSON(node: Span<UInt8>, into out: inout OutputSpan<UInt8>) {
+        var day = WrittenDay()
         out.append(letters: ["{", "\"", "u", "s", "e", "r", "I", "d", "\"", ":"])
         out.appendJSON(text: userID.span)
         out.append(letters: [",", "\"", "s", "t", "a", "t", "u", "s", "\"", ":"])
@@ -34,11 +42,11 @@ extension StatusChange {
         out.append(letters: [",", "\"", "n", "e", "w", "S", "t", "a", "t", "u", "s", "\"", ":"])
         out.appendJSON(status: new)
         out.append(letters: [",", "\"", "t", "i", "m", "e", "s", "t", "a", "m", "p", "\"", ":"])
-        out.appendJSON(instant: timestamp)
+        out.appendJSON(instant: timestamp, &day)
         out.append(letters: [",", "\"", "s", "i", "n", "c", "e", "\"", ":"])
-        out.appendJSON(instant: since)
+        out.appendJSON(instant: since, &day)
         out.append(letters: [",", "\"", "r", "e", "a", "s", "o", "n", "\"", ":"])
-        out.appendJSON(reason: reason)
+        out.append(quoted: reason.word)
         out.append(letters: [",", "\"", "a", "c", "t", "i", "v", "i", "t", "y", "\"", ":"])
         out.appendJSON(text: activity?.span)
         out.append(letters: [",", "\"", "v", "e", "r", "s", "i", "o", "n", "\"", ":"])
@@ -52,14 +60,5 @@ extension StatusChange {
         out.append(letters: [",", "\"", "n", "o", "d", "e", "\"", ":"])
         out.appendJSON(text: node)
         out.append(UInt8(ascii: "}"))
-    }
-}
-
-extension OutputSpan where Element == UInt8 {
-    /// Appends the word of a reason in quotes.
-    mutating func appendJSON(reason: Reason) {
-        append(UInt8(ascii: "\""))
-        for byte in reason.word.description.utf8 { append(byte) }
-        append(UInt8(ascii: "\""))
     }
 }

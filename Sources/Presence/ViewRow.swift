@@ -42,11 +42,10 @@ public struct ViewRow: Sendable, Hashable {
         out.append(UInt8(ascii: ","))
         switch lastSeen {
         case .unknown: out.appendJSONNull()
-        case .exact(let instant): out.appendJSON(instant: instant)
-        case .coarse:
-            out.append(UInt8(ascii: "\""))
-            for byte in (lastSeen.span(at: now) ?? .longAgo).word.description.utf8 { out.append(byte) }
-            out.append(UInt8(ascii: "\""))
+        case .exact(let instant):
+            var day = WrittenDay()
+            out.appendJSON(instant: instant, &day)
+        case .coarse: out.append(quoted: (lastSeen.span(at: now) ?? .longAgo).word)
         }
         out.append(UInt8(ascii: ","))
         out.appendJSON(text: activity?.span)

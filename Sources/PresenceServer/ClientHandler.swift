@@ -165,7 +165,7 @@ final class ClientHandler: ChannelInboundHandler {
             }
         }
         isRunning = false
-        loop.finishBatch()
+        loop.finishRound()
         if loop.isTurnOver, bytes.readableBytes > 0 { letOthers(client) }
         loop.endTurn()
     }
@@ -189,7 +189,7 @@ final class ClientHandler: ChannelInboundHandler {
             client.lastCommandAt = loop.now
             loop.counters.commands.add(outcome.commands)
         }
-        if loop.hasEvents || loop.hasMessages { loop.deliverEvents(current: client, &loop.reply) }
+        if loop.hasEvents || loop.outgoing.hasMessages { loop.deliverEvents(current: client, &loop.reply) }
         return outcome.stop
     }
 
@@ -280,7 +280,10 @@ final class ClientHandler: ChannelInboundHandler {
         loop.counters.bytesWritten.add(gathered.readableBytes)
         let sent = gathered.withUnsafeReadableBytes { sendNow($0.bindMemory(to: UInt8.self).span, context) }
         gathered.moveReaderIndex(forwardBy: sent)
-        if gathered.readableBytes > 0 { handOver(gathered, context, flushes: false) }
+        if gathered.readableBytes > 0 {
+            handOver(gathered, context, flushes: false)
+            loop.outgoing.hasBacklog = true
+        }
         gathered = ByteBuffer()
     }
 

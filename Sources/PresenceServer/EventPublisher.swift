@@ -79,16 +79,12 @@ final class EventPublisher: Sendable {
     }
 
     private func publish(_ change: StatusChange, _ send: (Message, UInt64) -> Void) {
-        publish(StatusChannels.all, StatusChannels.userPrefix, change.userID, send) { node in
-            let maximum = change.maximumJSONByteCount(nodeByteCount: node.count)
-            return [UInt8](capacity: maximum) { out in change.writeJSON(node: node.span, into: &out) }
-        }
+        publish(StatusChannels.all, StatusChannels.userPrefix, change.userID, send) { change.json(node: $0.span) }
     }
 
     private func publish(_ change: ActivityChange, _ send: (Message, UInt64) -> Void) {
-        publish(StatusChannels.activity, StatusChannels.activityPrefix, change.userID, send) { node in
-            let maximum = change.maximumJSONByteCount(nodeByteCount: node.count)
-            return [UInt8](capacity: maximum) { out in change.writeJSON(node: node.span, into: &out) }
+        publish(StatusChannels.activity, StatusChannels.activityPrefix, change.userID, send) {
+            change.json(node: $0.span)
         }
     }
 
@@ -109,7 +105,7 @@ final class EventPublisher: Sendable {
     /// `{"event":"began","began":"...","heldUntil":"...","lost":1200,"sessions":5000,"node":"a"}`
     private func json(of report: StormReport) -> [UInt8] {
         func text(_ instant: Timestamp) -> String {
-            String(decoding: [UInt8](capacity: 32) { out in instant.writeISO8601(into: &out) }, as: UTF8.self)
+            String(decoding: [UInt8](room: 32) { out in instant.writeISO8601(into: &out) }, as: UTF8.self)
         }
         // A node's name has no character that JSON would escape.
         let node = String(decoding: nodeName, as: UTF8.self)

@@ -115,6 +115,9 @@ extension ServerLoop {
         return !subcommand.flags.contains(.admin)
     }
 
+    /// Whether lines wait.
+    var hasMonitorLines: Bool { !monitors.lines.isEmpty }
+
     /// Whether so many lines wait that they should leave before more commands are run.
     var hasManyMonitorLines: Bool { monitors.lines.count > 256 * 1024 }
 
@@ -134,7 +137,7 @@ extension ServerLoop {
             } else {
                 peer.eventLoop.execute {
                     peer.pushToMonitors(lines)
-                    peer.finishBatch()
+                    peer.finishRound()
                 }
             }
         }

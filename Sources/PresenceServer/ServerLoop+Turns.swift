@@ -16,7 +16,7 @@ extension ServerLoop {
     /// The turn of a read of so many bytes begins.
     @inline(__always)
     func beginTurn(reading count: Int) {
-        isTurnOver = false
+        beginTurn(isTimed: false)
         untilTimedRead &-= 1
         guard count > ServerLoop.timedReadBytes || untilTimedRead == 0 else { return }
         beginTimedRead()

@@ -215,7 +215,7 @@ extension WatchFrame {
     func json(at now: Timestamp) -> [UInt8] {
         let rows = rows
         let maximum = rows.reduce(cursor.utf8.count + 32) { $0 + $1.maximumJSONByteCount + 1 }
-        return [UInt8](capacity: maximum) { out in
+        return [UInt8](room: maximum) { out in
             out.append(contentsOf: "{\"cursor\":\"")
             out.append(contentsOf: cursor)
             out.append(contentsOf: "\",\"rows\":[")

@@ -61,8 +61,6 @@ final class ServerLoop: @unchecked Sendable {
     var untilTimedRead = ServerLoop.readSampling
     /// The replies of the read that is being worked on.
     var reply = ReplyBuffer(capacity: 32_768)
-    /// A message for the only one who gets it.
-    private var scratch = ReplyBuffer(capacity: 512)
     /// What replies are copied into for NIO; its memory is used again once the kernel has taken them.
     var output = ByteBufferAllocator().buffer(capacity: 4096)
     /// What connections read into, one after the other.
@@ -74,10 +72,10 @@ final class ServerLoop: @unchecked Sendable {
 
     private(set) var clients: [Int: Client] = [:]
     var subscriptions = LoopSubscriptions()
-    /// Messages collected for each loop during a read or a tick.
-    private var outbox: [[Message]]
-    /// Whether messages wait to leave.
-    private(set) var hasMessages = false
+    /// Messages on their way.
+    var outgoing: Outgoing
+    /// One of them for the only one who gets it.
+    var scratch = ReplyBuffer(capacity: 512)
     /// Shards of this loop whose rings have entries to read.
     private var wokenShards: [Int] = []
     private var events: [StoreEvent] = []
@@ -126,7 +124,7 @@ final class ServerLoop: @unchecked Sendable {
         counters = server.counters[index]
         keyPrefix = BytePrefix(Array(configuration.keyPrefix.utf8))
         now = server.clock.now()
-        outbox = Array(repeating: [], count: loopCount)
+        outgoing = Outgoing(loopCount: loopCount)
         updateScrutiny()
     }
 
@@ -334,7 +332,7 @@ final class ServerLoop: @unchecked Sendable {
                 self.beginTurn(isTimed: true)
                 self.wokenShards.append(shard)
                 self.deliverEvents(current: nil, &self.reply)
-                self.finishBatch()
+                self.finishRound()
                 self.endTurn()
             }
         }
@@ -371,122 +369,4 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Entries read from a ring at once.
     static let eventBatch = 256
-
-    // MARK: - Messages
-
-    /// Puts `message` on its way to the loops of `loops`; it leaves with the batch.
-    func send(_ message: Message, to loops: UInt64) {
-        var rest = loops
-        while rest != 0 {
-            let loop = rest.trailingZeroBitCount
-            rest &= rest &- 1
-            outbox[loop].append(message)
-        }
-        hasMessages = true
-    }
-
-    /// Hands the batch of messages to its loops: one hop for each, none for this one.
-    func deliverMessages(current: Client?, _ reply: inout ReplyBuffer) {
-        guard hasMessages else { return }
-        hasMessages = false
-        for target in outbox.indices where !outbox[target].isEmpty {
-            let messages = outbox[target]
-            outbox[target].removeAll()
-            if target == index {
-                deliver(messages, current: current, &reply)
-            } else {
-                let peer = peers[target]
-                peer.eventLoop.execute {
-                    peer.beginTurn(isTimed: true)
-                    peer.deliver(messages, current: nil, &peer.reply)
-                    peer.finishBatch()
-                    peer.endTurn()
-                }
-            }
-        }
-    }
-
-    /// Clients that were written to in this batch and must be flushed.
-    private var unflushed: [ClientHandler] = []
-
-    /// Flushes whoever got messages.
-    func finishBatch() {
-        deliverMonitorLines()
-        while let handler = unflushed.popLast() { handler.flushPushes() }
-    }
-
-    func willFlush(_ handler: ClientHandler) {
-        unflushed.append(handler)
-    }
-
-    private func deliver(_ messages: [Message], current: Client?, _ reply: inout ReplyBuffer) {
-        var start = 0
-        while start < messages.count {
-            let channel = messages[start].channel
-            let excluded = messages[start].excludedClient
-            let patterns = subscriptions.patterns(matching: channel)
-            var end = start + 1
-            // Neighbours on one channel go out as one buffer. With patterns they do not: their order is by message.
-            if patterns.isEmpty {
-                while end < messages.count, messages[end].excludedClient == excluded, messages[end].channel == channel {
-                    end += 1
-                }
-            }
-            let run = messages[start..<end]
-            if let subscribers = subscriptions.channels[channel] {
-                deliver(to: subscribers, excluded, current, &reply) { reply in
-                    for message in run { message.write(to: &reply) }
-                }
-            }
-            for (pattern, subscribers) in patterns {
-                deliver(to: subscribers, excluded, current, &reply) { reply in
-                    for message in run { message.write(to: &reply, pattern: pattern) }
-                }
-            }
-            counters.messages.add(run.count)
-            start = end
-        }
-    }
-
-    private func deliver(
-        to subscribers: Subscribers, _ excluded: Int, _ current: Client?, _ reply: inout ReplyBuffer,
-        _ write: (inout ReplyBuffer) -> Void
-    ) {
-        if subscribers.clients.count == 1, let client = subscribers.clients.first, client !== current {
-            if client.id != excluded { deliver(alone: client, write) }
-            return
-        }
-        var encoded: (resp2: ByteBuffer?, resp3: ByteBuffer?)
-        for client in subscribers.clients where client.id != excluded {
-            if client === current {
-                write(&reply)
-                continue
-            }
-            if client.version == .resp3 {
-                if encoded.resp3 == nil { encoded.resp3 = encode(.resp3, write) }
-                if let buffer = encoded.resp3 { client.handler.push(buffer) }
-            } else {
-                if encoded.resp2 == nil { encoded.resp2 = encode(.resp2, write) }
-                if let buffer = encoded.resp2 { client.handler.push(buffer) }
-            }
-        }
-    }
-
-    /// Who is the only one needs no buffer of his own for each message: they are gathered.
-    private func deliver(alone client: Client, _ write: (inout ReplyBuffer) -> Void) {
-        scratch.clear()
-        scratch.version = client.version
-        write(&scratch)
-        scratch.withBytes { client.handler.gather($0) }
-        if scratch.count > ReplyBuffer.retainedCapacity { scratch = ReplyBuffer(capacity: 512) }
-    }
-
-    private func encode(_ version: RESPVersion, _ write: (inout ReplyBuffer) -> Void) -> ByteBuffer {
-        var scratch = ReplyBuffer(capacity: 512)
-        scratch.version = version
-        write(&scratch)
-        var buffer = ByteBufferAllocator().buffer(capacity: scratch.count)
-        scratch.withBytes { _ = buffer.writeBytes($0.bytes) }
-        return buffer
-    }
 }

@@ -119,7 +119,7 @@ extension StringCommands {
             return
         }
         // The record is made when it is read, so its length is known once it is made.
-        let record = [UInt8](capacity: ShardedStore.maximumRecordBytes) { out in
+        let record = [UInt8](room: ShardedStore.maximumRecordBytes) { out in
             _ = loop.store.writeRecord(of: name, at: loop.now, into: &out)
         }
         reply.integer(record.count)

@@ -1,11 +1,15 @@
 /// Stored ids back in the spelling in which they were given.
 enum BytesText {
+    /// A copy of bytes, as one block.
+    static func copy(_ bytes: Span<UInt8>) -> [UInt8] { bytes.withUnsafeBufferPointer { [UInt8]($0) } }
+
     /// The bytes of an id as an array.
     static func expand(_ bytes: UnsafeRawBufferPointer, isPacked: Bool) -> [UInt8] {
         guard isPacked else { return [UInt8](bytes) }
-        return [UInt8](unsafeUninitializedCapacity: PackedUUID.textLength) { buffer, count in
-            packed(at: bytes.baseAddress!).write(to: UnsafeMutableRawPointer(buffer.baseAddress!))
-            count = PackedUUID.textLength
+        // Spelled on the stack and copied: an array that is handed its room costs 500 instructions more (see `[UInt8].init(room:_:)`).
+        return withUnsafeTemporaryAllocation(byteCount: PackedUUID.textLength, alignment: 8) { text in
+            packed(at: bytes.baseAddress!).write(to: text.baseAddress!)
+            return [UInt8](UnsafeRawBufferPointer(text))
         }
     }
 

@@ -98,11 +98,11 @@ struct ChangeRing: ~Copyable {
             let kind = Kind(rawValue: address.load(fromByteOffset: 4, as: UInt8.self))
             guard kind != .filler else { continue }
             if kind == .status || kind == .activity {
-                let change = ChangeRing.statusChange(at: address)
                 let flags = address.load(fromByteOffset: 7, as: UInt8.self)
                 found.append(
                     UserEntry(
-                        place: place, user: change.userID, version: change.version,
+                        place: place, user: ChangeRing.user(at: address),
+                        version: Stamp(rawValue: address.load(fromByteOffset: 16, as: UInt64.self)),
                         isForgotten: flags & ChangeRing.forgotten != 0))
             }
             cursor.number += 1
@@ -290,24 +290,30 @@ struct ChangeRing: ~Copyable {
         }
     }
 
+    private static func user(at address: UnsafeMutableRawPointer) -> [UInt8] {
+        let count = Int(address.load(fromByteOffset: 44, as: UInt8.self))
+        let isPacked = address.load(fromByteOffset: 7, as: UInt8.self) & 1 != 0
+        let bytes = UnsafeRawBufferPointer(start: address + fixedBytes, count: count)
+        return BytesText.expand(bytes, isPacked: isPacked)
+    }
+
     private static func statusChange(at address: UnsafeMutableRawPointer) -> StatusChange {
         let statuses = address.load(fromByteOffset: 5, as: UInt8.self)
         let flags = address.load(fromByteOffset: 7, as: UInt8.self)
         let since = Timestamp(milliseconds: address.load(fromByteOffset: 32, as: Int64.self))
-        var place = fixedBytes
+        var place = fixedBytes + Int(address.load(fromByteOffset: 44, as: UInt8.self))
         func piece(_ index: Int, isPacked: Bool) -> [UInt8]? {
             let count = Int(address.load(fromByteOffset: 44 + index, as: UInt8.self))
             defer { place += count }
             guard count > 0 else { return nil }
             return BytesText.expand(UnsafeRawBufferPointer(start: address + place, count: count), isPacked: isPacked)
         }
-        let user = piece(0, isPacked: flags & 1 != 0) ?? []
         let session = piece(1, isPacked: flags & 2 != 0)
         let device = piece(2, isPacked: false)
         let server = piece(3, isPacked: false)
         let activity = piece(4, isPacked: false)
         return StatusChange(
-            userID: user,
+            userID: user(at: address),
             old: Status(rawValue: statuses & 15) ?? .offline,
             new: Status(rawValue: statuses >> 4) ?? .offline,
             reason: Reason(rawValue: address.load(fromByteOffset: 6, as: UInt8.self)) ?? .merged,

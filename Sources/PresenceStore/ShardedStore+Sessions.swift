@@ -104,7 +104,7 @@ extension ShardedStore {
         try self.write(user, session, device, platform, server, write, at: now) { state, user, hash in
             let room = ShardedStore.maximumRecordBytes
             var exists = false
-            let record = [UInt8](capacity: room) { out in
+            let record = [UInt8](room: room) { out in
                 exists = state.writeRecord(user, hash, at: now, into: &out)
             }
             if exists { previous(record.span) }

@@ -30,7 +30,7 @@ extension PresenceClock {
 
 /// The machine's time: it never goes back, a step of the wall clock does not move it at once, and a suspend counts (`SlewedTime`).
 ///
-/// Lives are decided by it, and it labels events. Cost: one `clock_gettime` and a division, about 25 ns; every 100 ms a lock and two more. Threads that
+/// Lives are decided by it, and it labels events. Cost: one `clock_gettime` and a division, about 30 ns; every 100 ms a lock and two more. Threads that
 /// ask at the same time write nothing that another one reads.
 public struct SystemClock: PresenceClock {
     private let shared: SharedTime

@@ -355,10 +355,7 @@ enum UserImage {
         let count = Int(try byte(bytes, &place))
         guard bytes.count - place >= count else { throw .malformed(offset: place) }
         defer { place += count }
-        let start = place
-        return [UInt8](capacity: count) { out in
-            for index in start..<start + count { out.append(bytes[index]) }
-        }
+        return BytesText.copy(bytes.extracting(place..<place + count))
     }
 
     private static func lastSeen(_ bytes: Span<UInt8>, _ place: inout Int) throws(MergeError) -> LastSeen {

@@ -47,7 +47,7 @@ struct WordTable: ~Copyable {
             return nil
         }
         let number = vacant.popLast() ?? UInt16(words.count)
-        let word = Word(bytes: WordTable.copy(bytes), hash: hash, key: key, uses: 1, sessions: 1)
+        let word = Word(bytes: BytesText.copy(bytes), hash: hash, key: key, uses: 1, sessions: 1)
         if Int(number) == words.count { words.append(word) } else { words[Int(number)] = word }
         byHash[key] = number
         capacityBytes += WordTable.cost(bytes.count)
@@ -157,12 +157,6 @@ struct WordTable: ~Copyable {
         guard word.count == bytes.count else { return false }
         for place in word.indices where word[place] != bytes[place] { return false }
         return true
-    }
-
-    private static func copy(_ bytes: Span<UInt8>) -> [UInt8] {
-        [UInt8](capacity: bytes.count) { out in
-            for place in bytes.indices { out.append(bytes[place]) }
-        }
     }
 
     /// Every word that sessions use which were not ended, with their number.

@@ -52,9 +52,7 @@ enum CodecCount {
         device: Array("mobile".utf8), connection: session, server: Array("gateway-7".utf8))
 
     private static func event() throws -> [UInt8] {
-        let json = [UInt8](capacity: change.maximumJSONByteCount(nodeByteCount: node.count)) { out in
-            change.writeJSON(node: node.span, into: &out)
-        }
+        let json = change.json(node: node.span)
         guard json.first == UInt8(ascii: "{"), json.last == UInt8(ascii: "}") else {
             throw BenchError("no event was written")
         }
