@@ -87,7 +87,7 @@ enum HouseRules {
         "Sources/PresenceServer/*Handler.swift",
         "Sources/PresenceServer/ClientHandler+*.swift",
         "Sources/PresenceServer/*Listener.swift",
-        "Sources/PresenceServer/*Loop.swift",
+        "Sources/PresenceServer/*Loop.swift", "Sources/PresenceServer/ServerLoop+Messages.swift",
         "Sources/PresenceServer/RESPServer.swift", "Sources/PresenceServer/RESPServer+Ending.swift",
         "Sources/PresenceLinks/LinkHandler.swift",
         "Sources/PresenceLinks/PeerDialer.swift",
