@@ -94,6 +94,8 @@ struct WatchRows: Sendable {
     /// Rows to be looked at, and how many of them were taken.
     private var marked: [UInt32] = []
     private var taken = 0
+    /// Whether those that were not taken lie in ascending order.
+    private var isInOrder = true
     /// The numbers of its frames.
     var frames = FrameNumbers()
     /// Rows of whom replies told and frames did not yet, and the lowest number that one of them may have.
@@ -116,13 +118,20 @@ struct WatchRows: Sendable {
         isResting = false
         guard !rows[Int(row)].isMarked else { return wasResting }
         rows[Int(row)].isMarked = true
+        if let last = marked.last, row < last { isInOrder = false }
         marked.append(row)
         return wasResting || marked.count - taken == 1
     }
 
-    /// Takes up to `limit` of the marked rows.
+    /// Takes up to `limit` of the marked rows, in the order of the list.
+    ///
+    /// The order of the marks would tell what somebody did while he was hidden: he has his mark since then, once he shows himself.
     mutating func takeMarked(_ limit: Int) -> [UInt32] {
         isResting = false
+        if !isInOrder {
+            marked[taken...].sort()
+            isInOrder = true
+        }
         let end = min(taken + limit, marked.count)
         for row in marked[taken..<end] { rows[Int(row)].isMarked = false }
         let found = marked[taken..<end].filter { rows[Int($0)].node != 0 }

@@ -47,6 +47,42 @@ struct HiddenWatcherTests {
         for acting in [0, 1, 300] { #expect(try sizes(hiddenOnes: acting) == [limit, 24]) }
     }
 
+    /// The mark that he got while he was hidden lies before those of all who changed later.
+    @Test("Whether he did something while he was hidden does not tell where he stands in a frame", arguments: [3, 100])
+    func order(_ limit: Int) throws {
+        func frames(isBusy: Bool) throws -> [[String]] {
+            let store = store()
+            let users = (0..<5).map { "user-\($0)" }
+            for user in users { try store.connect(.init(stringLiteral: user), session: "s", at: start) }
+            let watch = try watch(store, "me", users)
+            try block(store, "user-3", "me")
+            store.pumpWatches()
+            _ = store.takeFrame(of: watch, at: start)
+            if isBusy {
+                for text in [Array("secret".utf8), nil] {
+                    try store.set(Array("user-3".utf8).span, UserSettings(activity: .some(text)), at: start)
+                    store.pumpWatches()
+                }
+            }
+            for user in ["user-4", "user-0", "user-2", "user-1"] {
+                store.disconnect(.init(stringLiteral: user), session: "s", at: start)
+                store.pumpWatches()
+            }
+            let me = [KeyRange(offset: 0, length: 2)]
+            try store.relate(Array("user-3".utf8).span, .unblock, to: Array("me".utf8).span, me.span, at: start)
+            store.pumpWatches()
+            var frames: [[String]] = []
+            while true {
+                let (frame, hasMore) = store.takeFrame(of: watch, at: start, limit: limit)
+                if let frame { frames.append(frame.rows.map(\.user)) }
+                if !hasMore { return frames }
+            }
+        }
+        let quiet = try frames(isBusy: false)
+        #expect(Set(quiet.joined()).count == 5)
+        #expect(try frames(isBusy: true) == quiet)
+    }
+
     @Test("A look that finds nothing ends all the same")
     func bounded() throws {
         let store = store()

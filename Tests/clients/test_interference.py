@@ -300,6 +300,79 @@ class Story:
             self.drain()
 
 
+class Comeback(Story):
+    """One case in which users show themselves again: of what they did while they were hidden, and took back, nothing is told then."""
+
+    def traceless(self, target):
+        """What a hidden user may do, and take back, so that nothing of it is left."""
+        me, viewer, other = key(target.name), key(self.viewer), key(self.other)
+        pairs = [
+            [("PRESENCE.SET", me, "ACTIVITY", "in a raid"), ("PRESENCE.SET", me, "ACTIVITY", "")],
+            [("PRESENCE.SET", me, "LASTSEEN", "coarse"), ("PRESENCE.SET", me, "LASTSEEN", "everyone")],
+            [("PRESENCE.BLOCK", me, other), ("PRESENCE.UNBLOCK", me, other)],
+            [("PRESENCE.FRIEND", me, other), ("PRESENCE.UNFRIEND", me, other)],
+            [("PRESENCE.WATCH", me, me, viewer, other), ("PRESENCE.UNWATCH", me)],
+            [("PRESENCE.CONNECT", me, "p", "PASSIVE"), ("PRESENCE.DISCONNECT", me, "p")],
+        ]
+        if target.way != "block":
+            pairs.append([("PRESENCE.BLOCK", me, viewer), ("PRESENCE.UNBLOCK", me, viewer)])
+        if target.way in ("block", "blocked"):
+            pairs.append([("PRESENCE.SET", me, "VISIBILITY", "nobody"), ("PRESENCE.SET", me, "VISIBILITY", "everyone")])
+        if target.way in ("block", "blocked", "nobody"):
+            pairs.append([("PRESENCE.FRIEND", me, viewer), ("PRESENCE.UNFRIEND", me, viewer)])
+        return self.source.choice(pairs)
+
+    def showing(self, target):
+        """The command that takes back what hid him."""
+        me, viewer = key(target.name), key(self.viewer)
+        return {
+            "block": ("PRESENCE.UNBLOCK", me, viewer), "blocked": ("PRESENCE.UNBLOCK", viewer, me),
+            "unfriend": ("PRESENCE.FRIEND", me, viewer)}.get(target.way, ("PRESENCE.SET", me, "VISIBILITY", "everyone"))
+
+    def run(self):
+        source, viewer, channel = self.source, key(self.viewer), f"presence.watch:{self.viewer}"
+        others = [key(self.other), *[key(f"other{number}of{self.seed}") for number in range(2)]]
+        people = [key(target.name) for target in self.targets] + others
+        for person in people:
+            self.same("PRESENCE.CONNECT", person, "s", "EX", 12)
+            self.same("PRESENCE.ACTIVE", person, "s")
+        for _ in range(4):
+            source.shuffle(people)
+            self.same("PRESENCE.WATCH", viewer, *people)
+            for target in self.targets:
+                for words in target.hiding():
+                    self.same(*words)
+            self.drain()
+            # All in one window; or while nobody listens, since marks wait until somebody does.
+            is_heard = source.random() < 0.5
+            if not is_heard:
+                self.ear.tell("UNSUBSCRIBE", channel)
+            hidden = list(self.targets)
+            while hidden:
+                for words in self.traceless(source.choice(hidden)):
+                    self.log.append(("hidden", *words))
+                    self.pair.busy.command(*words)
+                if not is_heard:
+                    self.clock.tell("PRESENCE.ADVANCE", source.choice([0, 70]))
+                somebody = source.choice(others)
+                self.same(*source.choice([
+                    ("PRESENCE.SET", somebody, "STATUS", source.choice(["dnd", "auto"])),
+                    ("PRESENCE.SET", somebody, "ACTIVITY", source.choice(["", "at work"])),
+                    ("PRESENCE.CONNECT", somebody, "s", "EX", 12), ("PRESENCE.DISCONNECT", somebody, "s")]))
+                if source.random() < 0.2:
+                    self.same("PRESENCE.WATCH", viewer, *people[:3], since=source.choice(self.cursors[-4:]))
+                if source.random() < 0.4:
+                    self.same(*self.showing(hidden.pop(source.randrange(len(hidden)))))
+            if not is_heard:
+                self.ear.tell("SUBSCRIBE", channel)
+            self.drain()
+            self.same("PRESENCE.VIEW", viewer, *people)
+            for person in people:
+                self.same("PRESENCE.GET", person, "AS", viewer)
+            self.same("PRESENCE.WATCH", viewer, *people, since=source.choice(self.cursors[-4:]))
+            self.drain()
+
+
 WAYS = {"target": ["block", "nobody", "friends", "unfriend", "invisible"]}
 WAYS["both"] = [*WAYS["target"], "blocked"]
 
@@ -311,9 +384,9 @@ def servers(request):
     assert [server.stop() for server in pair] == [0, 0]
 
 
-def tell(servers, seed, ways, hide=True):
+def tell(servers, seed, ways, hide=True, kind=Story):
     hides, pair = servers
-    story = Story(pair, seed, ways, hides == "both", hide)
+    story = kind(pair, seed, ways, hides == "both", hide)
     try:
         story.run()
     finally:
@@ -323,6 +396,12 @@ def tell(servers, seed, ways, hide=True):
 def test_nothing_that_hidden_users_do_changes_what_their_viewer_reads(servers):
     for seed in seeds(CASES):
         tell(servers, seed, random.Random(seed ^ 1).sample(WAYS[servers[0]], 2))
+
+
+def test_what_hidden_users_took_back_is_not_told_when_they_show_themselves(servers):
+    ways = [way for way in WAYS[servers[0]] if way != "invisible"]
+    for seed in seeds(CASES):
+        tell(servers, seed, random.Random(seed ^ 1).sample(ways, 2), kind=Comeback)
 
 
 def test_a_hiding_that_is_left_out_is_found(servers):
