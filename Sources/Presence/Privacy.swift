@@ -225,13 +225,14 @@ extension Privacy {
 
     /// What someone of this standing reads of when the target was last seen, hidden or not.
     ///
-    /// While the target is hidden that is what he could read at the moment of hiding: nothing newer ever gets through.
+    /// While the target is hidden that is what he could read at the moment of hiding: nothing newer ever gets through. A rule of the embedder hides even
+    /// that, whatever else hides the target: it may have hidden him before.
     @inlinable
     public func lastSeen(_ instant: Timestamp?, _ standing: Standing) -> LastSeen {
         let rule = rule(standing)
         if rule == .own { return instant.map { .exact($0) } ?? .unknown }
+        if standing.isRefused { return .unknown }
         guard rule.hides else { return readable(instant, isFriend: standing.isFriend) }
-        if rule == .refused { return .unknown }
         return standing.read ?? (standing.isFriend ? friendsRead : strangersRead)
     }
 

@@ -99,9 +99,10 @@ extension ShardState {
     /// - Parameters:
     ///   - othersRead: what the user could read of the other, in stores that hide both.
     ///   - blockersRead: what the other could read when he blocked the user, and reads until he takes that back, in such stores; nil if he does not.
+    ///   - isRefused: whether a rule of the embedder hides the user from the other, who can read nothing of him then.
     mutating func relate(
         _ number: inout UInt32, _ change: RelationChange, to other: UInt64, othersRead: LastSeen?,
-        blockersRead: LastSeen?, at now: Timestamp
+        blockersRead: LastSeen?, isRefused: Bool, at now: Timestamp
     ) throws(StoreError) -> Bool {
         var relation = relation(number, to: other, at: now) ?? Relation()
         let isSo = change.isFriendship ? relation.isFriend : relation.isBlocked
@@ -113,7 +114,10 @@ extension ShardState {
         }
         let privacy = relations.privacy(near: now)
         let lastSeen = record(number).lastSeen(near: now)
-        let read = blockersRead ?? privacy.lastSeen(lastSeen, Standing(relation))
+        var before = Standing(relation)
+        // Who is hidden otherwise as well keeps what was read before that.
+        before.isRefused = isRefused && !privacy.rule(before).hides
+        let read = blockersRead ?? privacy.lastSeen(lastSeen, before)
         if change.isFriendship {
             relation.isFriend = change.holds
         } else {

@@ -4,9 +4,10 @@ import Presence
 ///
 ///     configuration.viewFilter = { target, viewer in game.areEnemies(target, viewer) }
 ///
-/// Who is hidden by it is shown offline, without a last seen. It is asked at every view, on the thread that asks, maybe by several at once. For a watch it
-/// is asked under the lock of that list, and in `atomically` under those of shards: so it must be quick, must not call the store, and whoever calls the
-/// store must not hold a lock that the filter takes. What it says may change at any time; `viewsChanged(of:)` tells watchers.
+/// Who is hidden by it is shown offline, without a last seen. It is asked at every view, and when a user blocks or befriends somebody or takes that back, on
+/// the thread that does so, maybe by several at once. For a watch it is asked under the lock of that list, and in `atomically` under those of shards: so it
+/// must be quick, must not call the store, and whoever calls the store must not hold a lock that the filter takes. What it says may change at any time;
+/// `viewsChanged(of:)` tells watchers.
 public typealias ViewFilter = @Sendable (_ target: Span<UInt8>, _ viewer: Span<UInt8>) -> Bool
 
 /// What a user says of others.
@@ -132,10 +133,12 @@ extension ShardedStore {
         var read: [LastSeen?] = []
         // Of those who block him themselves, and read him no more: what they could read then.
         var blockersRead: [LastSeen?] = []
+        var isRefused: [Bool] = []
         for index in part {
             let other = bytes.extracting(others[index].range)
             read.append(mirrors ? view(of: other, for: user, at: now).lastSeen : nil)
             blockersRead.append(blockHidesBoth ? readByBlocker(other, of: own, at: now) : nil)
+            isRefused.append(viewFilter.map { $0(user, other) } ?? false)
             if change.holds {
                 try withUser(other, at: now) { state, key, hash, now throws(StoreError) in
                     _ = try state.name(key, hash, at: now)
@@ -150,7 +153,7 @@ extension ShardedStore {
                 let place = index - part.lowerBound
                 if try state.relate(
                     &number, change, to: hashes[index], othersRead: read[place], blockersRead: blockersRead[place],
-                    at: now)
+                    isRefused: isRefused[place], at: now)
                 {
                     changed.append(index)
                 }

@@ -1,6 +1,7 @@
 import Presence
 import PresenceStore
 import PresenceTesting
+import Synchronization
 import Testing
 
 /// Privacy in the store: bounds, memory, and that nothing of a hidden user gets through.
@@ -101,6 +102,44 @@ struct PrivacyStoreTests {
         try both.connect("alice", session: "s", at: start)
         #expect(try relate(both, "bob", .block, ["alice"]) == 1)
         #expect(both.view(of: name("alice").span, for: name("bob").span, at: start).status == .offline)
+    }
+
+    /// A rule that hides everybody, or nobody.
+    private final class Rule: Sendable {
+        let hides = Atomic<Bool>(true)
+    }
+
+    @Test(
+        "What a rule of the embedder hides no block shows, nor a friendship that ends, whatever the rule says later",
+        arguments: [false, true])
+    func hiddenByRule(_ isFriend: Bool) throws {
+        let rule = Rule()
+        let store = store { $0.viewFilter = { _, _ in rule.hides.load(ordering: .relaxed) } }
+        let (alice, bob) = (name("alice"), name("bob"))
+        let later = start.advanced(byMilliseconds: 10)
+        let lastSeen = { store.view(of: alice.span, for: bob.span, at: later).lastSeen }
+        try store.connect("alice", session: "s", at: start)
+        if isFriend {
+            try store.set(alice.span, UserSettings(visibility: .friends), at: start)
+            _ = try relate(store, "alice", .friend, ["bob"])
+        }
+        // He never could read this.
+        store.beat("alice", session: "s", isActive: true, at: later)
+        #expect(lastSeen() == .unknown)
+        let hide: RelationChange = isFriend ? .unfriend : .block
+        #expect(try relate(store, "alice", hide, ["bob"], at: later) == 1)
+        #expect(lastSeen() == .unknown)
+        rule.hides.store(false, ordering: .relaxed)
+        #expect(lastSeen() == .unknown)
+        #expect(try relate(store, "alice", isFriend ? .friend : .unblock, ["bob"], at: later) == 1)
+        #expect(lastSeen() == .exact(later))
+        // What he reads since then is kept for him, though the rule hides even that, while it does.
+        #expect(try relate(store, "alice", hide, ["bob"], at: later) == 1)
+        rule.hides.store(true, ordering: .relaxed)
+        #expect(lastSeen() == .unknown)
+        #expect(try relate(store, "alice", .block, ["bob"], at: later) == (isFriend ? 1 : 0))
+        rule.hides.store(false, ordering: .relaxed)
+        #expect(lastSeen() == .exact(later))
     }
 
     @Test(

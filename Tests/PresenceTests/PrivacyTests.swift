@@ -71,7 +71,38 @@ struct PrivacyTests {
         #expect(hidden.status == .offline)
         #expect(hidden.lastSeen == .unknown)
         standing.isBlocked = true
+        standing.read = .exact(Timestamp(milliseconds: 1_000))
         #expect(view(Privacy(), standing).rule == .blocked)
+        #expect(view(Privacy(), standing).lastSeen == .unknown, "a block must not show what the rule hid before it")
+    }
+
+    @Test(
+        "Whatever a rule of the embedder hides is offline and without a last seen, and whom it does not hide is as without it"
+    )
+    func filtered() {
+        var privacy = Privacy()
+        privacy.strangersRead = .exact(Timestamp(milliseconds: 1_000))
+        privacy.friendsRead = .coarse(Timestamp(milliseconds: 2_000))
+        for visibility in Visibility.allCases {
+            for lastSeen in LastSeenVisibility.allCases {
+                for flags in 0..<16 {
+                    (privacy.visibility, privacy.lastSeen) = (visibility, lastSeen)
+                    var standing = Standing()
+                    standing.isFriend = flags & 1 != 0
+                    standing.isBlocked = flags & 2 != 0
+                    standing.hasBlocked = flags & 4 != 0
+                    standing.read = flags & 8 != 0 ? .exact(Timestamp(milliseconds: 3_000)) : nil
+                    standing.isRefused = true
+                    let found = view(privacy, standing)
+                    #expect(found.status == .offline && found.lastSeen == .unknown, "\(privacy) \(standing)")
+                    #expect(!found.showsActivity && !found.showsChange)
+                    standing.isSelf = true
+                    let own = view(privacy, standing)
+                    standing.isRefused = false
+                    #expect(view(privacy, standing) == own, "nobody is hidden from himself")
+                }
+            }
+        }
     }
 
     @Test("Everyone sees himself as he is, also invisible, hidden from all, or blocked by himself")
