@@ -52,6 +52,18 @@ extension ShardState {
         slabs.free(number)
     }
 
+    /// Forgets a user again who became known by a call that failed, if nothing was said of him meanwhile.
+    mutating func forgetUnsaid(ofHash userHash: UInt64) {
+        let number = find(userHash: userHash)
+        guard number != 0, isForgettable(number) else { return }
+        let record = record(number)
+        guard record.version == .zero, record.header.changePlace == 0 else { return }
+        counters[record.announced] -= 1
+        index.remove(userHash, number)
+        slabs.free(number)
+        account()
+    }
+
     private mutating func moveAway(_ numbers: Range<UInt32>, at now: Timestamp) {
         for number in numbers {
             guard let address = slabs.addressIfPresent(number), RecordHeader(address).kind != .free else { continue }

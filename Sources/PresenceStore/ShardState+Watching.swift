@@ -10,18 +10,20 @@ extension ShardState {
         var id: [UInt8]?
     }
 
-    /// Hangs a watcher on the record of a user, who becomes known by it. Returns the watcher's node.
+    /// Hangs a watcher on the record of a user, who becomes known by it. Returns the watcher's node, and whether nothing was known of him before.
     ///
     /// A list of his own does not count: whoever may not see him would see by it whether there is room that he is on one.
     mutating func addWatcher(
         _ mark: ShardWatchers.Mark, _ user: BytesKey, _ userHash: UInt64, isHimself: Bool, at now: Timestamp
-    ) throws(StoreError) -> UInt32 {
-        var number = try known(user, userHash, at: now)
-        let list = record(number).firstWatcher
+    ) throws(StoreError) -> (node: UInt32, isNew: Bool) {
+        var number = find(user, userHash)
+        let isNew = number == 0
+        let list = isNew ? 0 : record(number).firstWatcher
         let others = watchers.length(of: list) - watchers.ownLength(of: list)
         guard isHimself || others < min(settings.maxWatchersPerUser, ShardWatchers.most - 3) else {
             throw .tooManyWatchers(limit: settings.maxWatchersPerUser)
         }
+        if isNew { number = try known(user, userHash, at: now) }
         if !record(number).hasWatchers {
             let record = try insertRoom(
                 &number, record(number).watchersOffset, UserRecord.watchersBytes, at: now)
@@ -33,7 +35,7 @@ extension ShardState {
         record.firstWatcher = node
         if isHimself { record.watchesHimself = true }
         account()
-        return node
+        return (node, isNew)
     }
 
     /// Takes a watcher off again.

@@ -66,22 +66,31 @@ extension ShardedStore {
             }
             guard let found else { throw .tooManyWatchLists(limit: limits.lists) }
             guard found.isNew || !isNewList else { throw .watchesAlready }
-            var added: [UInt64] = []
+            var added: [AddedUser] = []
             do throws(StoreError) {
                 if let reply = try fill(found.watch, cursor, bytes, users, &added, limits.users, at: now) {
                     return reply
                 }
             } catch {
-                if found.isNew { endWatch(found.watch) } else { remove(added, from: found.watch) }
+                if found.isNew { endWatch(found.watch) } else { remove(added.map(\.hash), from: found.watch) }
+                for user in added where user.isNew {
+                    withShard(shardIndex(user.hash)) { $0.forgetUnsaid(ofHash: user.hash) }
+                }
                 throw error
             }
         }
     }
 
+    /// Somebody whom a call put on a list, and whether he became known by it.
+    private struct AddedUser {
+        var hash: UInt64
+        var isNew: Bool
+    }
+
     /// Nil if the list was given up meanwhile.
     private func fill(
         _ watch: Watch, _ cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
-        _ added: inout [UInt64], _ limit: Int, at now: Timestamp
+        _ added: inout [AddedUser], _ limit: Int, at now: Timestamp
     ) throws(StoreError) -> WatchReply? {
         let begin = try watch.state.withLock { rows throws(StoreError) -> (UInt32?, FrameNumbers.Turn)? in
             guard !rows.isEnded else { return nil }
@@ -134,7 +143,7 @@ extension ShardedStore {
     /// Puts a user on the list if he is not, and looks at him.
     private func look(
         _ watch: Watch, _ rows: inout WatchRows, _ user: Span<UInt8>, _ turn: inout FrameNumbers.Turn,
-        _ owes: inout Bool, _ added: inout [UInt64], at now: Timestamp
+        _ owes: inout Bool, _ added: inout [AddedUser], at now: Timestamp
     ) throws(StoreError) -> (UInt32, ShardState.Sight) {
         let viewer = watch.viewer
         let side = viewerSide(of: user, for: viewer.span, at: now)
@@ -149,14 +158,14 @@ extension ShardedStore {
             return (row, seen)
         }
         let next = rows.nextRow
-        let (node, sight) = try withUser(user, at: now) { state, key, hash, now throws(StoreError) in
-            let node = try state.addWatcher(
+        let (place, sight) = try withUser(user, at: now) { state, key, hash, now throws(StoreError) in
+            let place = try state.addWatcher(
                 .init(watch: watch.number, row: next), key, hash, isHimself: hash == watch.viewerHash, at: now)
-            return (node, state.sight(ofHash: hash, for: watch.viewerHash, side, withID: false, at: now))
+            return (place, state.sight(ofHash: hash, for: watch.viewerHash, side, withID: false, at: now))
         }
         let seen = shown(sight, side)
-        let row = rows.add(userHash, node: node)
-        added.append(userHash)
+        let row = rows.add(userHash, node: place.node)
+        added.append(AddedUser(hash: userHash, isNew: place.isNew))
         if !rows.update(row, seen.view.status, WatchText(seen.activity, hash), &turn) { rows.stamp(row, &turn) }
         return (row, seen)
     }

@@ -99,9 +99,15 @@ struct WatchTests {
         #expect(throws: StoreError.tooManyWatchers(limit: 2)) { try watch(store, "c", ["1"]) }
         #expect(store.watchCount == 2)
         _ = try watch(store, "c", ["2"])
-        let watched = store.statistics().watched
-        #expect(throws: StoreError.tooManyWatchers(limit: 2)) { try watch(store, "c", ["new", "2", "1"]) }
-        #expect(store.statistics().watched == watched, "the list is what it was")
+        let before = store.statistics()
+        // The same for a list that is made for it, and for one that there is.
+        for viewer in ["c", "d"] {
+            #expect(throws: StoreError.tooManyWatchers(limit: 2)) { try watch(store, viewer, ["new", "2", "1"]) }
+            let after = store.statistics()
+            #expect(after.watched == before.watched, "the list is what it was")
+            #expect(after.users == before.users, "nobody is known by what was refused")
+            #expect(store.countByStatus().contains { $0.0 == .offline && $0.1 == before.users })
+        }
         let (bytes, ranges) = ModelRun.joined(["new", "1"])
         #expect(store.unwatch(Array("c".utf8).span, bytes.span, ranges.span) == 0)
         _ = try watch(store, "d", ["3"])
