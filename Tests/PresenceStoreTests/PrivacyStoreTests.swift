@@ -98,6 +98,9 @@ struct PrivacyStoreTests {
         try enemies.connect("alice", session: "s", at: start)
         #expect(enemies.view(of: name("alice").span, for: name("bob").span, at: start).status == .offline)
         #expect(enemies.view(of: name("alice").span, for: name("carol").span, at: start).status == .online)
+        let why = enemies.explain(name("alice").span, for: name("bob").span, at: start)
+        #expect(why.viewer?.rule == .refused)
+        #expect(why.lines.contains("viewer bob sees offline, no last seen: refused_by_rule"))
         let both = store { $0.blockHidesBoth = true }
         try both.connect("alice", session: "s", at: start)
         #expect(try relate(both, "bob", .block, ["alice"]) == 1)
