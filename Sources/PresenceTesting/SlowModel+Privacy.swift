@@ -48,6 +48,7 @@ extension SlowModel {
                 status: status, lastSeen: lastSeen(of: user).map { .exact($0) } ?? .unknown,
                 activity: activity(of: user))
         }
+        if isRefused(user, viewer) { return Sight(status: .offline, lastSeen: .unknown, activity: nil) }
         let hasBlocked = blockHidesBoth && privacy[viewer]?.blocked.contains(user) == true
         let isHidden = hasBlocked || privacy[user]?.hides(from: viewer) == true
         let status = isHidden ? .offline : self.status(of: user)
@@ -55,6 +56,8 @@ extension SlowModel {
             status: status, lastSeen: readable(of: user, for: viewer),
             activity: status == .offline ? nil : activity(of: user))
     }
+
+    private func isRefused(_ user: Name, _ viewer: Name) -> Bool { hiddenByRule[user]?.contains(viewer) == true }
 
     private func readable(of user: Name, for viewer: Name) -> LastSeen {
         if blockHidesBoth, privacy[viewer]?.blocked.contains(user) == true {
@@ -77,7 +80,7 @@ extension SlowModel {
     }
 
     /// Changes what a user set or said; whom that hides him from, of `everyone`, goes on reading what he could. If it is of one other alone who blocks him, that
-    /// is what he could when he did so.
+    /// is what he could when he did so; and nothing if a rule hides the user from that one.
     private mutating func change(
         _ user: Name, among everyone: [Name], of other: Name? = nil, _ body: (inout ModelPrivacy) -> Void
     ) {
@@ -90,7 +93,8 @@ extension SlowModel {
             } else if viewer == other, blockHidesBoth, privacy[viewer]?.blocked.contains(user) == true {
                 after.readByHidden[viewer] = readable(of: user, for: viewer)
             } else if !before.hides(from: viewer) {
-                after.readByHidden[viewer] = readableBesides(of: user, for: viewer)
+                let isUnread = viewer == other && isRefused(user, viewer)
+                after.readByHidden[viewer] = isUnread ? .unknown : readableBesides(of: user, for: viewer)
             }
         }
         privacy[user] = after
@@ -112,7 +116,7 @@ extension SlowModel {
         let privacy = privacy[user] ?? ModelPrivacy()
         let isSo = (isFriendship ? privacy.friends : privacy.blocked).contains(other)
         guard isSo != holds else { return false }
-        let read = readable(of: other, for: user)
+        let read = isRefused(other, user) ? .unknown : readable(of: other, for: user)
         change(user, among: everyone, of: other) { privacy in
             switch (isFriendship, holds) {
             case (true, true): privacy.friends.insert(other)

@@ -89,6 +89,8 @@ public struct SlowModel: Sendable {
     var users: [Name: ModelUser] = [:]
     var strings: [Name: ModelString] = [:]
     var privacy: [Name: ModelPrivacy] = [:]
+    /// From whom a rule of the embedder hides each user.
+    public var hiddenByRule: [Name: Set<Name>] = [:]
     /// The ends of leases that hold.
     var leases: [Name: Timestamp] = [:]
     /// Whether who blocks another does not see him either.

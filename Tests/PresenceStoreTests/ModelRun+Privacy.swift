@@ -1,9 +1,37 @@
 import Presence
 import PresenceStore
 import PresenceTesting
+import Synchronization
+
+/// A rule of the embedder: enemies in a game.
+final class ModelRule: Sendable {
+    private let hidden = Mutex<[SlowModel.Name: Set<SlowModel.Name>]>([:])
+
+    func hides(_ target: Span<UInt8>, from viewer: Span<UInt8>) -> Bool {
+        let (target, viewer) = (SlowModel.Name(Array(copying: target)), SlowModel.Name(Array(copying: viewer)))
+        return hidden.withLock { $0[target]?.contains(viewer) == true }
+    }
+
+    func set(_ hidden: [SlowModel.Name: Set<SlowModel.Name>]) { self.hidden.withLock { $0 = hidden } }
+}
 
 /// Privacy, done to both, and every look of everybody at everybody.
 extension ModelRun {
+    /// Now and then the rule says something else of one user, and says so.
+    mutating func changeRule() {
+        guard hasRule, ruleRandom.chance(oneIn: 10) else { return }
+        let (user, viewer) = (ruleRandom.pick(users), ruleRandom.pick(users))
+        let hides = ruleRandom.chance(oneIn: 2)
+        note("rule hides \(user) from \(viewer): \(hides)")
+        if hides {
+            model.hiddenByRule[user, default: []].insert(viewer)
+        } else {
+            model.hiddenByRule[user]?.remove(viewer)
+        }
+        rule.set(model.hiddenByRule)
+        store.viewsChanged(of: user.bytes.span)
+    }
+
     mutating func relate(_ user: Name) throws(Difference) {
         let change = random.pick(RelationChange.allCases)
         var others: [Name] = []

@@ -39,6 +39,10 @@ struct ModelRun {
     let store: ShardedStore
     let reader: EventReader
     var random: SeededRandom
+    /// Draws what the rule of an embedder says, so that runs which found something go on as they did without one.
+    var ruleRandom: SeededRandom
+    let rule = ModelRule()
+    let hasRule: Bool
     var model: SlowModel
     let users: [Name]
     let sessions: [Name]
@@ -80,6 +84,8 @@ struct ModelRun {
     var now: Timestamp { model.now }
 
     init(_ plan: ModelPlan, _ random: SeededRandom) {
+        var other = random
+        ruleRandom = SeededRandom(seed: ~other.next())
         var random = random
         self.plan = plan
         var policy = Policy()
@@ -109,6 +115,10 @@ struct ModelRun {
         configuration.hashSecret = (random.next(), random.next())
         configuration.clock = TestClock(plan.start)
         configuration.wheelTick = plan.tick
+        hasRule = ruleRandom.chance(oneIn: 2)
+        if hasRule {
+            configuration.viewFilter = { [rule] target, viewer in rule.hides(target, from: viewer) }
+        }
         store = ShardedStore(configuration)
         store.setKeyspaceInterest([.expired, .new, .generic, .string, .evicted])
         reader = store.makeReader { _ in }
@@ -130,6 +140,7 @@ struct ModelRun {
         for step in 1...plan.steps {
             self.step = step
             try apply()
+            changeRule()
             try hear()
             if plan.isLate {
                 if random.chance(oneIn: 2) { try compareOne(random.pick(users)) }
