@@ -17,9 +17,9 @@ final class ModelRule: Sendable {
 
 /// Privacy, done to both, and every look of everybody at everybody.
 extension ModelRun {
-    /// Now and then the rule says something else of one user, and says so.
+    /// Now and then, and right before all must agree, the rule says something else of one user.
     mutating func changeRule() {
-        guard hasRule, ruleRandom.chance(oneIn: 10) else { return }
+        guard hasRule, step % 50 == 49 || ruleRandom.chance(oneIn: 10) else { return }
         let (user, viewer) = (ruleRandom.pick(users), ruleRandom.pick(users))
         let hides = ruleRandom.chance(oneIn: 2)
         note("rule hides \(user) from \(viewer): \(hides)")
