@@ -102,15 +102,18 @@ extension ServerLoop {
     /// Puts frames on their way, for as long as a turn is; what is left goes on a little later.
     func makeFrames() {
         let end = Stopwatch.microseconds() + turnLimit
-        let waiting = watchesToTell
-        watchesToTell = []
-        var told = 0
-        while told < waiting.count, Stopwatch.microseconds() < end {
-            tell(waiting[told])
-            told += 1
+        watchesBeingTold.append(contentsOf: watchesToTell)
+        watchesToTell.removeAll(keepingCapacity: true)
+        while toldWatches < watchesBeingTold.count, Stopwatch.microseconds() < end {
+            toldWatches += 1
+            tell(watchesBeingTold[toldWatches - 1])
         }
-        guard told < waiting.count else { return }
-        watchesToTell = Array(waiting[told...]) + watchesToTell
+        // Moved only when no more are left than were told: each once or twice, however many wait.
+        if 2 * toldWatches >= watchesBeingTold.count {
+            watchesBeingTold.removeFirst(toldWatches)
+            toldWatches = 0
+        }
+        guard !watchesBeingTold.isEmpty else { return }
         guard !isTellingOn else { return }
         isTellingOn = true
         afterOthers { [self] in

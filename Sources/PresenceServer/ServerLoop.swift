@@ -88,6 +88,9 @@ final class ServerLoop: @unchecked Sendable {
     var nextTelling: Int64?
     /// Lists whose time has come; with a clock that tests hold, all that wait, and since when.
     var watchesToTell: [Watch] = []
+    /// Those that are told now, in turns, and how many of them were.
+    var watchesBeingTold: [Watch] = []
+    var toldWatches = 0
     var windowBegan = Timestamp(milliseconds: 0)
     /// Whether the rest of them is told a little later.
     var isTellingOn = false
