@@ -14,6 +14,15 @@ extension ShardState {
         policySweepHand = (0, -1)
     }
 
+    /// Goes on with a sweep under way, a chunk, if `policy` has a higher hard limit: what the lower one ended is to be written down first. Returns whether there
+    /// is more.
+    mutating func finishSweep(before policy: Policy, at now: Timestamp) -> Bool {
+        let isRaised = policy.heartbeatHardLimit > settings.policy.heartbeatHardLimit
+        guard isRaised, policySweepHand != nil else { return false }
+        _ = sweepForPolicy(at: now)
+        return policySweepHand != nil
+    }
+
     /// Looks at the users of one chunk. Returns how many slots that were.
     mutating func sweepForPolicy(at now: Timestamp) -> Int {
         guard let hand = policySweepHand, let next = slabs.chunk(after: hand.sizeClass, hand.chunk),

@@ -298,9 +298,13 @@ public final class ShardedStore: Sendable {
     /// to each user, a slice at a time, at the instant of that look. Who has ended by then stays ended, whatever the next change allows; who has ended
     /// by `now` is not given a grace that is made longer.
     ///
-    /// Cost: every shard is locked once; later, one look at every user.
+    /// Cost: every shard is locked once; later, one look at every user. If the hard limit is raised before the last change was carried through, that is done
+    /// first, a slice at a time: whom the lower one ended, and whoever read that, stays ended.
     public func update(policy: Policy, at now: Timestamp) {
-        for index in 0..<shardCount { withShard(index, at: now) { $0.update(policy, at: $1) } }
+        for index in 0..<shardCount {
+            while withShard(index, at: now, { $0.finishSweep(before: policy, at: $1) }) {}
+            withShard(index, at: now) { $0.update(policy, at: $1) }
+        }
     }
 
     /// The same now.

@@ -402,6 +402,32 @@ struct StoreRuleTests {
         #expect(!store.beat("limit", session: "s", at: later(122_300)))
     }
 
+    @Test("Whom a lower hard limit ended stays ended when it is raised before anyone came to him but a reader")
+    func raisedAtOnce() throws {
+        let store = store()
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        for user in ["read", "unread"] as [SlowModel.Name] {
+            try store.connect(user, session: "s", ConnectOptions(ttlMilliseconds: 300_000), at: now)
+        }
+        let late = now.advanced(byMilliseconds: 100_000)
+        var policy = Policy()
+        policy.heartbeatHardLimit = 60_000
+        store.update(policy: policy, at: late)
+        #expect(store.status(of: "read", at: late) == .offline)
+        policy.heartbeatHardLimit = 300_000
+        store.update(policy: policy, at: late)
+        for user in ["read", "unread"] as [SlowModel.Name] {
+            #expect(store.status(of: user, at: late) == .offline)
+            #expect(!store.beat(user, session: "s", at: late))
+        }
+        store.advance(to: late.advanced(byMilliseconds: 10))
+        var events: [StoreEvent] = []
+        for shard in 0..<store.shardCount { while !reader.read(shard: shard, into: &events) {} }
+        let reasons = events.compactMap { if case .status(let change) = $0 { change.reason } else { nil } }
+        #expect(reasons.sorted { $0.rawValue < $1.rawValue } == [.connect, .connect, .hardLimit, .hardLimit])
+    }
+
     @Test("Who has nothing set by hand any more is read as one who never had, here and where that was merged")
     func takenBack() throws {
         let (here, there) = (store(shards: 1), store(shards: 1))
