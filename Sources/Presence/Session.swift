@@ -128,12 +128,21 @@ public struct Session: Sendable, Hashable {
 
     /// When the policy's hard limit ends it if no heartbeat comes, whatever its TTL or its lease say. Passive sessions are not asked.
     @inlinable
-    func hardLimit(_ policy: Policy) -> Timestamp { heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit) }
+    package func hardLimit(_ policy: Policy) -> Timestamp {
+        heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit)
+    }
 
     /// How long a heartbeat lasts, in milliseconds: the TTL, within the hard limit, which is not for passive sessions: they show nobody live.
     @inlinable
     public func life(_ policy: Policy) -> Int64 {
         isPassive ? ttlMilliseconds : min(ttlMilliseconds, policy.heartbeatHardLimit)
+    }
+
+    /// Whether the hard limit ends it, and not its TTL or its lease.
+    package func isCutByHardLimit(_ policy: Policy) -> Bool {
+        guard !isPassive else { return false }
+        if let leasedUntil { return hardLimit(policy) < leasedUntil }
+        return policy.heartbeatHardLimit < ttlMilliseconds
     }
 
     /// The last activity, moved on by the margin if its home may know of a later one that keeps him from turning idle.

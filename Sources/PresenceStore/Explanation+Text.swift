@@ -51,7 +51,9 @@ extension Explanation {
                     + end(manual.until, ended: manual.value(at: now) == nil))
         } else {
             lines.append(
-                "  set by hand: nothing" + (manual.stamp == .zero ? "" : ", taken back \(write(manual.stamp))"))
+                "  set by hand: nothing"
+                    + (manual.stamp == .zero
+                        ? "" : ", taken back \(instant(manual.stamp.timestamp)) at node \(manual.stamp.node)"))
         }
         if let text {
             lines.append(
@@ -80,7 +82,14 @@ extension Explanation {
         let detail = traits.isEmpty ? "" : " (" + traits.joined(separator: ", ") + ")"
         var lines: [String] = []
         if let closed = facts.closed {
-            let how = !closed.leavesGrace ? "deleted" : closed.isLoss ? "lost" : "said goodbye"
+            let how =
+                switch closed.reason {
+                case .deleted: "deleted"
+                case .dropped: "dropped"
+                case .disconnect: "said goodbye"
+                case .wsDisconnect: "its WebSocket closed"
+                default: "lost"
+                }
             lines.append("  session \(Explanation.text(session.id))\(detail): \(how) \(instant(closed.at))")
         } else if now < session.deadline {
             lines.append("  session \(Explanation.text(session.id))\(detail): live, says \(session.status.word)")
@@ -89,18 +98,25 @@ extension Explanation {
         }
         if now < session.graceEnd {
             let left = span(session.graceEnd.milliseconds(since: now))
-            let isGone = verdict.publicStatus == .offline
-            lines.append("    its \(isGone ? "grace ends in" : "end is held back for") \(left)")
+            if verdict.publicStatus == .offline {
+                lines.append("    its grace ends in \(left)")
+            } else if verdict.rule == .grace {
+                lines.append("    its end is held back for \(left)")
+            } else {
+                lines.append("    its end would be held back for \(left), if no other session lived")
+            }
         }
-        let limit = facts.ttlMilliseconds > facts.life(policy) ? ", heartbeat-hard-limit rules" : ""
+        let isCut = facts.isCutByHardLimit(policy)
+        let limit = isCut ? ", heartbeat-hard-limit rules" : ""
         lines.append(
             "    opened \(instant(facts.incarnation.timestamp)) at node \(facts.incarnation.node); "
                 + "heartbeat \(instant(facts.heartbeat)), TTL \(span(facts.ttlMilliseconds))\(limit)")
         if facts.closed == nil {
             if let end = facts.leasedUntil {
+                let before = isCut ? "; heartbeat-hard-limit ends it before, \(instant(session.deadline))" : ""
                 lines.append(
                     "    the lease of its server is its heartbeat, and counts in place of its TTL: until \(instant(end)), if it is not renewed"
-                )
+                        + before)
             }
             lines.append(
                 "    activity: " + (facts.activity.map { instant($0) } ?? "never reported, which is not inactivity"))
@@ -161,7 +177,9 @@ extension Explanation {
     private func heldText(_ until: Timestamp, byStorm: Bool) -> String {
         let left = span(until.milliseconds(since: now))
         guard byStorm, let storm = policy.storm else { return "offline, for \(left), until the grace is over" }
+        let isCut = sessions.contains { !$0.facts.isPassive && $0.facts.hardLimit(policy) == until }
         return "offline, for \(left), by the storm that began \(instant(storm.began))"
+            + (isCut ? ", and no longer by heartbeat-hard-limit" : "")
     }
 
     private var viewerLines: [String] {
@@ -177,8 +195,16 @@ extension Explanation {
         ]
         if let since = viewer.blockedSince { lines.append("  blocked \(instant(since))") }
         if let since = viewer.friendSince { lines.append("  a friend, named so \(instant(since))") }
-        if viewer.rule.hides, viewer.rule != .refused {
-            lines.append("  hidden: he goes on reading what he could when that began, and nothing newer")
+        if let since = viewer.hasBlockedSince {
+            let isSeen = viewer.rule.hides ? "" : ", and sees him all the same"
+            lines.append("  he blocked this user himself, \(instant(since))\(isSeen)")
+        }
+        if viewer.rule.hides {
+            if viewer.rule != .refused {
+                lines.append("  hidden: he goes on reading what he could when that began, and nothing newer")
+            }
+        } else if viewer.rule != .own, privacy.lastSeen != .everyone {
+            lines.append("  last seen goes by LASTSEEN \(privacy.lastSeen.word)")
         }
         if let isWatching = viewer.isWatching {
             lines.append("  " + (isWatching ? "on his list: changes are pushed to him" : "not on a list of his"))
@@ -217,10 +243,10 @@ extension Explanation {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The bytes of a name in print: control characters, those behind the first 128 too, byte by byte as `\x0a`.
+    /// The bytes of a name in print: control characters, those behind the first 128 too, and what ends a line or turns its direction, byte by byte as `\x0a`.
     private static func text(_ bytes: [UInt8]) -> String {
         String(decoding: bytes, as: UTF8.self).unicodeScalars.reduce(into: "") { text, scalar in
-            guard scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) else {
+            guard steersTerminal(scalar.value) else {
                 text.unicodeScalars.append(scalar)
                 return
             }
@@ -228,5 +254,10 @@ extension Explanation {
                 text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
             }
         }
+    }
+
+    private static func steersTerminal(_ scalar: UInt32) -> Bool {
+        scalar < 0x20 || (0x7F...0x9F).contains(scalar) || (0x200E...0x200F).contains(scalar)
+            || (0x2028...0x202E).contains(scalar) || (0x2066...0x2069).contains(scalar)
     }
 }

@@ -36,6 +36,8 @@ public struct Explanation: Sendable {
         public var friendSince: Timestamp?
         /// Since when he is blocked, if he is.
         public var blockedSince: Timestamp?
+        /// Since when he blocks the target himself, if he does.
+        public var hasBlockedSince: Timestamp?
         /// Whether the target is on his list; nil within a transaction, where lists cannot be asked.
         public var isWatching: Bool?
     }

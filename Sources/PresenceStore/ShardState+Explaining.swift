@@ -94,6 +94,13 @@ extension ShardedStore {
             relation = state.relation(number, to: viewerHash, at: now)
         }
         let hash = userHash(user)
+        var own: Relation?
+        // Where nothing but the target's word counts, a transaction need not have the viewer.
+        if !isHeld || blockHidesBoth {
+            withUser(viewer, at: now) { state, key, viewerHash, now in
+                own = state.relation(state.find(key, viewerHash), to: hash, at: now)
+            }
+        }
         var isWatching: Bool?
         if !isHeld {
             isWatching = watches.watch(ofViewer: viewerHash)?.state.withLock { $0.row(of: hash) != nil } ?? false
@@ -105,7 +112,8 @@ extension ShardedStore {
         return Explanation.ViewerFacts(
             id: viewer.withUnsafeBytes { [UInt8]($0) }, view: view(of: user, for: viewer, at: now), rule: rule,
             friendSince: since(relation?.isFriend, relation?.friendStamp),
-            blockedSince: since(relation?.isBlocked, relation?.blockStamp), isWatching: isWatching)
+            blockedSince: since(relation?.isBlocked, relation?.blockStamp),
+            hasBlockedSince: since(own?.isBlocked, own?.blockStamp), isWatching: isWatching)
     }
 
     /// The same in texts, and now.
