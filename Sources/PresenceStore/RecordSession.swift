@@ -83,6 +83,7 @@ struct SessionRecord {
     }
 
     var isPassive: Bool { flags & Flag.isPassive != 0 }
+    var bringsStatus: Bool { flags & (3 << Flag.broughtShift) != 0 }
 
     /// The stamp of the CONNECT that opened it.
     @inline(__always)

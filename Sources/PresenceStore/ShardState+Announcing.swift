@@ -14,6 +14,26 @@ extension ShardState {
         var hasExpired = false
     }
 
+    /// Sessions of one user that ended together, and which of them a change is about: whoever is gone went with one that made him present, and whose status
+    /// is another had it from one that brought it.
+    struct EndedTogether {
+        private var present: SessionRecord?
+        private var bringing: SessionRecord?
+        private var passive: SessionRecord?
+
+        var isEmpty: Bool { present == nil && passive == nil }
+
+        mutating func add(_ session: SessionRecord) {
+            if session.isPassive { passive = session } else { present = session }
+            if session.bringsStatus { bringing = session }
+        }
+
+        /// The session that the change is about.
+        func session(of new: Status) -> SessionRecord? {
+            new == .offline ? present ?? passive : bringing ?? present ?? passive
+        }
+    }
+
     /// Of what the word of other nodes is waited for where it may be on its way.
     enum Waits {
         /// Of everything.
@@ -142,29 +162,41 @@ extension ShardState {
     func reasonOfTime(
         _ record: UserRecord, at instant: Timestamp, of verdict: Verdict, near now: Timestamp
     ) -> (Reason, SessionRecord?) {
-        let policy = settings.policy
+        let isGone = verdict.status == .offline
         var found: (Reason, SessionRecord?)?
+        var weight = -1
         record.forEachSession { session in
             let facts = plainFacts(of: session, near: now)
-            if facts.closed == nil && facts.deadline(policy) == instant {
-                let isHard = facts.ttlMilliseconds > facts.life(policy)
-                found = (isHard ? .hardLimit : .heartbeatTimeout, session)
-            } else if let end = facts.closed, end.at == instant, !facts.isPassive, found == nil {
-                // What it left was held back by a margin.
-                found = (end.reason, session)
-            } else if facts.closed != nil && facts.graceEnd(policy) == instant && found == nil {
-                found = (.graceEnded, session)
-            } else if policy.storm != nil, facts.stormRelease(policy, pacing: pacing(of: record)) == instant,
-                found == nil
-            {
-                found = (.graceEnded, session)
-            }
+            guard let reason = reasonOfEnd(of: facts, at: instant, record) else { return }
+            let isDeadline = facts.closed == nil && facts.deadline(settings.policy) == instant
+            let kind = isDeadline ? 2 : reason == .hardLimit ? 1 : 0
+            // Whoever is gone went with a session that made him present; whose status is another had it from one that brought it.
+            let its = isGone ? kind + (facts.isPassive ? 0 : 3) : 2 * kind + (facts.brought == nil ? 0 : 1)
+            if its > weight || its == weight && isDeadline { (found, weight) = ((reason, session), its) }
         }
         if let found { return found }
         let manual = record.manual(near: now)
         if manual.value != nil, manual.until == instant { return (.manualEnded, nil) }
         if verdict.status == .offline { return reasonOfLastEnd(record, by: instant, near: now) }
         return (verdict.publicStatus > record.announced ? .activity : .inactivity, nil)
+    }
+
+    /// Why a session goes by what lies at `instant`: its deadline, an end that a margin held back, the end of its grace, or of what a storm held. Nil if nothing
+    /// of it lies there.
+    private func reasonOfEnd(of facts: Session, at instant: Timestamp, _ record: UserRecord) -> Reason? {
+        let policy = settings.policy
+        if facts.closed == nil && facts.deadline(policy) == instant {
+            return facts.isCutByHardLimit(policy) ? .hardLimit : .heartbeatTimeout
+        }
+        if let end = facts.closed, end.at == instant, !facts.isPassive { return end.reason }
+        if facts.closed != nil && facts.graceEnd(policy) == instant { return .graceEnded }
+        guard policy.storm != nil, facts.stormRelease(policy, pacing: pacing(of: record)) == instant else { return nil }
+        return reasonOfRelease(of: facts, at: instant)
+    }
+
+    /// Why a storm lets go of a session: it is over for its user, or holds nobody past the hard limit.
+    private func reasonOfRelease(of facts: Session, at instant: Timestamp) -> Reason {
+        facts.hardLimit(settings.policy) == instant ? .hardLimit : .graceEnded
     }
 
     @inline(never)
@@ -175,11 +207,15 @@ extension ShardState {
         var last: (at: Timestamp, reason: Reason, session: SessionRecord)?
         record.forEachSession { session in
             let facts = plainFacts(of: session, near: now)
-            let isHard = facts.ttlMilliseconds > facts.life(policy)
-            let (end, reason): (Timestamp, Reason) =
+            guard !facts.isPassive else { return }
+            var (end, reason): (Timestamp, Reason) =
                 facts.closed == nil
-                ? (facts.deadline(policy), isHard ? .hardLimit : .heartbeatTimeout)
+                ? (facts.deadline(policy), facts.isCutByHardLimit(policy) ? .hardLimit : .heartbeatTimeout)
                 : (facts.graceEnd(policy), .graceEnded)
+            if policy.storm != nil {
+                let release = facts.stormRelease(policy, pacing: pacing(of: record))
+                if release > end { (end, reason) = (release, reasonOfRelease(of: facts, at: release)) }
+            }
             if end <= instant, end > last?.at ?? .distantPast { last = (end, reason, session) }
         }
         return last.map { ($0.reason, $0.session) } ?? (.inactivity, nil)

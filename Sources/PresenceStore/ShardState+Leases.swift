@@ -352,12 +352,12 @@ extension ShardState {
                 number, from: carried, until: end.last, firedTick: firedTick)
             carried = end.at
             let record = record(number)
-            var last: SessionRecord?
+            var ended = EndedTogether()
             record.forEachSession { session in
                 guard self.end(of: session, near: now, by: now)?.at == end.at else { return }
                 var facts = facts(of: session, near: now)
                 facts.leasedUntil = nil
-                last = session
+                ended.add(session)
                 if end.reason == .leaseLost, settings.hasUnheardPeer {
                     // Its gateway may have taken it to where nobody here can look: that it ended is not written down.
                     // The others may have been told of a later end: they are to hear of this one.
@@ -377,7 +377,7 @@ extension ShardState {
             let verdict = evidence(of: record, at: end.at, near: now).verdict(at: end.at)
             if firedTick != nil { counters.lateness.record(now.milliseconds(since: end.at)) }
             let cause = Cause(reason: end.reason, stamp: Stamp(end.at), at: end.at, isTime: end.reason == .leaseLost)
-            announce(number, verdict, cause, last, near: now)
+            announce(number, verdict, cause, ended.session(of: verdict.status), near: now)
         }
         if carried != nil { noteChange(number) }
         return carried

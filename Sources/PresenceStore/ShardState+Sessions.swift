@@ -263,15 +263,15 @@ extension ShardState {
         // Of who is invisible a storm holds nothing now, but it will what he does not take back when he is seen again.
         guard isPresent || isClean else { return false }
         let record = record(number)
-        var last: SessionRecord?
+        var ended = EndedTogether()
         record.forEachSession { session in
             if let limit, self.facts(of: session, near: now).incarnation > limit { return }
             // The end by a flush has one instant, whenever it comes to it and at every node.
             let closure = Closure(at: limit?.timestamp ?? now, reason: reason, leavesGrace: leavesGrace)
             if isClean {
-                if sayGoodbye(session, of: record, closure, at: now) { last = session }
+                if sayGoodbye(session, of: record, closure, at: now) { ended.add(session) }
             } else if close(session, closure, at: now) {
-                last = session
+                ended.add(session)
             } else if !leavesGrace && !session.isClosed {
                 // It ran out, and a storm held that back.
                 var facts = self.facts(of: session, near: now)
@@ -285,10 +285,10 @@ extension ShardState {
                 session.store(facts)
             }
         }
-        guard isPresent || last != nil else { return false }
+        guard isPresent || !ended.isEmpty else { return false }
         // So is its version.
         let before = record.version
-        announceWrite(number, last, reason: reason, stamp: limit, at: now)
+        announceWrite(number, ended.session(of: .offline), reason: reason, stamp: limit, at: now)
         // The others hear of a flush, and do the same. What it comes to where something newer was told before, they cannot know.
         if reason != .flushed || record.version != before && record.version != limit { noteChange(number) }
         return isPresent

@@ -148,14 +148,21 @@ struct ModelUser: Sendable {
         return instants
     }
 
-    /// What passed at an instant, if the status changed there.
+    /// What passed at an instant, if the status changed there. Of one who is gone by then sessions that made him present come first.
     func reasonOfTime(at instant: Timestamp, _ policy: Policy) -> Reason {
-        let ended = sessions.values.filter { $0.closed == nil && $0.deadline(policy) == instant }
-        if let session = ended.first {
-            return session.ttl > policy.heartbeatHardLimit && !session.isPassive ? .hardLimit : .heartbeatTimeout
-        }
-        if sessions.values.contains(where: { $0.graceEnd(policy) == instant || $0.stormEnd(policy) == instant }) {
-            return .graceEnded
+        let isGone = trueStatus(at: instant, policy) == .offline
+        let (present, passive) = (sessions.values.filter { !$0.isPassive }, sessions.values.filter(\.isPassive))
+        for group in isGone ? [present, passive] : [present + passive] {
+            if let session = group.first(where: { $0.closed == nil && $0.deadline(policy) == instant }) {
+                return session.ttl > policy.heartbeatHardLimit && !session.isPassive ? .hardLimit : .heartbeatTimeout
+            }
+            let stormed = group.filter { $0.graceEnd(policy) != instant && $0.stormEnd(policy) == instant }
+            if stormed.contains(where: {
+                $0.heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit) == instant
+            }) {
+                return .hardLimit
+            }
+            if !stormed.isEmpty || group.contains(where: { $0.graceEnd(policy) == instant }) { return .graceEnded }
         }
         return manual != nil && manualUntil == instant ? .manualEnded : .inactivity
     }

@@ -125,6 +125,55 @@ struct LeaseTests {
         #expect(store.status(of: "user-0", at: later(300_000)) == .offline)
     }
 
+    @Test("A hard limit that is lowered ends what a lease keeps: it is the reason, and an explanation says so before")
+    func hardLimitLowered() throws {
+        let store = store()
+        try fill(store, 1)
+        try store.lease("gw".utf8Bytes.span, forMilliseconds: 300_000, at: start)
+        var policy = Policy()
+        policy.heartbeatHardLimit = 60_000
+        policy.lostGrace = 0
+        store.update(policy: policy, at: start)
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        let lines = store.explain("user-0".utf8Bytes.span, for: nil, at: later(1_000)).lines
+        #expect(lines.contains { $0.hasSuffix("TTL 2 min, heartbeat-hard-limit rules") })
+        #expect(lines.contains { $0.contains("; heartbeat-hard-limit ends it before, 2026-01-01T00:01:00.000Z") })
+        store.advance(to: later(60_010))
+        let ends = changes(reader, store)
+        #expect(ends.map(\.reason) == [.hardLimit])
+        #expect(ends.map(\.timestamp) == [later(60_000)])
+    }
+
+    /// What ends two sessions of one user at one instant.
+    enum End: CaseIterable { case lease, drop, silence, deletion }
+
+    @Test(
+        "Of sessions that end together an event names the one that it is about: who is gone went with a present one, whose status is another had it from one",
+        arguments: End.allCases, [true, false])
+    func sessionOfTheEvent(_ end: End, _ isCalendarFirst: Bool) throws {
+        let store = store()
+        let calendar = ConnectOptions(ttlMilliseconds: 30_000, brought: .dnd, isPassive: true)
+        for user in ["gone", "stays"] as [SlowModel.Name] {
+            if isCalendarFirst { try store.connect(user, session: "calendar", server: "gw", calendar, at: start) }
+            try store.connect(user, session: "phone", server: "gw", ConnectOptions(ttlMilliseconds: 30_000), at: start)
+            if !isCalendarFirst { try store.connect(user, session: "calendar", server: "gw", calendar, at: start) }
+        }
+        try store.connect("stays", session: "laptop", at: start)
+        let reader = store.makeReader { _ in }
+        defer { reader.cancel() }
+        switch end {
+        case .lease: try store.lease("gw".utf8Bytes.span, forMilliseconds: 30_000, at: start)
+        case .drop: try store.drop("gw".utf8Bytes.span, at: later(1_000))
+        case .silence: break
+        case .deletion: store.remove(.presence, "gone", at: later(1_000))
+        }
+        store.advance(to: later(30_010))
+        let told = changes(reader, store)
+        #expect(told.filter { $0.new == .offline }.map(\.connection) == ["phone".utf8Bytes])
+        #expect(told.filter { $0.new == .online }.map(\.connection) == ["calendar".utf8Bytes])
+    }
+
     @Test("A drop while a grace runs leaves that grace, and one during another drop ends who came since")
     func drops() throws {
         let store = store { $0.policy.lostGrace = 10_000 }

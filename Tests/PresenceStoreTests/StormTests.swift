@@ -267,8 +267,11 @@ struct StormTests {
         let early = held.changes.count
         #expect(early < 5_000)
         #expect(held.changes.allSatisfy { $0.change.timestamp < later(301_000) })
+        let lines = store.explain(user(4_999).bytes.span, for: nil, at: later(300_900)).lines
+        #expect(lines.last?.hasSuffix(" ago), and no longer by heartbeat-hard-limit") == true)
         let told = run(store, reader, from: 301_000, to: 311_300)
         #expect(told.changes.count == 5_000 - early)
+        #expect(told.changes.allSatisfy { $0.change.reason == .hardLimit })
         #expect(told.changes.allSatisfy { $0.change.timestamp >= later(301_000) })
         reader.cancel()
     }
