@@ -117,23 +117,38 @@ struct ChangeRing: ~Copyable {
     ///
     /// - Complexity: O(1).
     mutating func noteForgotten(_ user: Piece, at place: UInt32) {
+        guard let address = newestEntry(of: user, at: place) else { return }
+        let flags = address.load(fromByteOffset: 7, as: UInt8.self)
+        address.storeBytes(of: flags | ChangeRing.forgotten, toByteOffset: 7, as: UInt8.self)
+    }
+
+    /// The change of status that a user's newest entry, which has that place, tells of; nil if it tells of his text, or was overwritten.
+    ///
+    /// - Complexity: O(1).
+    func newestChange(of user: Piece, at place: UInt32) -> StatusChange? {
+        guard let address = newestEntry(of: user, at: place),
+            address.load(fromByteOffset: 4, as: UInt8.self) == Kind.status.rawValue
+        else { return nil }
+        return ChangeRing.statusChange(at: address)
+    }
+
+    private func newestEntry(of user: Piece, at place: UInt32) -> UnsafeMutableRawPointer? {
         let back = UInt64(ChangeRing.place(head) &- place) << 3
-        guard place != 0, back <= head - tail else { return }
+        guard place != 0, back <= head - tail else { return nil }
         let start = Int((head - back) & UInt64(capacity - 1))
         // Where 32 GiB were written since, something else lies there.
-        guard back > 0, capacity - start >= ChangeRing.fixedBytes + user.bytes.count else { return }
+        guard back > 0, capacity - start >= ChangeRing.fixedBytes + user.bytes.count else { return nil }
         let address = base + start
         let kind = Kind(rawValue: address.load(fromByteOffset: 4, as: UInt8.self))
         let number = address.load(fromByteOffset: 8, as: UInt64.self)
-        var flags = address.load(fromByteOffset: 7, as: UInt8.self)
+        let flags = address.load(fromByteOffset: 7, as: UInt8.self)
         guard kind == .status || kind == .activity, number >= oldestNumber, number < nextNumber,
             (flags & 1 != 0) == user.isPacked,
             address.load(fromByteOffset: 44, as: UInt8.self) == user.bytes.count,
             user.bytes.elementsEqual(
                 UnsafeRawBufferPointer(start: address + ChangeRing.fixedBytes, count: user.bytes.count))
-        else { return }
-        flags |= ChangeRing.forgotten
-        address.storeBytes(of: flags, toByteOffset: 7, as: UInt8.self)
+        else { return nil }
+        return address
     }
 
     func hasEntries(after cursor: Cursor) -> Bool { cursor.number < nextNumber }

@@ -16,7 +16,10 @@ extension Explanation {
 
     private var headLines: [String] {
         let since = version == .zero ? "" : ", since \(instant(version.timestamp))"
-        var lines = ["\(Explanation.text(id)) is \(verdict.publicStatus.word)\(since): \(reason)"]
+        let by = lastChange.map { change in
+            ", by \(change.reason.word)" + (change.connection.map { " of session \(Explanation.text($0))" } ?? "")
+        }
+        var lines = ["\(Explanation.text(id)) is \(verdict.publicStatus.word)\(since)\(by ?? ""): \(reason)"]
         if verdict.status != verdict.publicStatus {
             lines.append("  the user's own status is \(verdict.status.word); others see \(verdict.publicStatus.word)")
         }

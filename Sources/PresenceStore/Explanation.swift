@@ -56,6 +56,8 @@ public struct Explanation: Sendable {
     public var rules: [ConsideredRule] = []
     /// The stamp of the last change of the public status.
     public var version = Stamp.zero
+    /// The last change of the public status, as it was announced; nil if the ring does not have it any more, or something newer of his text.
+    public var lastChange: StatusChange?
     /// When he was last seen.
     public var lastSeen: Timestamp?
     /// What he set by hand, ended or not.

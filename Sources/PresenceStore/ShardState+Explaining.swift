@@ -13,6 +13,9 @@ extension ShardState {
         explanation.verdict = evidence.verdict(at: now)
         explanation.rules = evidence.consideredRules(at: now)
         explanation.version = record.version
+        let id = ChangeRing.Piece(bytes: record.id, isPacked: record.isPacked)
+        let change = ring.newestChange(of: id, at: record.header.changePlace)
+        if change?.version == record.version { explanation.lastChange = change }
         explanation.lastSeen = record.lastSeen(near: now)
         explanation.manual = record.manual(near: now)
         if let text = record.text(at: now) {

@@ -56,6 +56,33 @@ struct ChangeRingTests {
         }
     }
 
+    @Test("An explanation has the last change as it was announced, while it is a user's newest entry and in the ring")
+    func lastChange() throws {
+        let start = Timestamp(milliseconds: 1_767_225_600_000)
+        let store = ShardedStore.standing(at: start, shards: 1) { $0.changeRingBytes = 16_384 }
+        for user in ["alice", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"] as [SlowModel.Name] {
+            func change() -> StatusChange? { store.explain(user.bytes.span, for: nil, at: start).lastChange }
+            func headline() -> String? { store.explain(user.bytes.span, for: nil, at: start).lines.first }
+            try store.set(user.bytes.span, UserSettings(status: .away), at: start)
+            #expect(change() == nil, "nobody has been told anything of him")
+            try store.connect(user, session: "phone", at: start)
+            #expect(change()?.reason == .connect)
+            #expect(change()?.userID == user.bytes)
+            #expect(headline()?.hasSuffix(" (0 ms ago), by connect of session phone: set by hand") == true)
+            try store.set(user.bytes.span, UserSettings(activity: .some([65])), at: start)
+            #expect(change() == nil)
+            try store.set(user.bytes.span, UserSettings(status: .dnd), at: start)
+            #expect(change()?.reason == .manual)
+            #expect(change()?.old == .away)
+            for other in 0..<400 {
+                try store.connect(SlowModel.Name(stringLiteral: "other-\(other)"), session: "s", at: start)
+                store.remove(.presence, SlowModel.Name(stringLiteral: "other-\(other)"), at: start)
+            }
+            #expect(change() == nil, "it was overwritten")
+            #expect(headline()?.hasSuffix(" (0 ms ago): set by hand") == true)
+        }
+    }
+
     @Test("A reader that stands exactly one ring behind misses nothing and reads nothing wrong")
     func oneRingBehind() {
         // Entries of every length, so that every distance between the end of the ring and a filler comes up.
