@@ -128,7 +128,9 @@ struct LeaseTests {
     @Test("A hard limit that is lowered ends what a lease keeps: it is the reason, and an explanation says so before")
     func hardLimitLowered() throws {
         let store = store()
-        try fill(store, 1)
+        // Its own TTL is below the limit, and gives way to the lease.
+        let options = ConnectOptions(ttlMilliseconds: 50_000)
+        try store.connect("user-0", session: "s", server: "gw", options, at: start)
         try store.lease("gw".utf8Bytes.span, forMilliseconds: 300_000, at: start)
         var policy = Policy()
         policy.heartbeatHardLimit = 60_000
@@ -137,7 +139,7 @@ struct LeaseTests {
         let reader = store.makeReader { _ in }
         defer { reader.cancel() }
         let lines = store.explain("user-0".utf8Bytes.span, for: nil, at: later(1_000)).lines
-        #expect(lines.contains { $0.hasSuffix("TTL 2 min, heartbeat-hard-limit rules") })
+        #expect(lines.contains { $0.hasSuffix("TTL 50 s, heartbeat-hard-limit rules") })
         #expect(lines.contains { $0.contains("; heartbeat-hard-limit ends it before, 2026-01-01T00:01:00.000Z") })
         store.advance(to: later(60_010))
         let ends = changes(reader, store)
