@@ -86,6 +86,8 @@ final class PeerState {
     var hadCopy = false
     /// Shards of ours that may have something for the peer.
     var dirty = ShardSet()
+    /// The shard whose changes are told next, or the first of these behind it.
+    var turn = 0
     /// Copies that the peer asked for: the token of that under way, and what was sent of it.
     var copyOut: RangeOut?
     /// Shards that are sent as a whole though the peer asked for none of them: since when, how many, and the records that went.
@@ -197,6 +199,9 @@ final class PeerState {
 
     /// Whether all of our records were sent and acknowledged once, in the peer's present incarnation.
     var hasCopy: Bool { shards.allSatisfy { $0.sending == .streaming } }
+
+    /// Whether records are to be sent to it that no change is about.
+    var isCopiedTo: Bool { !partsOut.isEmpty || !ranges.isEmpty || shards.contains { $0.sending.isWhole } }
 
     /// Changes of a shard, before a position, that it has not acknowledged: all of one that it is sent as a whole.
     func lacking(_ shard: Int, before end: UInt64) -> UInt64 {

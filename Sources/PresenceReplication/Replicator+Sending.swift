@@ -7,7 +7,8 @@ extension Replicator {
     /// Appends what a link is to send now. Called when the carrier can take more: after something came, after a shard woke, after a tick, after what was
     /// pulled has left.
     ///
-    /// Greeting and answers go first, then changes, then copies: who is copied to hears the news of what he has already.
+    /// Greeting and answers go first, then changes, then copies: who is copied to hears the news of what he has already. A quarter of the room is left to
+    /// copies if there are any, so that they end however much changes.
     ///
     /// - Parameters:
     ///   - id: the link.
@@ -35,7 +36,7 @@ extension Replicator {
         guard let number = link.peer, let peer = peer(number) else { return }
         answer(link, peer, &output)
         let limit = start + room
-        sendChanges(link, peer, limit: limit, &output)
+        sendChanges(link, peer, limit: peer.isCopiedTo ? limit - room / 4 : limit, &output)
         sendCopies(link, peer, limit: limit, &output)
         sendParts(link, peer, limit: limit, &output)
         sendRanges(link, peer, limit: limit, &output)
@@ -134,18 +135,21 @@ extension Replicator {
 
     // MARK: - Changes
 
+    /// Shards take turns, a slice of the log each, and the next pull goes on behind the last: where more changes than the link takes, all fall behind alike.
     private func sendChanges(_ link: LinkState, _ peer: PeerState, limit: Int, _ output: inout [UInt8]) {
         var batch = NewsBatch()
-        var next = 0
         let resent = peer.counters.shardsResent
-        while let shard = peer.dirty.first(from: next) {
-            next = shard + 1
-            guard peer.shards[shard].sending == .streaming else { continue }
-            var isRead = false
-            while output.count + batch.byteCount < limit, !isRead, link.isOpen {
-                isRead = sendChanges(of: shard, link, peer, limit: limit, &batch, &output)
+        var waiting = peer.dirty
+        while output.count + batch.byteCount < limit, link.isOpen,
+            let shard = waiting.first(from: peer.turn) ?? waiting.first(from: 0)
+        {
+            peer.turn = shard + 1
+            guard peer.shards[shard].sending == .streaming else {
+                waiting.remove(shard)
+                continue
             }
-            guard isRead else { break }
+            guard sendChanges(of: shard, link, peer, limit: limit, &batch, &output) else { continue }
+            waiting.remove(shard)
             peer.dirty.remove(shard)
         }
         send(&batch, link, &output)
