@@ -208,14 +208,15 @@ extension ShardState {
     /// A session that somebody ended meanwhile kept the user what he was until then, and no record says what it was itself: so it begins there.
     @inline(never)
     private func instantBehindMargin(
-        of verdict: Verdict, seenAt instant: Timestamp, _ record: UserRecord, near now: Timestamp
+        of verdict: Verdict, seenAt instant: Timestamp, _ record: UserRecord, near now: Timestamp,
+        waits: Waits = .forNothing
     ) -> Timestamp {
         let begin = stall.isRemembered ? min(instant, stall.since) : instant
         var place = begin.advanced(byMilliseconds: -settings.peerMargin - 1)
         var found = instant
         var isSo = false
         func look(at place: Timestamp) {
-            let plain = evidence(of: record, at: place, near: now, waits: .forNothing).verdict(at: place)
+            let plain = evidence(of: record, at: place, near: now, waits: waits).verdict(at: place)
             let wasSo = isSo
             isSo = plain.publicStatus == verdict.publicStatus && plain.isPresent == verdict.isPresent
             if isSo && !wasSo { found = place }
@@ -225,7 +226,7 @@ extension ShardState {
             look(at: place)
         }
         for _ in 0..<(4 * record.sessionCount + 4) {
-            let next = evidence(of: record, at: place, near: now, waits: .forNothing).nextTransition(after: place)
+            let next = evidence(of: record, at: place, near: now, waits: waits).nextTransition(after: place)
             guard next <= instant else { break }
             place = next
             look(at: place)
@@ -270,5 +271,66 @@ extension ShardState {
             if session.hasBeaten(near: now), !session.isPassive { counters.losses += 1 }
         }
         if hasEnded { announceIfChanged(number, at: now, until: now, isTimer: false) }
+    }
+
+    // MARK: For less than a margin
+
+    /// A user who was idle, or away, at his home for less than the margin: what the home wrote then says that he was, and that is announced here too, as of
+    /// then and with the version that it has there.
+    ///
+    /// Only where it is sure: all his sessions that are waited for are at home at the sender, whose write made the newer version, and nothing was done there
+    /// before the limit that was not known here. The end of a session says nothing of what was done there before.
+    ///
+    /// - Parameters:
+    ///   - version: since which write the sender calls him what he does.
+    ///   - said: the facts that the sender has of a session; nil if it has none.
+    @inline(__always)
+    mutating func announceIdlenessAtHome(
+        _ number: UInt32, before version: Stamp, from sender: UInt8, at now: Timestamp,
+        said: (SessionRecord) -> Session?
+    ) {
+        let record = record(number)
+        guard version.node == sender, version > record.version, settings.peerMargin > 0, sender != stamps.node,
+            !stall.isRemembered
+        else { return }
+        var (isWaitedFor, isSure) = (false, true)
+        record.forEachSession { session in
+            guard !session.isClosed, !session.isPassive, session.home != stamps.node else { return }
+            let facts = facts(of: session, near: now)
+            guard let activity = facts.activity, let limit = limitWaitedFor(facts, at: now) else { return }
+            isWaitedFor = true
+            guard session.home == sender, let said = said(session), said.incarnation == facts.incarnation,
+                said.activity == activity || said.activity ?? .distantPast >= limit
+            else {
+                isSure = false
+                return
+            }
+        }
+        if isWaitedFor, isSure { announceIdleness(number, before: version, at: now) }
+    }
+
+    /// The limit of a session's activity that is behind, and of which the word of its home is waited for.
+    private func limitWaitedFor(_ facts: Session, at now: Timestamp) -> Timestamp? {
+        let policy = settings.policy
+        guard let activity = facts.activity, let seen = facts.idleAsSeen(policy) else { return nil }
+        let wait = seen.milliseconds(since: activity) - min(policy.idleAfter, policy.awayAfter)
+        for after in [policy.idleAfter, policy.awayAfter] {
+            let limit = activity.advanced(byMilliseconds: after)
+            if limit <= now, now < limit.advanced(byMilliseconds: wait) { return limit }
+        }
+        return nil
+    }
+
+    /// Announces the idleness of which no word is waited for any more, if it was before a write.
+    @inline(never)
+    private mutating func announceIdleness(_ number: UInt32, before version: Stamp, at now: Timestamp) {
+        let record = record(number)
+        let verdict = evidence(of: record, at: now, near: now, waits: .forBeats).verdict(at: now)
+        guard verdict.publicStatus != record.announced else { return }
+        let change = instantBehindMargin(of: verdict, seenAt: now, record, near: now, waits: .forBeats)
+        guard Stamp(change) > record.version, Stamp(change) < version else { return }
+        let (reason, session) = reasonOfTime(record, at: change, of: verdict, near: now)
+        announce(
+            number, verdict, Cause(reason: reason, stamp: Stamp(change), at: change, isTime: true), session, near: now)
     }
 }

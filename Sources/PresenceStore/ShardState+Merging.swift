@@ -53,6 +53,9 @@ extension ShardState {
         } else {
             // What time changed before this came is announced as of then.
             _ = settle(number, at: now)
+            announceIdlenessAtHome(number, before: incoming.version, from: sender, at: now) {
+                incoming.facts.sessions[BytesText.expand($0.id, isPacked: $0.isPacked)]
+            }
             endMargins(number, ofHome: sender, at: now) { session in
                 incoming.facts.sessions[BytesText.expand(session.id, isPacked: session.isPacked)] != nil
             }

@@ -108,11 +108,12 @@ extension ShardState {
         // What ends by it, copies that differ in what one CONNECT said, and texts of one stamp that differ, are for the long way.
         guard merged.deadline(settings.policy) > now, merged.isPassive == local.isPassive else { return .notPlain }
         let text = UnsafeRawBufferPointer(rebasing: image[plain.text])
-        let before = old.version
         let takesText = plain.textStamp > old.textStamp
         if plain.textStamp == old.textStamp, plain.textStamp != .zero {
             guard old.isText(text), old.endOfText(near: now) == plain.textUntil else { return .notPlain }
         }
+        announceIdlenessAtHome(known, before: plain.version, from: sender, at: now) { _ in plain.session }
+        let before = old.version
         let localManual = old.manual(near: now)
         var manual = localManual
         manual.merge(plain.manual)

@@ -143,6 +143,8 @@ extension ShardState {
             if facts.home == stamps.node, sender != 0 { replicaLog.note(beat.user, .record) }
             return .stale
         }
+        // What the home called him before that, its image says.
+        if let acted, session.home == sender, isIdleAtHome(number, by: acted, facts, at: now) { return .unknown }
         if isNewer {
             facts.heartbeat = beat.heartbeat
             facts.home = sender
@@ -166,5 +168,16 @@ extension ShardState {
         // What was done here while it was at home here is told by nobody else.
         if wasAtHome, isNewer, isActivityNews { replicaLog.note(beat.user, .record) }
         return .merged
+    }
+
+    /// Whether the user is called what he is only since activity may be on its way from a session's home, and what comes was done later.
+    private func isIdleAtHome(_ number: UInt32, by acted: Timestamp, _ facts: Session, at now: Timestamp) -> Bool {
+        let limit = min(settings.policy.idleAfter, settings.policy.awayAfter)
+        guard settings.peerMargin > 0, let known = facts.activity, known.advanced(byMilliseconds: limit) <= acted else {
+            return false
+        }
+        let record = record(number)
+        return evidence(of: record, at: now, near: now, waits: .forBeats).verdict(at: now).publicStatus
+            != record.announced
     }
 }

@@ -12,6 +12,20 @@ struct Checkers {
     private var lastLook: Int64 = 0
     /// Whom a node shows wrong that was failed for it already.
     private var reported: Set<Int> = []
+    private var announcements: Announcements?
+
+    init(nodes: Int, hearsAll: Bool) {
+        if hearsAll { announcements = Announcements(nodes: nodes) }
+    }
+
+    mutating func take(_ deed: Deed) { announcements?.take(deed) }
+
+    /// In the end: what was announced at one node and not at another, if no change may be missed.
+    mutating func compareAnnouncements(in simulation: Simulation) {
+        // What was just done by time is waited for.
+        let end = simulation.nodes[0].clock.now().advanced(byMilliseconds: -Simulation.margin - 1_000)
+        for missing in announcements?.missing(until: end) ?? [] { fail(simulation, missing) }
+    }
 
     mutating func fail(_ simulation: Simulation, _ text: String) {
         firstFailure = firstFailure ?? simulation.milliseconds
@@ -27,7 +41,10 @@ struct Checkers {
             for text in node.listen() { fail(simulation, "n\(node.index + 1): \(text)") }
             if simulation.scale.outage == .stop { checkEnds(node, simulation) }
             node.toldOffline = []
-            for change in node.announced { simulation.trace.add(change, by: node.index) }
+            for change in node.announced {
+                simulation.trace.add(change, by: node.index)
+                announcements?.take(change, by: node.index)
+            }
             node.announced = []
             for edge in simulation.receipts.leaks(at: node) {
                 fail(

@@ -73,7 +73,8 @@ final class Simulation {
         workload = Workload(users: scale.users)
         workload.addGateways(scale.gateways, nodes: scale.nodes)
         if scale.asksForKnowledge { workload.knowledge = Knowledge(users: workload.users, Simulation.policy) }
-        checkers = Checkers()
+        checkers = Checkers(
+            nodes: scale.nodes + scale.followers, hearsAll: !scale.hasChaos && scale.outage == nil && scale.flaw == nil)
         let lines = try (1...scale.nodes + scale.followers).map { number in
             try ClusterNode(
                 number: number, name: "n\(number)",
@@ -141,6 +142,7 @@ final class Simulation {
             if differences.isEmpty, part >= 20 { break }
         }
         checkers.look(at: self)
+        checkers.compareAnnouncements(in: self)
         for difference in differences { checkers.fail(self, difference) }
     }
 

@@ -217,6 +217,7 @@ struct Workload {
         let deed = Deed(kind: kind, user: user, at: simulation.milliseconds, node: node)
         truth.take(deed)
         knowledge?.take(deed)
+        simulation.checkers.take(deed)
     }
 
     /// That a user who beats is shown is not insisted on for a while: until what was done has come to all, and his clients have noticed.

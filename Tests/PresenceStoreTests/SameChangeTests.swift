@@ -157,6 +157,64 @@ struct SameChangeTests {
         }
     }
 
+    /// What ends the idleness of who was idle for half a second.
+    enum EndOfIdleness: CaseIterable {
+        case activity, activityToldWithBeats, status, statusAndActivity
+    }
+
+    @Test(
+        "Who is idle at his home for less time than the others wait is so everywhere, as of then",
+        arguments: EndOfIdleness.allCases, [2, 3])
+    func shortIdleness(end: EndOfIdleness, stores: Int) throws {
+        var run = Run(stores)
+        let home = run.mesh.stores[0]
+        try home.connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 30_000))
+        try run.run(to: 10_000)
+        home.beat("alice", session: "phone", isActive: true)
+        try run.run(to: 20_000)
+        home.beat("alice", session: "phone")
+        try run.run(to: 29_000)
+        _ = run.told()
+        try run.run(to: 30_500, linked: end != .activityToldWithBeats)
+        let before = run.told()
+        #expect(before.map(\.count) == [1] + Array(repeating: 0, count: stores - 1), "the others wait")
+        #expect(before[0].map(\.version) == [Stamp(run.later(30_000))] && before[0].map(\.new) == [.idle])
+        if end == .status || end == .statusAndActivity {
+            try home.set("alice", UserSettings(status: .some(.dnd)))
+        }
+        if end != .status { home.beat("alice", session: "phone", isActive: true) }
+        try run.mesh.exchange()
+        let told = zip(before, run.told()).map { $0 + $1 }
+        #expect(told[0].count == 2)
+        for (node, changes) in told.enumerated() {
+            #expect(changes.map(\.new) == told[0].map(\.new), "at \(node)")
+            #expect(changes.map(\.version) == told[0].map(\.version), "at \(node)")
+            #expect(changes.map(\.timestamp) == told[0].map(\.timestamp), "at \(node)")
+            #expect(changes.first?.reason == .inactivity, "at \(node)")
+        }
+        try run.run(to: 31_000)
+        #expect(run.told().allSatisfy { $0.isEmpty } && Set(run.mesh.digests).count == 1)
+    }
+
+    @Test("Whose home knows that he was not idle is not told idle by what it writes behind the limit")
+    func activityInTime() throws {
+        var run = Run(2)
+        let home = run.mesh.stores[0]
+        try home.connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 60_000))
+        home.beat("alice", session: "phone", isActive: true)
+        try run.run(to: 19_000)
+        home.beat("alice", session: "phone", isActive: true)
+        // What is told from 19 s on comes late.
+        try run.run(to: 20_500, linked: false)
+        _ = run.told()
+        try home.set("alice", UserSettings(status: .some(.dnd)))
+        try home.set("alice", UserSettings(status: .some(nil)))
+        try run.run(to: 20_600)
+        let told = run.told()
+        #expect(told[0].map(\.new) == [.dnd, .online])
+        #expect(told[1].isEmpty, "what came and went on the way is not seen")
+    }
+
     @Test("What two nodes wrote at once is a change of one version at both, and at a third")
     func atOnce() throws {
         var run = Run(3)
