@@ -200,8 +200,10 @@ extension ShardState {
         session.act(at: now)
         let record = record(number)
         noteActivity(record, session, now, at: now)
-        // Other activity is told with the beats that matter.
-        if announceWrite(number, session, reason: reason, at: now) || isFirst {
+        // Other activity is told with the beats that matter, of which there is none in the millisecond in which the session was opened.
+        if announceWrite(number, session, reason: reason, at: now) || isFirst
+            || isBack && session.incarnation.timestamp >= now
+        {
             noteChange(number)
         } else if isBack {
             noteBeats(number, at: now)

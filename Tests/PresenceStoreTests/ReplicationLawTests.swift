@@ -160,8 +160,11 @@ struct ReplicationLawTests {
     @Test(
         "With prompt exchange all know the same at rest, nobody who beats is ever shown offline, and one beat a TTL is told",
         // The first: a node ended a session with an older heartbeat than its home knew, and was done with the grace before the others. The second: in one
-        // millisecond one node let everyone see when he was last seen, and another, where none might, hid him.
-        arguments: [1_394_405_393_702_008_419, 13_773_065_899_529_644_144].map { SeededRandom(seed: $0) }
+        // millisecond one node let everyone see when he was last seen, and another, where none might, hid him. The third: a session was written idle and acted in
+        // one millisecond, while another one kept its user online.
+        arguments: [1_394_405_393_702_008_419, 13_773_065_899_529_644_144, 5_302_151_739_764_559_878].map {
+            SeededRandom(seed: $0)
+        }
             + SeededRandom.cases(max(12, ModelTests.seedCount / 2)))
     func prompt(random: SeededRandom) throws {
         var random = random

@@ -196,6 +196,24 @@ struct SameChangeTests {
         #expect(run.told().allSatisfy { $0.isEmpty } && Set(run.mesh.digests).count == 1)
     }
 
+    @Test(
+        "Who is written idle on one device and acts there in the same millisecond, online by another, is idle nowhere when that one goes"
+    )
+    func writtenIdleAndActive() throws {
+        var run = Run(2)
+        let home = run.mesh.stores[0]
+        try run.mesh.stores[1].connect("alice", session: "tablet", ConnectOptions(ttlMilliseconds: 5_000))
+        try run.run(to: 1_000)
+        try home.write(
+            "alice".utf8.span, session: Array("phone".utf8).span, device: Span(), platform: Span(), server: Span(),
+            RecordWrite(status: .idle, ttlMilliseconds: 60_000), at: run.mesh.clock.now())
+        try run.mesh.exchange()
+        #expect(home.beat("alice", session: "phone", isActive: true))
+        try run.run(to: 8_000)
+        #expect(run.mesh.stores.map { $0.status(of: "alice") } == [.online, .online])
+        #expect(Set(run.mesh.digests).count == 1)
+    }
+
     @Test("Whose home knows that he was not idle is not told idle by what it writes behind the limit")
     func activityInTime() throws {
         var run = Run(2)
