@@ -57,9 +57,13 @@ struct Lease {
         }
     }
 
-    /// The first end after a session was opened. A lease is its home's; that a server was dropped holds for all that it had.
+    /// The first end after a session was opened. A lease is its home's, and takes nobody who came home behind its end, with a beat; that a server was dropped
+    /// holds for all that it had.
     func end(of session: Session, isHome: Bool) -> End? {
-        ends.first { session.incarnation < $0.stamp && (isHome || $0.reason == .dropped) }
+        ends.first {
+            session.incarnation < $0.stamp
+                && (isHome && session.heartbeat < $0.deadline || $0.reason == .dropped)
+        }
     }
 
     private func cover(
@@ -107,13 +111,10 @@ struct LeaseTable {
         return body(&leases[server, default: Lease()])
     }
 
-    /// A session is not open any more, by an end or by something else.
-    mutating func noteEnd(_ server: UInt16, _ incarnation: Stamp, isPassive: Bool, isHome: Bool) {
-        guard let lease = leases[server], lease.lost > 0,
-            lease.ends.contains(where: { incarnation < $0.stamp && (isHome || $0.reason == .dropped) })
-        else { return }
+    /// A session that counts as lost is not open any more, by an end or by something else.
+    mutating func noteEndOfLost(_ server: UInt16, isPassive: Bool) {
         leases[server]?.lost -= 1
-        if isPassive, lease.lostPassive > 0 { leases[server]?.lostPassive -= 1 }
+        if isPassive, let lease = leases[server], lease.lostPassive > 0 { leases[server]?.lostPassive -= 1 }
     }
 
     mutating func noteStray(_ server: UInt16) {
@@ -409,12 +410,9 @@ extension ShardState {
         devices.endSession(session.device)
         platforms.endSession(session.platform)
         servers.endSession(session.server)
-        // Without a home it ran out by the end of a lease here.
-        if hasLeases {
-            leases.noteEnd(
-                session.server, session.incarnation, isPassive: session.isPassive,
-                isHome: session.home == stamps.node || session.home == 0)
-        }
+        guard hasLeases, let lease = leases[session.server], lease.lost > 0 else { return }
+        guard lease.ends.contains(where: { isEnded(session, by: $0) }) else { return }
+        leases.noteEndOfLost(session.server, isPassive: session.isPassive)
     }
 
     /// Writes the facts of an open session over those that are there. Its home may be another one now.

@@ -54,6 +54,18 @@ extension ShardState {
             forgettingUpTo: end.deadline.advanced(byMilliseconds: -life))
     }
 
+    /// Whether an end that has not been carried through yet counted a session among those whom it ends.
+    ///
+    /// Of those without a home it counted who ran out by it; others lose theirs where the node at which they were says nothing of them.
+    func isEnded(_ session: SessionRecord, by end: Lease.End) -> Bool {
+        guard session.incarnation < end.stamp else { return false }
+        if end.reason == .dropped { return true }
+        if session.home == 0, stamps.node != 0 {
+            return session.deadline(near: end.at, settings.policy) == end.deadline
+        }
+        return session.home == stamps.node && session.facts(near: end.at).heartbeat < end.deadline
+    }
+
     /// What is to be told of a session that another node takes for live, and that ran out at home here long ago: it runs out now. Nil of any other.
     ///
     /// - Parameter server: as the session names it.

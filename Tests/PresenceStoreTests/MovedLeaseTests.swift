@@ -86,6 +86,74 @@ struct MovedLeaseTests {
     }
 
     @Test(
+        "While nobody has met those whom a lease ends, who runs out at another node, or comes home, is not taken for one of them",
+        arguments: [false, true])
+    func counts(isUnheard: Bool) throws {
+        var mesh = ReplicaMesh(2) { $0.policy.lostGrace = 0 }
+        let (short, long) = (ConnectOptions(ttlMilliseconds: 5_050), ConnectOptions(ttlMilliseconds: 60_000))
+        try mesh.stores[0].connect("there", session: "phone", server: "gateway", short)
+        try mesh.stores[0].connect("there", session: "web", server: "other", long)
+        try mesh.stores[0].connect("back", session: "phone", server: "gateway", long)
+        for user in ["one", "two"] { try mesh.stores[1].connect(user, session: "phone", server: "gateway", long) }
+        try mesh.stores[1].lease(Self.gateway.span, forMilliseconds: 5_000, at: mesh.clock.now())
+        try mesh.wait(100)
+        func counted() -> [Int] {
+            mesh.stores[1].countSessions(by: .server).filter { $0.word == Self.gateway }.map(\.count)
+        }
+        #expect(counted() == [4])
+        // The lease is over, and one of two is met. Who runs out at the other node is waited for here.
+        mesh.clock.advance(byMilliseconds: 5_000)
+        mesh.stores[1].setHasUnheardPeer(isUnheard)
+        for shard in 0..<mesh.stores[1].shardCount {
+            mesh.stores[1].withShard(shard) { $0.endLeasesThatAreOver(at: mesh.clock.now()) }
+        }
+        #expect(counted() == [2])
+        #expect(mesh.stores[1].status(of: "one") == .offline)
+        #expect(counted() == [2])
+        mesh.stores[0].advance(to: mesh.clock.now())
+        try mesh.exchange()
+        mesh.clock.advance(byMilliseconds: 2_100)
+        func touch(_ user: String, at node: Int) throws {
+            try mesh.stores[node].set(user, UserSettings(activity: .some(Array("reading".utf8))))
+            try mesh.exchange()
+        }
+        try touch("there", at: 0)
+        try touch("one", at: 1)
+        #expect(counted() == [1], "he who is back")
+        #expect(mesh.stores[1].beat("back", session: "phone"))
+        #expect(mesh.stores[1].disconnect("back", session: "phone"))
+        #expect(counted() == [])
+        // In the same shards, so that one too many who is lost would be missing here.
+        for number in 0..<20 {
+            try mesh.stores[1].connect("user-\(number)", session: "phone", server: "gateway", long)
+        }
+        #expect(counted() == [20])
+        mesh.stores[1].advance(to: mesh.clock.now())
+        #expect(counted() == [20])
+        mesh.stores.forEach { $0.expectAwayCounts() }
+    }
+
+    @Test("Who is at home at another node is not ended by a lease that was over when he beats here")
+    func beatenBehindEnd() throws {
+        var mesh = ReplicaMesh(2) { $0.policy.lostGrace = 0 }
+        let options = ConnectOptions(ttlMilliseconds: 60_000)
+        try mesh.stores[1].connect("here", session: "phone", server: "gateway", options)
+        try mesh.stores[1].lease(Self.gateway.span, forMilliseconds: 5_000, at: mesh.clock.now())
+        try mesh.wait(1_000)
+        try mesh.stores[0].connect("there", session: "phone", server: "gateway", options)
+        try mesh.wait(100)
+        mesh.clock.advance(byMilliseconds: 5_000)
+        #expect(mesh.stores[1].beat("there", session: "phone"))
+        #expect(mesh.stores[1].status(of: "there") == .online)
+        for _ in 0..<3 {
+            try mesh.wait(1_000)
+            #expect(mesh.stores.map { $0.status(of: "there") } == [.online, .online])
+            #expect(mesh.stores.map { $0.countSessions(by: .server).map(\.count) } == [[1], [1]])
+            mesh.stores.forEach { $0.expectAwayCounts() }
+        }
+    }
+
+    @Test(
         "Who is at home at another node is not ended by a lease that was over before the next one brings him home",
         arguments: [false, true])
     func renewedBehindEnd(isPassive: Bool) throws {
