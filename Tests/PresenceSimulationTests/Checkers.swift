@@ -117,6 +117,8 @@ struct Checkers {
         let isCalm = !simulation.scale.hasChaos
         if wrongFor == 0 { reported.remove(place) }
         if isCalm, isLinked, wrongFor > Simulation.margin + 500, !simulation.mayFollowFromWhatIsLost(ofUser: index),
+            wrongFor > Simulation.margin + 500 + Simulation.comparing
+                || !simulation.mayBeFoundByComparing(ofUser: index, at: node),
             reported.insert(place).inserted
         {
             fail(

@@ -24,6 +24,18 @@ extension Simulation {
         return client.gateway != nil || !isKnown(of: client) { $0.heartbeat >= instant(client.lastBeat) }
     }
 
+    /// Whether a beat that a lost node had told another one is not known at a node: what one of the others tells is not told on, and found by comparing once
+    /// they differ.
+    func mayBeFoundByComparing(ofUser index: Int, at node: SimulatedNode) -> Bool {
+        workload.clients(ofUser: index).contains { client in
+            isLost(client.beatNode, since: client.lastBeat)
+                && !isKnown(of: client, at: node) { $0.heartbeat >= instant(client.lastBeat) }
+        }
+    }
+
+    /// How long comparing takes to mend what differs, in milliseconds: a pass, a second look, and messages.
+    static let comparing: Int64 = 5_000
+
     private func hasLostAct(of client: Workload.Client) -> Bool {
         guard let act = client.lastAct, isLost(act.node, since: act.at),
             milliseconds <= act.at + Simulation.policy.awayAfter + Simulation.patience
@@ -38,11 +50,14 @@ extension Simulation {
 
     /// Whether any node that is there knows something of a client's session.
     private func isKnown(of client: Workload.Client, _ isKnown: (Session) -> Bool) -> Bool {
-        nodes.contains { node in
-            guard node.isUp, !node.isPaused else { return false }
-            return node.store.explain(client.user.utf8.span, for: nil, at: node.clock.now()).sessions
-                .contains { $0.id == Array(client.session.utf8) && isKnown($0.facts) }
-        }
+        nodes.contains { $0.isUp && !$0.isPaused && self.isKnown(of: client, at: $0, isKnown) }
+    }
+
+    private func isKnown(
+        of client: Workload.Client, at node: SimulatedNode, _ isKnown: (Session) -> Bool
+    ) -> Bool {
+        node.store.explain(client.user.utf8.span, for: nil, at: node.clock.now()).sessions
+            .contains { $0.id == Array(client.session.utf8) && isKnown($0.facts) }
     }
 
     /// An instant of simulated time by the clocks of nodes, none of which is off.
