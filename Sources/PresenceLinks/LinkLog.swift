@@ -20,6 +20,8 @@ final class LinkLog {
     private var unsteady: Set<UInt8> = []
     /// How far the copy of each node was when it was told last: tenths of it, and when.
     private var progress: [UInt8: (tenths: Int, at: Int64)] = [:]
+    /// Images of each node that could not be kept, until now and until the last copy.
+    private var notKept: [UInt8: (images: UInt64, before: UInt64)] = [:]
 
     /// Between two lines of one kind that others can cause at will.
     private static let seldom: Int64 = 10_000
@@ -64,8 +66,12 @@ final class LinkLog {
         case .membership(let change): tell(change, at: now)
         case .copied(let node, let records, let milliseconds):
             progress[node] = nil
-            logger.notice(
-                "copied everything from \(name(node))", metadata: ["records": "\(records)", "ms": "\(milliseconds)"])
+            tellCopied(node, ["records": "\(records)", "ms": "\(milliseconds)"])
+        case .notKept(let node, let images, let reason):
+            notKept[node] = (images, notKept[node]?.before ?? 0)
+            write("kept \(node)", now, .warning, every: LinkLog.seldom, ["images": "\(images)"]) {
+                "cannot keep all that \(self.name(node)) tells: \(reason)"
+            }
         case .fellBehind(let node, let shards):
             write("behind \(node)", now, .warning, every: LinkLog.seldom, ["shards": "\(shards)"]) {
                 "\(self.name(node)) missed more changes than replica-log-entries keeps: it is sent whole shards"
@@ -99,9 +105,27 @@ final class LinkLog {
         }
     }
 
+    /// What could not be kept of a copy is missing, and is looked for by comparing.
+    private func tellCopied(_ node: UInt8, _ metadata: Logger.Metadata) {
+        guard let (images, before) = notKept[node], images > before else {
+            return logger.notice("copied everything from \(name(node))", metadata: metadata)
+        }
+        notKept[node] = (images, images)
+        logger.warning(
+            "copied from \(name(node)) what can be kept here",
+            metadata: metadata.merging(["not-kept": "\(images - before)"]) { $1 })
+    }
+
     private func tellReady(_ missing: [UInt8]) {
+        let lacking = notKept.values.reduce(0) { $0 + $1.images }
+        if lacking > 0 {
+            logger.warning(
+                "this node serves without all that it could not keep: it compares what it has with the other nodes, and takes the rest once it can",
+                metadata: ["not-kept": "\(lacking)"])
+        }
         guard !missing.isEmpty else {
-            return logger.notice("this node knows everybody whom the other nodes know")
+            if lacking == 0 { logger.notice("this node knows everybody whom the other nodes know") }
+            return
         }
         let names = missing.map(name).joined(separator: ", ")
         let others = cluster.others.count { !$0.isFollower }

@@ -338,7 +338,7 @@ final class PeerLoop: @unchecked Sendable {
             publish()
             shown.show(ClusterView(cluster, replicator.membership))
         case .lost, .ready: publish()
-        case .copied, .fellBehind, .resent, .mended, .settings: break
+        case .copied, .notKept, .fellBehind, .resent, .mended, .settings: break
         }
     }
 

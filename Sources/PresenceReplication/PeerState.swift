@@ -132,8 +132,9 @@ final class PeerState {
     var catchingUp = CatchingUp.notAsked
     /// Parts of which the peer is still to be asked.
     var partsWanted: [HashRange] = []
-    /// Why an image was not merged, last.
+    /// Why an image was not merged, last, and how many were not when that was told.
     var lastRefusal: MergeError?
+    var refusalsTold: UInt64 = 0
     /// Users of whom a beat came and who are not known here; their records are asked for.
     var wanted: [HashRange] = []
 
@@ -263,6 +264,8 @@ public struct PeerCounters: Sendable {
     public var copiedOut: UInt64 = 0
     /// Records that came in copies.
     public var copiedIn: UInt64 = 0
+    /// Those of them that could not be kept: this node is ready without them, and comparing brings them once they can be.
+    public var copiedInRefused: UInt64 = 0
     /// Shards that were sent as a whole though it asked for none: it had missed more than their logs hold.
     public var shardsResent: UInt64 = 0
     /// Ranges that were compared, here.

@@ -114,6 +114,7 @@ extension Replicator {
     }
 
     func tellCopied(_ peer: PeerState, _ copy: PeerState.CopyIn) {
+        tellNotKept(peer)
         actions.append(
             .copied(from: peer.number, records: copy.done, milliseconds: now.milliseconds(since: copy.began)))
     }

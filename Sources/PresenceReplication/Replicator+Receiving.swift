@@ -329,6 +329,9 @@ extension Replicator {
             took(slice.range.start, peer)
         }
         peer.counters.copiedIn += UInt64(slice.images.count)
+        if slice.token != 0, slice.token == peer.copyIn?.token {
+            peer.counters.copiedInRefused += peer.counters.imagesRefused - refused
+        }
         if isMending {
             peer.counters.recordsMended += UInt64(news)
             if news > 0 { actions.append(.mended(from: peer.number, records: news)) }
@@ -344,8 +347,10 @@ extension Replicator {
     }
 
     private func flush(_ stamp: Stamp, _ peer: PeerState) {
-        guard stamp.timestamp.milliseconds(since: now.timestamp) <= settings.maxClockOffset else {
+        let ahead = stamp.timestamp.milliseconds(since: now.timestamp)
+        guard ahead <= settings.maxClockOffset else {
             peer.counters.imagesRefused += 1
+            peer.lastRefusal = .fromTheFuture(milliseconds: ahead)
             return
         }
         if store.beginFlush(upTo: stamp, at: now.timestamp) {

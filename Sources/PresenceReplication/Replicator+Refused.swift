@@ -8,7 +8,7 @@ import PresenceStore
 /// ends before, the changes go on from the position before them.
 ///
 /// Of a copy that a node makes this is not known: its positions are those of who hands it over, and a node without memory would never be ready. There it is
-/// found by comparing.
+/// found by comparing. That it is ready without is counted (`copiedInRefused`), and said before it says so (`notKept`).
 extension Replicator {
     /// Keys that are asked for again, a peer.
     static let maximumRefused = FrameLimits.ranges
@@ -31,6 +31,13 @@ extension Replicator {
         if count < Replicator.maximumRefused { refused.hashes.insert(hash) } else { refused.isMore = true }
         peer.refused[shard] = refused
         if peer.refusedAskedAt == nil { peer.refusedAskedAt = now }
+    }
+
+    /// Says that something of a peer could not be kept, if that is news.
+    func tellNotKept(_ peer: PeerState) {
+        guard peer.counters.imagesRefused > peer.refusalsTold, let reason = peer.lastRefusal else { return }
+        peer.refusalsTold = peer.counters.imagesRefused
+        actions.append(.notKept(from: peer.number, images: peer.counters.imagesRefused, reason: reason.message))
     }
 
     /// What a peer has of a key is here.

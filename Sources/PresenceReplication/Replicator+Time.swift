@@ -25,6 +25,7 @@ extension Replicator {
             }
         }
         for peer in peers {
+            tellNotKept(peer)
             peer.unacknowledged.formUnion(peer.acknowledgeLater)
             peer.acknowledgeLater = []
             if let link = openLink(to: peer) {

@@ -20,8 +20,11 @@ public enum ReplicatorAction: Sendable, Equatable {
     case refused(node: UInt8, reason: String)
     /// A node is otherwise than it was.
     case membership(Membership.Change)
-    /// This node has copied all that another one knew: so many records, in so many milliseconds.
+    /// This node has copied all that another one knew, but for what it could not keep: so many records, in so many milliseconds.
     case copied(from: UInt8, records: UInt64, milliseconds: Int64)
+    /// What a node told could not be kept here: so many images since this node began, and why the last could not. What was news is asked for again; what
+    /// belonged to a copy comes by comparing, once it can be kept.
+    case notKept(from: UInt8, images: UInt64, reason: String)
     /// A node missed more changes than the logs of so many shards hold: they are sent to it as a whole.
     case fellBehind(node: UInt8, shards: Int)
     /// All shards that a node was sent as a whole, unasked, have gone: so many records, in so many milliseconds.

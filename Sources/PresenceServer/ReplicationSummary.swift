@@ -113,6 +113,8 @@ public struct LinkSummary: Sendable, Equatable {
     public var imagesMerged = 0
     /// Images received that were not taken: broken, or from the future.
     public var imagesRefused = 0
+    /// Those of them that belonged to copies: this node is ready without them.
+    public var copyImagesRefused = 0
     /// Heartbeats told.
     public var beatsSent = 0
     /// Heartbeats that were told here.

@@ -94,6 +94,7 @@ extension LinkSummary {
         imagesSent = Int(clamping: counters.imagesSent)
         imagesMerged = Int(clamping: counters.imagesMerged)
         imagesRefused = Int(clamping: counters.imagesRefused)
+        copyImagesRefused = Int(clamping: counters.copiedInRefused)
         beatsSent = Int(clamping: counters.beatsSent)
         beatsReceived = Int(clamping: counters.beatsReceived)
         digestsCompared = Int(clamping: counters.rangesCompared)

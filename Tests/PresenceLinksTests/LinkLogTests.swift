@@ -54,6 +54,25 @@ struct LinkLogTests {
         #expect(lines.all.count - before == 4, "nothing is known of it yet")
     }
 
+    @Test("says of a copy, and of who is ready, what could not be kept")
+    func notKept() {
+        let reason = MergeError.outOfMemory.message
+        log.tell(.notKept(from: 2, images: 30, reason: reason), at: 1_000)
+        log.tell(.notKept(from: 2, images: 40, reason: reason), at: 1_010)
+        log.tell(.copied(from: 2, records: 1_000, milliseconds: 10), at: 1_020)
+        log.tell(.ready(missing: []), at: 1_030)
+        #expect(
+            lines.all == [
+                "warning cannot keep all that node n2 tells: no memory for what another node knows: raise maxmemory images=30",
+                "warning copied from node n2 what can be kept here ms=10 not-kept=40 records=1000",
+                "warning this node serves without all that it could not keep: it compares what it has with the other nodes, and takes the rest "
+                    + "once it can not-kept=40",
+            ])
+        // The next copy is another one.
+        log.tell(.copied(from: 2, records: 1_000, milliseconds: 10), at: 2_000)
+        #expect(lines.all.last == "notice copied everything from node n2 ms=10 records=1000")
+    }
+
     @Test("writes what others can cause at will once in ten seconds, and says how much was left out")
     func seldom() {
         for second in 0..<25 as Range<Int64> { log.dialFailed(2, "Connection refused", at: second * 1_000) }

@@ -124,6 +124,35 @@ struct RefusedTests {
         #expect((0..<9_000).allSatisfy { mesh.stores[1].status(of: "user-\($0)") == .online })
     }
 
+    @Test(
+        "of a copy are said to be missing before the node that copies says that it is ready, and counted",
+        arguments: [4, 2])
+    func copied(version: UInt16) throws {
+        let full = Switch()
+        full.isOn.store(true, ordering: .relaxed)
+        let mesh = try Mesh(2, versions: [1...version, 1...version]) {
+            $0.fault = { $0 == .refusedImage && full.isOn.load(ordering: .relaxed) }
+        }
+        for user in 0..<10 { try mesh.stores[0].connect("user-\(user)", session: "phone") }
+        mesh.run(milliseconds: 1_000)
+        #expect(mesh.nodes[1].isReady)
+        #expect(mesh.counters(1, of: 1).copiedInRefused == 10)
+        let said = mesh.actions[1].compactMap { action -> String? in
+            switch action {
+            case .notKept(1, _, let reason): reason
+            case .copied: "copied"
+            case .ready: "ready"
+            default: nil
+            }
+        }
+        #expect(Array(said.prefix(3)) == ["no memory for what another node knows: raise maxmemory", "copied", "ready"])
+        #expect(mesh.counters(2, of: 0).copiedInRefused == 0)
+        full.isOn.store(false, ordering: .relaxed)
+        mesh.run(milliseconds: 10_000)
+        #expect((0..<10).allSatisfy { mesh.stores[1].status(of: "user-\($0)") == .online }, "by comparing")
+        #expect(mesh.counters(1, of: 1).copiedInRefused == 10)
+    }
+
     @Test("keep nodes from comparing for half a minute, as what is on its way does, and no longer")
     func comparing() throws {
         let mesh = try Mesh(2)

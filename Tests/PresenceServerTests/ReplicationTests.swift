@@ -44,6 +44,8 @@ import Testing
         b.bytesWaiting = 5
         b.bytesAllocated = 4_096
         b.copyOut = LinkSummary.Progress(done: 10, total: 40)
+        b.imagesRefused = 9
+        b.copyImagesRefused = 5
         b.shardsResent = 7
         var c = LinkSummary(name: "c", number: 3)
         c.cause = "silent for 1,800 ms = down"
@@ -91,6 +93,8 @@ import Testing
         #expect(b.contains(",clock_offset_us=-250,clock_error_us=90,"))
         #expect(b.contains(",copy_in=-,copy_out=10/40,shards_resent=7,"))
         #expect(info["cluster_shards_resent"] == "7")
+        #expect(b.contains(",images_refused=9,copy_images_refused=5,"))
+        #expect(info["cluster_images_refused"] == "9" && info["cluster_copy_images_refused"] == "5")
         let c = try #require(info["peer1"])
         #expect(c.contains(",state=down,draining=0,since_ms=0,cause=silent for 1;800 ms   down,link=none,"))
         #expect(b.split(separator: ",").allSatisfy { $0.split(separator: "=", maxSplits: 1).count >= 1 })

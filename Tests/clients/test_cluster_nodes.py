@@ -665,3 +665,27 @@ def test_a_node_that_drains_owns_no_slots_and_sends_newcomers_elsewhere(cluster)
     assert b"the server stays" in raw.reply()
     raw.close()
     cluster.wait_until_linked()
+
+
+def test_a_node_without_room_for_a_copy_is_ready_and_says_what_it_lacks():
+    users = 20_000
+    with Cluster("ab") as cluster:
+        a, b = cluster
+        cluster.start("a")
+        a.wait_until_ready()
+        pipe = a.client.pipeline(transaction=False)
+        for number in range(users):
+            pipe.execute_command("PRESENCE.CONNECT", key(f"user-{number}"), "s", "EX", 120)
+        pipe.execute()
+        b.start("--maxmemory", "15mb").wait_until_ready()
+        info, link = b.info(), b.peers()["a"]
+        assert 0 < info["cluster_copy_images_refused"] < users
+        assert int(link["copy_images_refused"]) == info["cluster_copy_images_refused"]
+        assert "raise maxmemory" in str(link["last_failure"])
+        eventually(lambda: "this node serves without all that it could not keep" in b.log)
+        assert "cannot keep all that node a tells: no memory for what another node knows: raise maxmemory" in b.log
+        assert "copied from node a what can be kept here" in b.log and "copied everything" not in b.log
+        assert "knows everybody" not in b.log
+        # What it had no room for comes once there is some.
+        b.client.config_set("maxmemory", "0")
+        eventually(lambda: b.client.dbsize() == users, MENDED)
