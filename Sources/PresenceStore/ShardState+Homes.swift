@@ -273,6 +273,15 @@ extension ShardState {
         if hasEnded { announceIfChanged(number, at: now, until: now, isTimer: false) }
     }
 
+    /// Of a heartbeat that is known here already its home says with which TTL it came: a beat has none, and may have come before a TTL that was lowered with it.
+    /// At its home the TTL of one heartbeat only rises.
+    func takeTTL(of theirs: Session, from sender: UInt8, over ours: Session, _ merged: inout Session) {
+        guard sender != 0, sender != stamps.node, theirs.home == sender, ours.home == sender,
+            theirs.incarnation == ours.incarnation, theirs.heartbeat == ours.heartbeat
+        else { return }
+        merged.ttlMilliseconds = theirs.ttlMilliseconds
+    }
+
     // MARK: For less than a margin
 
     /// A user who was idle, or away, at his home for less than the margin: what the home wrote then says that he was, and that is announced here too, as of

@@ -63,6 +63,11 @@ extension ShardState {
         }
         let local = facts(of: number, near: now)
         var merged = local.merged(with: incoming)
+        for (id, theirs) in incoming.facts.sessions where theirs.home == sender {
+            guard let ours = local.facts.sessions[id], var session = merged.facts.sessions[id] else { continue }
+            takeTTL(of: theirs, from: sender, over: ours, &session)
+            merged.facts.sessions[id] = session
+        }
         var hasEndedLongAgo = false
         for (id, session) in merged.facts.sessions where local.facts.sessions[id] == nil {
             if let ended = endedLongAgo(session, ofServer: merged.words[id]?.server ?? [], at: now) {

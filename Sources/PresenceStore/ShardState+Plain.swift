@@ -105,6 +105,7 @@ extension ShardState {
         let local = session.facts(near: now)
         var merged = local
         merged.merge(plain.session)
+        takeTTL(of: plain.session, from: sender, over: local, &merged)
         // What ends by it, copies that differ in what one CONNECT said, and texts of one stamp that differ, are for the long way.
         guard merged.deadline(settings.policy) > now, merged.isPassive == local.isPassive else { return .notPlain }
         let text = UnsafeRawBufferPointer(rebasing: image[plain.text])

@@ -161,8 +161,12 @@ struct ReplicationLawTests {
         "With prompt exchange all know the same at rest, nobody who beats is ever shown offline, and one beat a TTL is told",
         // The first: a node ended a session with an older heartbeat than its home knew, and was done with the grace before the others. The second: in one
         // millisecond one node let everyone see when he was last seen, and another, where none might, hid him. The third: a session was written idle and acted in
-        // one millisecond, while another one kept its user online.
-        arguments: [1_394_405_393_702_008_419, 13_773_065_899_529_644_144, 5_302_151_739_764_559_878].map {
+        // one millisecond, while another one kept its user online. The fourth: a TTL was lowered while a beat was about to be told, and the others had that beat with the TTL of before.
+        // The fifth: what was told last was not answered yet when all was compared.
+        arguments: [
+            1_394_405_393_702_008_419, 13_773_065_899_529_644_144, 5_302_151_739_764_559_878, 2_394_337_784_931_309_944,
+            6_484_752_420_318_955_927,
+        ].map {
             SeededRandom(seed: $0)
         }
             + SeededRandom.cases(max(12, ModelTests.seedCount / 2)))
@@ -181,6 +185,8 @@ struct ReplicationLawTests {
             }
             // Margins run out, and the homes' word has come.
             for _ in 0..<10 { try run.wait(250) }
+            // What was told last is answered.
+            try run.mesh.exchange()
             try run.listen()
             try run.expectAgreement()
         }

@@ -214,6 +214,32 @@ struct SameChangeTests {
         #expect(Set(run.mesh.digests).count == 1)
     }
 
+    @Test(
+        "A TTL that is lowered while a beat is about to be told ends the session then, everywhere", arguments: [1, 2])
+    func loweredTTL(sessions: Int) throws {
+        var run = Run(2)
+        let home = run.mesh.stores[0]
+        for session in ["phone", "tablet"].prefix(sessions) {
+            try home.connect("alice", session: session, ConnectOptions(ttlMilliseconds: 10_000))
+        }
+        try run.run(to: 5_000)
+        for session in ["phone", "tablet"].prefix(sessions) { home.beat("alice", session: session) }
+        // The beats are noted, and nobody has read that yet.
+        try run.run(to: 11_000, linked: false)
+        for number in 0..<40 { try home.connect("user-\(number)", session: "phone") }
+        let now = run.mesh.clock.now()
+        try home.expire(.presence, "alice".utf8.span, at: now.advanced(byMilliseconds: 6_000), now: now)
+        try run.mesh.exchange()
+        #expect(run.mesh.beatsTold > 0)
+        for store in run.mesh.stores {
+            #expect(store.sessions(of: "alice").allSatisfy { $0.expiresAt.milliseconds(since: now) == 6_000 })
+        }
+        _ = run.told()
+        try run.run(to: 18_000)
+        for told in run.told() { #expect(told.map(\.version) == [Stamp(run.later(17_000))]) }
+        #expect(Set(run.mesh.digests).count == 1)
+    }
+
     @Test("Whose home knows that he was not idle is not told idle by what it writes behind the limit")
     func activityInTime() throws {
         var run = Run(2)
