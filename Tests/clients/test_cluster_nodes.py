@@ -48,7 +48,7 @@ def test_a_user_who_connects_at_one_node_is_online_at_all(trio):
     assert b.client.get(key("ann")) == c.client.get(key("ann")) == a.client.get(key("ann"))
     # Sessions of one user may be at several nodes.
     assert c.ask("PRESENCE.CONNECT", key("ann"), "laptop", "EX", 60) == 2
-    eventually(lambda: len(a.ask("PRESENCE.SESSIONS", key("ann"))) == 2)
+    eventually(lambda: all(len(node.ask("PRESENCE.SESSIONS", key("ann"))) == 2 for node in (a, b)))
     assert b.ask("PRESENCE.DISCONNECT", key("ann"), "phone") == 1
     assert b.ask("PRESENCE.DISCONNECT", key("ann"), "laptop") == 1
     eventually(lambda: all(node.status("ann") == "offline" for node in trio))
