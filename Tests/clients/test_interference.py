@@ -4,6 +4,7 @@ On the *quiet* one they do nothing once they are hidden, on the *busy* one they 
 goes on alike on both. Only what names a list in its cursors is masked: it is drawn at random."""
 
 import copy
+import itertools
 import random
 import re
 
@@ -182,11 +183,15 @@ class Target:
 class Story:
     """One case. `hide` is whether its users are hidden in truth, or only think so."""
 
+    # Nobody is of two cases: what hidden users set in one outlives it, on one of the servers alone.
+    numbers = itertools.count(1)
+
     def __init__(self, servers, seed, ways, hides_both, hide=True):
         self.source, self.seed, self.hide = random.Random(seed), seed, hide
-        self.viewer, self.other = (f"{role}{seed}" for role in ("viewer", "other"))
+        self.number = next(Story.numbers)
+        self.viewer, self.other = (f"{role}-of-{self.number}" for role in ("viewer", "other"))
         self.targets = [
-            Target(f"target{number}of{seed}", self.viewer, self.other, hides_both, way) for number, way in enumerate(ways)]
+            Target(f"target{place}-of-{self.number}", self.viewer, self.other, hides_both, way) for place, way in enumerate(ways)]
         self.pair, self.clock, self.ear = Pair(servers), Pair(servers), Pair(servers)
         self.log, self.cursors = [], [("1-1", "1-1")]
         self.is_long = seed % 16 == 0
@@ -331,7 +336,7 @@ class Comeback(Story):
 
     def run(self):
         source, viewer, channel = self.source, key(self.viewer), f"presence.watch:{self.viewer}"
-        others = [key(self.other), *[key(f"other{number}of{self.seed}") for number in range(2)]]
+        others = [key(self.other), *[key(f"other{place}-of-{self.number}") for place in range(2)]]
         people = [key(target.name) for target in self.targets] + others
         for person in people:
             self.same("PRESENCE.CONNECT", person, "s", "EX", 12)
