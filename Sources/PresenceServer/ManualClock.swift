@@ -4,7 +4,8 @@ import Synchronization
 
 /// A clock that stands still until it is told to move: for tests of the whole server (`manual-clock yes`), where `PRESENCE.ADVANCE` moves it.
 ///
-/// With it the server never advances time by itself, and serves all connections on one event loop, so that a test sees one order of things.
+/// With it the server never advances time by itself, and serves all connections on one event loop, so that a test sees one order of things. What moving it
+/// makes due has been sent when `PRESENCE.ADVANCE` answers, however long that takes: events, and frames of all whose window is over.
 public final class ManualClock: PresenceClock {
     private let milliseconds: Atomic<Int64>
 

@@ -14,11 +14,11 @@ extension ServerLoop {
         guard server.watches.isActive.load(ordering: .acquiring) else { return }
         isPumping = true
         var slices = 0
-        while slices < ServerLoop.slicesPerTurn, store.pumpWatches(shard: shard, limit: ServerLoop.marksPerSlice) {
-            slices += 1
-        }
+        // Of time that stands still nothing is left for later: who moved it on, and was answered, finds all told.
+        let most = server.manualClock == nil ? ServerLoop.slicesPerTurn : .max
+        while slices < most, store.pumpWatches(shard: shard, limit: ServerLoop.marksPerSlice) { slices += 1 }
         wakeOthers()
-        guard slices == ServerLoop.slicesPerTurn else { return }
+        guard slices == most else { return }
         afterOthers { [self] in
             beginTurn(isTimed: true)
             pumpWatches(shard)
@@ -99,9 +99,9 @@ extension ServerLoop {
         endTurn()
     }
 
-    /// Puts frames on their way, for as long as a turn is; what is left goes on a little later.
+    /// Puts frames on their way, for as long as a turn is; what is left goes on a little later. Where time stands still, all of them.
     func makeFrames() {
-        let end = Stopwatch.microseconds() + turnLimit
+        let end = server.manualClock == nil ? Stopwatch.microseconds() + turnLimit : .max
         watchesBeingTold.append(contentsOf: watchesToTell)
         watchesToTell.removeAll(keepingCapacity: true)
         while toldWatches < watchesBeingTold.count, Stopwatch.microseconds() < end {

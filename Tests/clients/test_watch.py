@@ -8,7 +8,7 @@ import time
 import pytest
 import redis
 
-from harness import Ear, eventually
+from harness import Ear, encode, eventually
 
 SETTINGS = ("--push-window", "20ms", "--watch-linger", "2s", "--status-changes-per-minute", "0", "--event-loops", "2")
 
@@ -99,6 +99,24 @@ def test_many_viewers_on_both_loops_hear_of_one(client, server, connect):
     for number, subscriber in enumerate(subscribers):
         subscriber.close()
         client.execute_command("PRESENCE.UNWATCH", key(f"fan-{number}"))
+
+
+def test_where_time_stands_still_all_are_told_when_it_was_moved(start):
+    """However many they are: more than a turn of the event loop has room for."""
+    server = start("--manual-clock", "yes", "--enable-debug-command", "yes", "--push-window", "50ms")
+    viewers = [f"viewer-{number}" for number in range(3_000)]
+    subscriber, teller = server.raw(), server.raw()
+    assert subscriber.command("PSUBSCRIBE", "presence.watch:*")[2] == 1
+    for viewer in viewers:
+        assert teller.command("PRESENCE.WATCH", key(viewer), key("anna"))[1] == b"snapshot"
+    teller.command("PRESENCE.CONNECT", key("anna"), "phone")
+    assert teller.command("PRESENCE.ADVANCE", 50) == b"+OK"
+    subscriber.send(encode("PING"))
+    told = set()
+    while (message := subscriber.reply())[0] == b"pmessage":
+        told.add(message[2])
+    assert message[0] == b"pong"
+    assert told == {f"presence.watch:{viewer}".encode() for viewer in viewers}
 
 
 def test_a_slow_viewer_loses_only_what_was_in_between(client, server):
