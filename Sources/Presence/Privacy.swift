@@ -195,21 +195,27 @@ public struct View: Hashable, Sendable {
     }
 }
 
-extension Privacy {
+extension Visibility {
     /// Which rule decides what someone of this standing sees.
     @inlinable
     public func rule(_ standing: Standing) -> ViewRule {
         if standing.isSelf { return .own }
         if standing.isBlocked { return .blocked }
         if standing.hasBlocked { return .hasBlocked }
-        switch visibility {
+        switch self {
         case .nobody: return .nobody
         case .friends where !standing.isFriend: return .friendsOnly
         default: break
         }
         if standing.isRefused { return .refused }
-        return visibility == .friends ? .friend : .everyone
+        return self == .friends ? .friend : .everyone
     }
+}
+
+extension Privacy {
+    /// Which rule decides what someone of this standing sees.
+    @inlinable
+    public func rule(_ standing: Standing) -> ViewRule { visibility.rule(standing) }
 
     /// What someone of this standing reads of an instant at which the target was last seen, if nothing hides the target.
     @inlinable

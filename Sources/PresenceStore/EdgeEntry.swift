@@ -91,7 +91,12 @@ struct EdgeEntry: Sendable, Hashable {
     }
 
     /// Whether it says that an edge holds.
+    @inline(__always)
     var holds: Bool { bits & Bit.holds != 0 }
+
+    /// Whether that edge is a block; of one that holds.
+    @inline(__always)
+    var isBlock: Bool { bits & Bit.isBlock != 0 }
 
     /// The place of its node in the record; nil if it names none by a place.
     var place: Int? {

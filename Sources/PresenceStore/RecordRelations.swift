@@ -80,12 +80,16 @@ struct RelationsRecord {
     func privacy(near now: Timestamp) -> Privacy {
         let forms = byte(17)
         var privacy = Privacy()
-        privacy.visibility = Visibility(rawValue: byte(16) & 15) ?? .nobody
+        privacy.visibility = visibility
         privacy.lastSeen = LastSeenVisibility(rawValue: byte(16) >> 4) ?? .nobody
         privacy.strangersRead = RelationsRecord.load(form: forms & 15, address + 20, near: now)
         privacy.friendsRead = RelationsRecord.load(form: forms >> 4, address + 25, near: now)
         return privacy
     }
+
+    /// Who may see that he is here.
+    @inline(__always)
+    var visibility: Visibility { Visibility(rawValue: byte(16) & 15) ?? .nobody }
 
     func store(_ privacy: Privacy) {
         let strangers = RelationsRecord.store(privacy.strangersRead, address + 20)
@@ -156,6 +160,28 @@ struct RelationsRecord {
         let edge = place(of: hash, in: .edges)
         if edge.isFound { _ = enterEdges(of: hash, at: edge.index, into: &relation, near: now) }
         return friend.isFound || edge.isFound ? relation : nil
+    }
+
+    /// Whether he is hidden from the user of that hash: as `relation` and `privacy` say it, without the instants that they read, and friends are looked
+    /// through only where it is for them alone that he is here.
+    ///
+    /// - Parameter standing: how he stands to that user but for what is known here.
+    /// - Complexity: O(log edges).
+    @inline(__always)
+    func hides(from hash: UInt64, _ standing: Standing) -> Bool {
+        var standing = standing
+        let visibility = visibility
+        if visibility == .friends { standing.isFriend = place(of: hash, in: .friends).isFound }
+        let edge = place(of: hash, in: .edges)
+        if edge.isFound {
+            for index in edge.index..<count(.edges) {
+                guard self.hash(.edges, index) == hash else { break }
+                let entry = self.edge(index)
+                guard entry.holds else { continue }
+                if entry.isBlock { standing.isBlocked = true } else { standing.isFriend = true }
+            }
+        }
+        return visibility.rule(standing).hides
     }
 
     /// Calls `body` with the hash of everyone of whom he says something, in the order of the hashes.

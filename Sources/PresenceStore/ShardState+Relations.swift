@@ -40,6 +40,23 @@ extension ShardState {
             lastSeen: record.lastSeen(near: now), standing)
     }
 
+    /// The status alone of a view, which needs none of the instants that a view reads.
+    @inline(__always)
+    mutating func viewedStatus(
+        _ number: UInt32, for viewer: UInt64, isSelf: Bool, _ side: ViewerSide, at now: Timestamp
+    ) -> Status {
+        guard !isSelf else { return view(number, for: viewer, isSelf: true, side, at: now).status }
+        let announced = status(number, at: now)
+        // Then he looks it, hidden or not.
+        guard announced != .offline else { return .offline }
+        var standing = Standing()
+        standing.isRefused = side.isRefused
+        standing.hasBlocked = side.hasBlocked
+        let isHidden =
+            record(number).relations?.hides(from: viewer, standing) ?? Visibility.everyone.rule(standing).hides
+        return isHidden ? .offline : announced
+    }
+
     /// The activity text in force, if the view shows it.
     func activity(_ number: UInt32, _ view: View, at now: Timestamp) -> [UInt8]? {
         view.showsActivity ? record(number).text(at: now).map { [UInt8]($0) } : nil

@@ -236,7 +236,7 @@ extension ShardedStore {
         forEachStatus(bytes, users, readsRelations: true, at: now, body) { state, number, hash, position, now in
             guard number != 0 else { return .offline }
             let side = sides.isEmpty ? ShardState.ViewerSide() : sides[position]
-            return state.view(number, for: viewerHash, isSelf: hash == viewerHash, side, at: now).status
+            return state.viewedStatus(number, for: viewerHash, isSelf: hash == viewerHash, side, at: now)
         }
     }
 
