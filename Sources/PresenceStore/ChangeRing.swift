@@ -46,13 +46,19 @@ struct ChangeRing: ~Copyable {
     /// Entries that were too large to be kept at all.
     private(set) var oversizedCount = 0
 
-    /// A ring of `capacity` bytes, rounded up to a power of two and at least 16 KiB.
+    /// A ring of `capacity` bytes, rounded up to a power of two and at least 16 KiB. All of it is resident from then on: on the first lap the kernel
+    /// would have to find a page for every fifty changes, while the shard is locked.
     init(capacity: Int) {
         var size = 16_384
         while size < capacity { size *= 2 }
         self.capacity = size
-        base = .allocate(byteCount: size, alignment: 4096)
+        base = .allocate(byteCount: size, alignment: ChangeRing.pageBytes)
+        for page in stride(from: 0, to: size, by: ChangeRing.pageBytes) {
+            base.storeBytes(of: 0, toByteOffset: page, as: UInt8.self)
+        }
     }
+
+    private static let pageBytes = 4096
 
     deinit { base.deallocate() }
 

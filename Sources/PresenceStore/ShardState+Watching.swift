@@ -25,8 +25,13 @@ extension ShardState {
         }
         if isNew { number = try known(user, userHash, at: now) }
         if !record(number).hasWatchers {
-            let record = try insertRoom(
-                &number, record(number).watchersOffset, UserRecord.watchersBytes, at: now)
+            let record: UserRecord
+            do throws(StoreError) {
+                record = try insertRoom(&number, self.record(number).watchersOffset, UserRecord.watchersBytes, at: now)
+            } catch {
+                if isNew { forgetUnsaid(ofHash: userHash) }
+                throw error
+            }
             record.firstWatcher = 0
             arm(number, evidence(of: record, at: now, near: now), at: now)
         }

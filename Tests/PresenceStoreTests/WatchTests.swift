@@ -114,6 +114,22 @@ struct WatchTests {
         #expect(throws: StoreError.tooManyWatchLists(limit: 4)) { try watch(store, "e", ["9"]) }
     }
 
+    @Test("A watch that memory has no room for leaves nobody known whom it named", arguments: 4...40)
+    func noMemory(length: Int) throws {
+        let store = store { $0.shards = 1 }
+        _ = try watch(store, "a", [String(repeating: "x", count: length)])
+        store.setMaxMemory(1)
+        // Records of this length have room, until there is none for one that has a watcher besides.
+        let full = #expect(throws: StoreError.self) {
+            for number in 1_000..<10_000 {
+                _ = try watch(store, "b", [String(repeating: "x", count: length - 4) + "\(number)"])
+            }
+        }
+        #expect(full == .outOfMemory)
+        let statistics = store.statistics()
+        #expect(statistics.users == statistics.watched)
+    }
+
     @Test("Who is watched by 100 000 is told in slices: no hold takes more than its limit, and all hear it once")
     func slices() throws {
         let count = 100_000
