@@ -26,6 +26,7 @@ final class PeerLoop: @unchecked Sendable {
     private let tlsBuffers = TLSBuffers()
     private let time: @Sendable () -> PeerTime
     private let shown: Shown
+    private let news: PeerNews
     private var strangers: StrangerLimit
     /// Connections whose handshake is over, by their links.
     private var links: [LinkID: LinkHandler] = [:]
@@ -45,7 +46,8 @@ final class PeerLoop: @unchecked Sendable {
 
     init(
         eventLoop: any EventLoop, store: ShardedStore, replicator: Replicator, credentials: PeerCredentials,
-        settings: PeerSettings, logger: Logger, shown: Shown, time: @escaping @Sendable () -> PeerTime
+        settings: PeerSettings, logger: Logger, shown: Shown, news: PeerNews,
+        time: @escaping @Sendable () -> PeerTime
     ) {
         self.eventLoop = eventLoop
         self.store = store
@@ -54,6 +56,7 @@ final class PeerLoop: @unchecked Sendable {
         credentialsInForce = Mutex(credentials)
         self.settings = settings
         self.shown = shown
+        self.news = news
         self.time = time
         log = LinkLog(replicator.cluster, logger)
         let named = replicator.cluster.others.compactMap(\.peer).filter { PeerDialer.literal($0) == nil }
@@ -125,7 +128,7 @@ final class PeerLoop: @unchecked Sendable {
             PeerDialer.dial(self, node, address)
         }
         obey()
-        pullAll()
+        look()
         answerWaiters()
         waiters.tick(at: now.timestamp.milliseconds, replicator.holders)
         if now.timestamp.milliseconds >= nextReport { publish() }
@@ -278,9 +281,14 @@ final class PeerLoop: @unchecked Sendable {
         return buffer
     }
 
-    /// Some shards have news for peers.
-    func woke(_ shards: [Int]) {
-        for shard in shards { replicator.woke(shard: shard) }
+    /// Sends what shards have for peers, and whatever else there is to be said.
+    func look() {
+        let shards = news.take()
+        var next = shards.first(from: 0)
+        while let shard = next {
+            replicator.woke(shard: shard)
+            next = shards.first(from: shard + 1)
+        }
         pullAll()
     }
 
@@ -360,7 +368,7 @@ final class PeerLoop: @unchecked Sendable {
             answer(holding)
             return
         }
-        pullAll()
+        look()
     }
 
     private func answerWaiters() {

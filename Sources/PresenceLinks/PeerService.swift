@@ -28,15 +28,8 @@ public final class PeerService: Sendable {
     /// What is told of the secret among the settings.
     private let secretSetting: SharedSettings.Setting
     private let logger: Logger
-    private let news = Mutex(News())
+    private let news = PeerNews()
     private let life = Mutex<Life>(Life())
-
-    /// Shards that have news, whether a turn that looks at them is on its way, and whether there are no more turns.
-    private struct News {
-        var shards: [Int] = []
-        var isTurnDue = false
-        var isOver = false
-    }
 
     private struct Life {
         var listener: (any Channel)?
@@ -77,7 +70,7 @@ public final class PeerService: Sendable {
             settings: settings.replicator, at: time())
         loop = PeerLoop(
             eventLoop: group.next(), store: store, replicator: replicator, credentials: credentials, settings: settings,
-            logger: logger, shown: shown, time: time)
+            logger: logger, shown: shown, news: news, time: time)
     }
 
     /// Shows and takes these credentials on connections that begin from now on. Those that are there stay, but for nodes whose certificate was taken back, as a
@@ -112,28 +105,24 @@ public final class PeerService: Sendable {
         }
         // A follower has no news for anybody.
         if !cluster.own.isFollower {
-            let listener = store.listenToReplicaLogs { [self] shard in wake(shard) }
+            let listener = store.listenToReplicaLogs { [self] shard, isUrgent in wake(shard, isUrgent: isUrgent) }
             life.withLock { $0.storeListener = listener }
         }
         loop.eventLoop.execute { [loop] in loop.start() }
     }
 
-    /// A shard has news: it is looked at in the next turn, of which one at most waits.
-    private func wake(_ shard: Int) {
-        let isFirst = news.withLock { news in
-            guard !news.isOver else { return false }
-            news.shards.append(shard)
-            defer { news.isTurnDue = true }
-            return !news.isTurnDue
-        }
-        guard isFirst else { return }
-        loop.eventLoop.execute { [self] in
-            let shards = news.withLock { news in
-                defer { (news.shards, news.isTurnDue) = ([], false) }
-                return news.shards
-            }
-            loop.woke(shards)
-        }
+    /// A shard has news: it is looked at in the next turn of the links' thread, of which one at most waits; heartbeats alone when it looks at the time.
+    ///
+    /// An event loop asks for the turn at the end of its round: then what came with one look at its sockets leaves together, and the answers to it are on
+    /// their way.
+    private func wake(_ shard: Int, isUrgent: Bool) {
+        guard news.add(shard, isUrgent: isUrgent) else { return }
+        PeerService.whenRoundEnds { [loop] in loop.eventLoop.execute { loop.look() } }
+    }
+
+    /// Calls `body` when the event loop whose thread this is has done what one look at its sockets brought; at once on any other thread.
+    static func whenRoundEnds(_ body: @escaping @Sendable () -> Void) {
+        if let running = MultiThreadedEventLoopGroup.currentEventLoop { running.execute(body) } else { body() }
     }
 
     /// Listens again when the socket was closed by an error: NIO closes it for errors that concern only one connection.
@@ -178,7 +167,7 @@ public final class PeerService: Sendable {
         }
         guard isFirst else { return }
         if let storeListener { store.cancel(storeListener) }
-        news.withLock { $0.isOver = true }
+        news.end()
         try? await listener?.close()
         try? await loop.eventLoop.submit { [loop] in loop.stop() }.get()
         for _ in 0..<100 {

@@ -15,7 +15,7 @@ public struct PeerSettings: Sendable {
     /// The same of one address: more than one node may live there, but who floods shuts out himself first.
     public var maximumStrangersOfAddress = 16
     /// Between two looks at the time.
-    public var tickInterval: Int64 = 10
+    public var tickInterval: Int64 = 20
     /// Between two snapshots of the report, if nothing happens.
     public var reportInterval: Int64 = 100
     /// Clients that wait until other nodes have something; one more is answered at once.

@@ -31,7 +31,7 @@ extension Replicator {
         }
         guard cluster.own.number < peer.number, peer.hasCopy || isFollower, peer.copyIn?.isDone == true else { return }
         // A bound for each tick, so that a node that was stopped does not make up for everything at once.
-        for _ in 0..<64 where peer.nextDigest <= now && link.digests.count < FrameLimits.ranges {
+        for _ in 0..<128 where peer.nextDigest <= now && link.digests.count < FrameLimits.ranges {
             if peer.digestPlace == 0 { beginPass(peer) }
             let range = HashRange(containing: peer.digestPlace, bits: peer.digestBits)
             link.digests.append(digest(of: range, link))
@@ -41,7 +41,7 @@ extension Replicator {
             let interval = settings.digestInterval * 1000 / (peer.isPassUrgent ? 10 : 1)
             let pause = max(interval >> Int64(peer.digestBits), 1)
             peer.nextDigest = PeerTime(
-                microseconds: max(peer.nextDigest.microseconds, now.microseconds - 10_000) + pause)
+                microseconds: max(peer.nextDigest.microseconds, now.microseconds - 25_000) + pause)
         }
     }
 

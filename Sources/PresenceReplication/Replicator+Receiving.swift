@@ -260,7 +260,12 @@ extension Replicator {
     }
 
     private func merge(_ beats: Beats, _ peer: PeerState) {
-        for beat in beats.all {
+        let users = beats.all.map(\.user)
+        for (index, beat) in beats.all.enumerated() {
+            let group = ShardedStore.prefetchLimit
+            if index % group == 0 {
+                store.prefetch(userHashes: users.span.extracting(index..<min(index + group, users.count)))
+            }
             peer.counters.beatsReceived += 1
             let heartbeat = beats.asOf.advanced(byMilliseconds: -Int64(beat.heartbeatAge))
             let activity = beat.activityAge.map { beats.asOf.advanced(byMilliseconds: -Int64($0)) }

@@ -112,8 +112,8 @@ extension Replicator {
         }
     }
 
-    /// When a peer is to be told what was merged of its changes; nil if there is nothing to be told, or what it flushed is still being ended. While changes keep coming one word is for all of a
-    /// moment: each is a wake-up at both ends.
+    /// When a peer is to be told what was merged of its changes; nil if there is nothing to be told, or what it flushed is still being ended. While changes keep
+    /// coming one word is for all of a moment: each is a wake-up at both ends.
     private func acknowledgementDue(_ peer: PeerState) -> PeerTime? {
         guard !peer.unacknowledged.isEmpty, !peer.isFlushing else { return nil }
         guard let last = peer.acknowledgedAt, peer.catchingUp != .wanted else { return now }

@@ -4,7 +4,7 @@ import PresenceStore
 
 /// What time brings.
 extension Replicator {
-    /// Time has gone on: judges silences, pings, compares, carries a flush on. To be called every 10 ms or so; then pull from all links.
+    /// Time has gone on: judges silences, pings, compares, carries a flush on. To be called every 20 ms or so; then pull from all links.
     public func tick(at instant: PeerTime) {
         advance(to: instant)
         for shard in lastRead.indices { lastRead[shard] = nil }
@@ -60,7 +60,7 @@ extension Replicator {
     /// A flush that a peer told goes on in slices.
     private func goOnFlushing() {
         guard var flush = flushing else { return }
-        for _ in 0..<64 {
+        for _ in 0..<128 {
             flush.cursor = store.removeAll(from: flush.cursor, upTo: flush.stamp, at: now.timestamp)
             if flush.cursor == 0 {
                 flushing = nil

@@ -45,12 +45,12 @@ public final class EventReader: Sendable {
 public final class ShardListener: Sendable {
     /// Called with a shard whose ring was written to, or whose users' watchers are to be told, after this or another listener had seen all of it. May
     /// be called from any thread, and must return at once.
-    let wake: @Sendable (Int) -> Void
+    let wake: @Sendable (Int, IdleReaders) -> Void
 
     /// What wakes it.
     let kind: IdleReaders
 
-    init(_ kind: IdleReaders, _ wake: @escaping @Sendable (Int) -> Void) {
+    init(_ kind: IdleReaders, _ wake: @escaping @Sendable (Int, IdleReaders) -> Void) {
         self.kind = kind
         self.wake = wake
     }
@@ -75,7 +75,7 @@ extension ShardedStore {
     ///
     /// - Parameter wake: called with a shard that has news; must return at once. Until `cancel` the store keeps the listener alive.
     public func listen(wake: @escaping @Sendable (_ shard: Int) -> Void) -> ShardListener {
-        let listener = ShardListener(.ofNews, wake)
+        let listener = ShardListener(.ofNews) { shard, _ in wake(shard) }
         readers.withLock { $0.append(listener) }
         awaitNews()
         return listener
@@ -83,9 +83,12 @@ extension ShardedStore {
 
     /// Listens for what other nodes are to be told (``readReplicaLog(shard:from:limit:form:at:image:beat:)``). What is merged from them wakes nobody.
     ///
-    /// - Parameter wake: as that of ``listen(wake:)``.
-    package func listenToReplicaLogs(wake: @escaping @Sendable (_ shard: Int) -> Void) -> ShardListener {
-        let listener = ShardListener(.ofLog, wake)
+    /// - Parameter wake: as that of ``listen(wake:)``, and whether it is urgent: heartbeats alone may wait for a moment. They are told of each time, and the
+    ///   first change behind them all the same.
+    package func listenToReplicaLogs(
+        wake: @escaping @Sendable (_ shard: Int, _ isUrgent: Bool) -> Void
+    ) -> ShardListener {
+        let listener = ShardListener([.ofLog, .ofBeats]) { shard, idle in wake(shard, idle.contains(.ofLog)) }
         readers.withLock { $0.append(listener) }
         for shard in 0..<shardCount { withShard(shard) { $0.awaitChanges() } }
         return listener

@@ -6,6 +6,8 @@ struct IdleReaders: OptionSet {
     static let ofNews = IdleReaders(rawValue: 1)
     /// Links to other nodes: woken only by what those are to be told. What was merged from them is none of it.
     static let ofLog = IdleReaders(rawValue: 2)
+    /// The same, where it is heartbeats alone: others wait a margin for those, so the next look at the time will do. Nobody is idle of this kind.
+    static let ofBeats = IdleReaders(rawValue: 4)
 }
 
 extension ShardState {
@@ -15,12 +17,19 @@ extension ShardState {
         idleLogEnd = replicaLog.end
     }
 
-    /// Those who are to be woken since there is something new; they are idle no more.
+    /// Those who are to be woken since there is something new; they are idle no more, but for links that are told of heartbeats: the next change wakes them.
     @inline(never)
     mutating func takeIdleReaders() -> IdleReaders {
         var woken = idleReaders
-        if replicaLog.end == idleLogEnd { woken.remove(.ofLog) }
+        let hasBeats = woken.contains(.ofLog) && replicaLog.end > idleLogEnd
+        if replicaLog.recordEnd <= idleLogEnd { woken.remove(.ofLog) }
         idleReaders.subtract(woken)
+        if hasBeats, !woken.contains(.ofLog) {
+            idleLogEnd = replicaLog.end
+            // A change of the same key behind it has an entry of its own, which wakes.
+            replicaLog.close(upTo: idleLogEnd)
+            woken.insert(.ofBeats)
+        }
         return woken
     }
 }

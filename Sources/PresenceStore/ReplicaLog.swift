@@ -28,6 +28,8 @@ struct ReplicaLog: ~Copyable {
     private let kinds: UnsafeMutablePointer<UInt8>
     /// The position behind the newest entry.
     private(set) var end: UInt64 = 0
+    /// The position behind the newest entry of a record.
+    private(set) var recordEnd: UInt64 = 0
 
     /// A log of `capacity` entries, rounded up to a power of two; 0 makes one that keeps nothing.
     init(capacity: Int) {
@@ -69,7 +71,10 @@ struct ReplicaLog: ~Copyable {
         if end > closedEnd {
             let last = Int(truncatingIfNeeded: end &- 1) & (capacity &- 1)
             if hashes[last] == hash {
-                if kind == .record { kinds[last] = Kind.record.rawValue }
+                if kind == .record {
+                    kinds[last] = Kind.record.rawValue
+                    recordEnd = end
+                }
                 return
             }
         }
@@ -77,6 +82,7 @@ struct ReplicaLog: ~Copyable {
         hashes[place] = hash
         kinds[place] = kind.rawValue
         end &+= 1
+        if kind == .record { recordEnd = end }
     }
 
     /// The farthest position up to which somebody began to read: an entry before it may be told already, and cannot stand for a newer change.

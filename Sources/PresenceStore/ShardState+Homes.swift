@@ -114,22 +114,28 @@ extension ShardState {
     @inline(never)
     private mutating func noteBeatsOfKept(_ number: UInt32, at now: Timestamp) {
         var hasBeaten = false
-        forEachBeat(number, at: now) { _ in hasBeaten = true }
+        record(number).forEachSession { if factsOfBeat($0, at: now) != nil { hasBeaten = true } }
         if hasBeaten { replicaLog.note(hash(of: number), .beat) }
     }
 
-    /// The last heartbeats of those of a user's sessions that live, are at home here, and were kept alive since they were opened.
-    func forEachBeat(_ number: UInt32, at now: Timestamp, _ body: (ReplicaBeat) -> Void) {
-        let record = record(number)
-        record.forEachSession { session in
-            guard !session.isClosed, session.home == stamps.node else { return }
-            let facts = factsToTell(of: session, at: now)
-            guard facts.heartbeat > facts.incarnation.timestamp, facts.isLive(at: now, settings.policy) else { return }
+    /// The last heartbeats of those of a user's sessions of which others are told.
+    ///
+    /// - Parameter userHash: the hash of his name.
+    func forEachBeat(_ number: UInt32, _ userHash: UInt64, at now: Timestamp, _ body: (ReplicaBeat) -> Void) {
+        record(number).forEachSession { session in
+            guard let facts = factsOfBeat(session, at: now) else { return }
             body(
                 ReplicaBeat(
-                    user: record.hash(hash), session: session.hash(hash), heartbeat: facts.heartbeat,
-                    activity: facts.activity))
+                    user: userHash, session: session.hash(hash), heartbeat: facts.heartbeat, activity: facts.activity))
         }
+    }
+
+    /// The facts of a session of whose heartbeat others are told: it lives, is at home here, and was kept alive since it was opened. Else nil.
+    private func factsOfBeat(_ session: SessionRecord, at now: Timestamp) -> Session? {
+        guard !session.isClosed, session.home == stamps.node else { return nil }
+        let facts = factsToTell(of: session, at: now)
+        guard facts.heartbeat > facts.incarnation.timestamp, facts.isLive(at: now, settings.policy) else { return nil }
+        return facts
     }
 
     /// The facts of a session as others are told of them.

@@ -4,6 +4,20 @@ import Presence
 extension ShardState {
     // MARK: Images
 
+    /// Asks for the memory of keys that a link reads next, so that their misses overlap.
+    func prefetch(entries positions: Range<UInt64>) {
+        guard positions.count > 1 else { return }
+        for position in positions { index.prefetch(replicaLog.entry(at: position).hash) }
+        for position in positions { prefetchRecord(ofHash: replicaLog.entry(at: position).hash) }
+    }
+
+    /// Asks for the record that is likely the key's of that hash.
+    @inline(__always)
+    func prefetchRecord(ofHash keyHash: UInt64) {
+        let number = index.likely(keyHash)
+        if number != 0 { slabs.reader.prefetch(number) }
+    }
+
     /// Appends the image of the key of that hash; false if there is nothing to tell.
     mutating func appendImage(
         ofHash keyHash: UInt64, form: ImageForm, at now: Timestamp, to output: inout [UInt8]
@@ -118,7 +132,7 @@ extension ShardState {
     /// Hands out the heartbeats of the user of that hash that matter to others.
     func tellBeats(ofHash userHash: UInt64, at now: Timestamp, _ body: (ReplicaBeat) -> Void) {
         let number = find(userHash: userHash)
-        if number != 0 { forEachBeat(number, at: now, body) }
+        if number != 0 { forEachBeat(number, userHash, at: now, body) }
     }
 
     /// Takes a heartbeat that a session's home tells of.

@@ -87,6 +87,7 @@ extension ShardedStore {
                     isBegun = true
                 }
                 let end = min(last, position + ShardedStore.entriesPerHold)
+                state.prefetch(entries: position..<end)
                 while position < end, !isDone {
                     let entry = state.replicaLog.entry(at: position)
                     switch entry.kind {
@@ -219,6 +220,17 @@ extension ShardedStore {
         case stale
         /// Nothing is known of the session, or it is over here: the sender's image of the user tells.
         case unknown
+    }
+
+    /// Asks for the memory of up to ``prefetchLimit`` users, by the hashes of their names, of whom heartbeats are merged next.
+    package func prefetch(userHashes hashes: Span<UInt64>) {
+        let count = min(hashes.count, ShardedStore.prefetchLimit)
+        for place in 0..<count {
+            withPlace(shardIndex(hashes[place])) { $0.state?.pointee.index.prefetch(hashes[place]) }
+        }
+        for place in 0..<count {
+            withPlace(shardIndex(hashes[place])) { $0.state?.pointee.prefetchRecord(ofHash: hashes[place]) }
+        }
     }
 
     /// Takes a heartbeat that a session's home tells of.

@@ -269,7 +269,7 @@ public final class ShardedStore: Sendable {
             hold.woken.withLock { $0.append((shard, idle)) }
         } else {
             let list = readers.withLock { $0 }
-            for listener in list where idle.contains(listener.kind) { listener.wake(shard) }
+            for listener in list where !idle.isDisjoint(with: listener.kind) { listener.wake(shard, idle) }
         }
     }
 

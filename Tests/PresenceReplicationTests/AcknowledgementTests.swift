@@ -109,7 +109,7 @@ struct AcknowledgementTests {
         let mesh = try quietPair()
         let links = Atomic(0)
         let others = Atomic(0)
-        _ = mesh.stores[1].listenToReplicaLogs { _ in links.add(1, ordering: .relaxed) }
+        _ = mesh.stores[1].listenToReplicaLogs { _, _ in links.add(1, ordering: .relaxed) }
         _ = mesh.stores[1].listen { _ in others.add(1, ordering: .relaxed) }
         try write(mesh, "alice")
         #expect(mesh.stores[1].status(of: "alice") == .online)

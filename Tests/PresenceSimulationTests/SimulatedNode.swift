@@ -84,7 +84,7 @@ final class SimulatedNode {
             at: PeerTime(clock.now()))
         return (
             store, replicator, store.makeReader { _ in },
-            store.listenToReplicaLogs { shard in woken.shards.withLock { _ = $0.insert(shard) } }
+            store.listenToReplicaLogs { shard, _ in woken.shards.withLock { _ = $0.insert(shard) } }
         )
     }
 

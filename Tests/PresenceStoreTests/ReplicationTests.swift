@@ -77,7 +77,7 @@ struct ReplicationTests {
             $0.replicaLogEntries = 64
         }
         let woken = Lock(0)
-        let listener = store.listenToReplicaLogs { _ in woken.withLock { $0 += 1 } }
+        let listener = store.listenToReplicaLogs { _, _ in woken.withLock { $0 += 1 } }
         #expect(read(store, 0, from: 0, at: clock.now()).read == .upTo(0, isEnd: true))
         try store.connect("alice", session: "phone")
         #expect(woken.withLock { $0 } == 1)
