@@ -178,6 +178,15 @@ public struct Session: Sendable, Hashable {
         return min(policy.graceEnd(of: closed), deadline)
     }
 
+    /// Until when its end is remembered: until nobody can take it for live any more, which is for a TTL from the end on, and until its grace is over.
+    ///
+    /// Not for a TTL from the last heartbeat that is known: where it was ended away from its home nobody knew until when it had been beaten there. A tombstone that
+    /// was over by then left nothing to tell the home of, whose next word brought the session back. At all nodes it is as long, so that they know the same.
+    package func tombstoneEnd(_ policy: Policy) -> Timestamp {
+        let end = closed?.at.advanced(byMilliseconds: life(policy)) ?? .distantPast
+        return max(deadline(policy), graceEnd(policy), end)
+    }
+
     /// Until when its end is held back from others, by a grace or a storm; `distantPast` if it lives at `now`, or nothing holds it.
     ///
     /// - Parameters:

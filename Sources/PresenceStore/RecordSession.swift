@@ -162,11 +162,9 @@ struct SessionRecord {
         RecordInstant.load(address + 8, near: now) > incarnation.timestamp
     }
 
-    /// When the record may forget it: an open session at its deadline, a tombstone once its TTL and its grace are over.
+    /// When the record may forget it: an open session at its deadline, a tombstone at its end.
     func keptUntil(near now: Timestamp, _ policy: Policy) -> Timestamp {
-        guard isClosed else { return deadline(near: now, policy) }
-        let facts = facts(near: now)
-        return max(facts.deadline(policy), facts.graceEnd(policy))
+        isClosed ? facts(near: now).tombstoneEnd(policy) : deadline(near: now, policy)
     }
 
     /// A heartbeat of a live session: five bytes.

@@ -119,11 +119,10 @@ extension ShardState {
         }
     }
 
-    /// Whether a session says nothing any more: it ran out, or it was ended and its TTL and grace are over.
+    /// Whether a session says nothing any more: it ran out, or it was ended and its tombstone is over.
     func isOver(_ session: Session, waiting margin: Int64 = 0, at now: Timestamp) -> Bool {
-        let deadline = session.deadline(settings.policy)
-        guard session.closed != nil else { return deadline.advanced(byMilliseconds: margin) <= now }
-        return max(deadline, session.graceEnd(settings.policy)) <= now
+        guard session.closed == nil else { return session.tombstoneEnd(settings.policy) <= now }
+        return session.deadline(settings.policy).advanced(byMilliseconds: margin) <= now
     }
 
     /// Notes what the sender is to hear of each session that both take for their own.

@@ -320,8 +320,6 @@ extension ShardState {
     private mutating func close(_ session: SessionRecord, _ closure: Closure, at now: Timestamp) -> Bool {
         var facts = self.facts(of: session, near: now)
         guard facts.close(closure, settings.policy) else { return false }
-        // Within the margin the end is a sign of life, too: its tombstone must last as long as what its home knows.
-        if facts.deadline(settings.policy) <= now { bringHome(&facts, at: now) }
         store(facts, over: session)
         noteEnd(of: session)
         return true

@@ -50,7 +50,8 @@ struct SimulationTests {
 
     @Test(
         "Nothing goes wrong: all show the same, and nobody who beats is shown offline",
-        arguments: SeededRandom.cases(max(seedCount / 5, 2)))
+        // The first: of an end behind the deadline that was known where it came there was nothing left to tell the session's home of.
+        arguments: [SeededRandom(seed: 9_402_394_543_610_827_357)] + SeededRandom.cases(max(seedCount / 5, 2)))
     func calm(random: SeededRandom) throws {
         let simulation = try play(.calm, random)
         #expect(simulation.checkers.accuracy.share < 0.01, "\(simulation.checkers.accuracy.report)")
