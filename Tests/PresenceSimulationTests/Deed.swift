@@ -8,7 +8,8 @@ struct Deed {
         case sign(Workload.Client, server: String, isActive: Bool, isLeased: Bool)
         case close(Workload.Client, Reason)
         case set(ManualStatus?)
-        case remove
+        /// All sessions end but those that the node has not heard of.
+        case remove(unheard: Set<String>)
         case removeAll
         case lease(String)
         case drop(String)

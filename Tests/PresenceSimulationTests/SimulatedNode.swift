@@ -123,6 +123,15 @@ final class SimulatedNode {
         }) { replicator.woke(shard: shard) }
     }
 
+    /// The sessions of a user that it knows, by their ids, and since which write.
+    func incarnations(of user: String) -> [String: Stamp] {
+        guard let image = store.image(of: user.utf8.span, at: clock.now()),
+            let known = try? UserImage.facts(in: image.span)
+        else { return [:] }
+        return Dictionary(
+            uniqueKeysWithValues: known.facts.sessions.map { (String(decoding: $0, as: UTF8.self), $1.incarnation) })
+    }
+
     // MARK: - What its clients see
 
     /// A client of this node watches users from now on.

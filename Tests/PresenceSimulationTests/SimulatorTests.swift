@@ -132,6 +132,30 @@ struct SimulatorTests {
         #expect(simulation.checkers.failures.contains { $0.contains("at n2, which had received the block") })
     }
 
+    @Test("Nobody ends what he has not heard of: who is deleted where the word of him is under way goes on in truth")
+    func endOfUnheard() throws {
+        var scale = Simulation.Life.calm.scale
+        scale.users = 1
+        let simulation = try Simulation(seed: 1, scale: scale)
+        simulation.workload.isQuiet = true
+        try simulation.run(until: 5_000)
+        var phone = simulation.workload.clients[0]
+        simulation.workload.open(&phone, simulation)
+        simulation.workload.clients[0] = phone
+        simulation.later(.beat(0), milliseconds: Workload.beatInterval)
+        simulation.workload.delete("user-0", at: simulation.nodes[1], simulation)
+        try simulation.run(until: 9_900)
+        #expect(simulation.nodes.map { $0.store.status(of: "user-0") } == [.online, .online, .online])
+        // By now it is known everywhere.
+        simulation.workload.delete("user-0", at: simulation.nodes[2], simulation)
+        simulation.settle(simulation.nodes[2])
+        try simulation.run(until: 9_950)
+        #expect(simulation.nodes.map { $0.store.status(of: "user-0") } == [.offline, .offline, .offline])
+        try simulation.run(until: 20_000)
+        #expect(simulation.nodes.map { $0.store.status(of: "user-0") } == [.online, .online, .online])
+        #expect(simulation.checkers.failures == [])
+    }
+
     @Test("What fails is made smaller, and fails the same way when that is played again")
     func shrinks() throws {
         var scale = Simulation.Life.gateways.scale

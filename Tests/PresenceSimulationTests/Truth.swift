@@ -6,7 +6,8 @@ import PresenceTesting
 /// It is the slow model, one of each user, told of all that clients do at the instant at which a node takes it: so the ends of TTLs, graces and leases, who is
 /// idle or away, and what was set by hand are as they are computed, by rules that no node shares. A sign of life that a node took of a session which is gone
 /// by then (somebody ended it beyond a cut) opens it again: that node would have said so, and the client would have. But for one that was ended elsewhere just
-/// before: the word of it is under way, no node says so, and the client finds out with his next sign of life.
+/// before: the word of it is under way, no node says so, and the client finds out with his next sign of life. And nobody ends what he has not heard of: a session
+/// that was opened elsewhere while a `DEL` was on its way, or just before, lives.
 struct Truth {
     /// For so long an end is under way to nodes that are linked, in milliseconds: a link's delay, and what nodes do in turns.
     private static let underWay: Int64 = 50
@@ -66,7 +67,11 @@ extension SlowModel {
             if isActive { beat(name, session: session, isActive: true) }
         case .close(let client, let reason): disconnect(name, session: Name(client.session), reason: reason)
         case .set(let status): setManual(name, status)
-        case .remove: remove(user: name)
+        case .remove(let unheard):
+            let live = liveSessions(of: name)
+            let heard = live.subtracting(unheard.map { Name($0) })
+            guard heard != live else { return _ = remove(user: name) }
+            for session in heard { disconnect(name, session: session, reason: .deleted) }
         case .removeAll: removeAll()
         case .lease(let server): lease(Name(server), forMilliseconds: Workload.lease)
         case .drop(let server): drop(Name(server))

@@ -191,10 +191,7 @@ struct Workload {
             case 19:
                 let key = "key-\(Int.random(in: 0..<20, using: &simulation.random))"
                 node.store.remove(.string, key.utf8.span, at: now)
-            case 20:
-                doubt(user, simulation)
-                node.store.remove(.presence, user.utf8.span, at: now)
-                note(.remove, of: user, at: at, simulation)
+            case 20: delete(user, at: node, simulation)
             case 21:
                 guard simulation.random.chance(oneIn: 30) else { return }
                 for user in users { doubt(user, simulation) }
@@ -210,6 +207,28 @@ struct Workload {
             simulation.checkers.fail(simulation, "\(user): \(error)")
         }
         simulation.settle(node)
+    }
+
+    /// `DEL` of a user's key.
+    mutating func delete(_ user: String, at node: SimulatedNode, _ simulation: Simulation) {
+        doubt(user, simulation)
+        let unheard = sessionsUnheard(of: user, at: node, simulation)
+        node.store.remove(.presence, user.utf8.span, at: node.clock.now())
+        note(.remove(unheard: unheard), of: user, at: node.index, simulation)
+    }
+
+    /// Sessions that were opened, or opened anew, where a node has not heard of it yet.
+    private func sessionsUnheard(
+        of user: String, at node: SimulatedNode, _ simulation: Simulation
+    ) -> Set<String> {
+        let heard = node.incarnations(of: user)
+        var unheard: Set<String> = []
+        for other in simulation.nodes where other.isUp {
+            for (session, incarnation) in other.incarnations(of: user) where incarnation > heard[session] ?? .zero {
+                unheard.insert(session)
+            }
+        }
+        return unheard
     }
 
     /// Somebody did something, and a node took it.

@@ -79,6 +79,22 @@ struct EndedElsewhereTests {
         #expect(Set(mesh.digests).count == 1)
     }
 
+    @Test("A session of which a node has not heard is not ended there, nor one opened anew elsewhere just before")
+    func unheard() throws {
+        var mesh = try beaten(2)
+        try mesh.exchange()
+        mesh.clock.advance(byMilliseconds: 1)
+        try mesh.stores[0].connect("alice", session: "phone")
+        try mesh.stores[0].connect("bob", session: "phone")
+        mesh.clock.advance(byMilliseconds: 1)
+        mesh.stores[1].remove(.presence, "alice", at: mesh.clock.now())
+        mesh.stores[1].remove(.presence, "bob", at: mesh.clock.now())
+        try mesh.exchange()
+        for user in ["alice", "bob"] {
+            #expect(mesh.stores.map { $0.status(of: user) } == [.online, .online])
+        }
+    }
+
     @Test("A tombstone is there for a TTL from the end on, at all nodes, and then nowhere")
     func forgotten() throws {
         var mesh = try beaten(2)
