@@ -1,11 +1,47 @@
 import PresenceRESP
+import PresenceStore
 
 /// Long work goes in slices, so that nobody waits for it but the client that asked for it.
 extension ServerLoop {
-    /// Runs `step` once sockets and timers have had their turn.
+    /// For how long steps may run between two looks at sockets, in microseconds; the last one goes on to its end.
+    private static let stepsMicroseconds: Int64 = 1_000
+    /// How long the loop needs, once it has nothing to do, until it looks at its sockets.
+    private static let lookMicroseconds: Int64 = 50
+
+    /// Runs `step` once sockets and timers have had their turn, behind the steps that wait already.
+    ///
+    /// All steps of the loop are one line, so that those of two clients do not follow each other for ever: NIO runs whatever is due before it looks at
+    /// sockets again, also what became due meanwhile.
     func afterOthers(_ step: @escaping () -> Void) {
-        // Not `execute`: NIO runs what is executed meanwhile before it looks at sockets again.
-        eventLoop.assumeIsolated().scheduleTask(in: .microseconds(200), step)
+        waitingSteps.append(step)
+        guard !areStepsPlanned else { return }
+        areStepsPlanned = true
+        planSteps(inMicroseconds: ServerLoop.lookMicroseconds)
+    }
+
+    private func planSteps(inMicroseconds delay: Int64) {
+        let planned = eventLoop.assumeIsolated().scheduleTask(in: .microseconds(delay)) { self.runSteps() }
+        // The event loop ends: nobody will run them, and they know this object.
+        planned.futureResult.whenFailure { _ in self.waitingSteps = WaitingSteps() }
+    }
+
+    private func runSteps() {
+        let start = Stopwatch.microseconds()
+        var elapsed: Int64 = 0
+        // What a step leaves for later waits for the next look, too.
+        var count = waitingSteps.count
+        repeat {
+            waitingSteps.removeFirst()()
+            count -= 1
+            elapsed = Stopwatch.microseconds() - start
+        } while count > 0 && elapsed < ServerLoop.stepsMicroseconds
+        guard !waitingSteps.isEmpty else {
+            areStepsPlanned = false
+            return
+        }
+        // After a step that took long a tick is due, and runs before sockets are looked at: the next step leaves room for both.
+        let tookLong = elapsed > 2 * ServerLoop.stepsMicroseconds
+        planSteps(inMicroseconds: tookLong ? elapsed : ServerLoop.lookMicroseconds)
     }
 
     /// Runs `slice` until it says that it is done, then answers the client with `write`.

@@ -96,6 +96,9 @@ final class ServerLoop: @unchecked Sendable {
     var isTellingOn = false
     /// Whether lists whose time is over are left for a little later.
     var isEndingWatches = false
+    /// What waits until sockets have been looked at: see ``afterOthers(_:)``; and whether the loop will come to it by itself.
+    var waitingSteps = WaitingSteps()
+    var areStepsPlanned = false
     /// The end of the last drain that was asked for here.
     var drainEnd: Planned?
     private var tick: Scheduled<Void>?

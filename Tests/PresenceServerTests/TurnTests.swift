@@ -7,7 +7,7 @@ import Testing
 @Suite("No client holds an event loop for long")
 struct TurnTests {
     /// Lets so much of the event loop's time pass that one turn which waits behind others comes.
-    private func nextTurn(_ server: EmbeddedServer) { server.eventLoop.advanceTime(by: .microseconds(250)) }
+    private func nextTurn(_ server: EmbeddedServer) { server.eventLoop.advanceTime(by: .microseconds(60)) }
 
     @Test(
         "commands whose work grows have a turn each once the turn has taken its time, and their replies keep their order"
