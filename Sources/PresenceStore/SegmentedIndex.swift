@@ -30,6 +30,7 @@ struct SegmentedIndex: ~Copyable {
     private static let entryCountOffset = 14
     private static let numbersOffset = 16
     static let segmentBytes = groupCount * groupBytes
+    private static let pageBytes = 4_096
     /// Of 192 places; above it searches get long.
     static let segmentLimit = 160
 
@@ -39,22 +40,19 @@ struct SegmentedIndex: ~Copyable {
     private var directory: UnsafeMutablePointer<UnsafeMutableRawPointer>
     private(set) var count = 0
     private(set) var segmentCount = 1
+    /// Where segments come from, and those that nobody uses: four or fewer, as splits leave them. Each begins with the address of the next.
+    private let pages: SlabPages
+    private var unused: UnsafeMutableRawPointer?
 
-    init(skippedBits: Int) {
+    init(skippedBits: Int, _ pages: SlabPages = SlabPages()) {
         self.skippedBits = UInt64(skippedBits)
+        self.pages = pages
         directory = .allocate(capacity: 1)
-        directory.initialize(to: SegmentedIndex.makeSegment(depth: 0))
+        let first = makeSegment(depth: 0)
+        directory.initialize(to: first)
     }
 
-    deinit {
-        var place = 0
-        while place < 1 << Int(depth) {
-            let segment = directory[place]
-            place += 1 << Int(depth - SegmentedIndex.depth(of: segment))
-            segment.deallocate()
-        }
-        directory.deallocate()
-    }
+    deinit { directory.deallocate() }
 
     var capacityBytes: Int {
         segmentCount * SegmentedIndex.segmentBytes + (1 << Int(depth)) * MemoryLayout<UnsafeMutableRawPointer>.stride
@@ -197,8 +195,8 @@ struct SegmentedIndex: ~Copyable {
         let old = segment(for: hash)
         let localDepth = SegmentedIndex.depth(of: old)
         if localDepth == depth { doubleDirectory() }
-        let zero = SegmentedIndex.makeSegment(depth: localDepth + 1)
-        let one = SegmentedIndex.makeSegment(depth: localDepth + 1)
+        let zero = makeSegment(depth: localDepth + 1)
+        let one = makeSegment(depth: localDepth + 1)
         _ = numbers(around: hash, prefetch)
         _ = numbers(around: hash) { number in
             let other = hashOf(number)
@@ -208,7 +206,7 @@ struct SegmentedIndex: ~Copyable {
         let span = 1 << Int(depth - localDepth)
         let start = Int((hash << skippedBits) >> (64 - depth)) & ~(span - 1)
         for place in start..<start + span { directory[place] = place < start + span / 2 ? zero : one }
-        old.deallocate()
+        discard(old)
         segmentCount += 1
     }
 
@@ -224,11 +222,23 @@ struct SegmentedIndex: ~Copyable {
         depth += 1
     }
 
-    private static func makeSegment(depth: UInt64) -> UnsafeMutableRawPointer {
-        let segment = UnsafeMutableRawPointer.allocate(byteCount: segmentBytes, alignment: groupBytes)
-        segment.initializeMemory(as: UInt8.self, repeating: 0, count: segmentBytes)
-        segment.storeBytes(of: UInt8(depth), toByteOffset: depthOffset, as: UInt8.self)
+    private mutating func makeSegment(depth: UInt64) -> UnsafeMutableRawPointer {
+        if unused == nil {
+            let page = pages.take(SegmentedIndex.pageBytes)
+            for offset in stride(from: 0, to: SegmentedIndex.pageBytes, by: SegmentedIndex.segmentBytes) {
+                discard(page + offset)
+            }
+        }
+        let segment = unused.unsafelyUnwrapped
+        unused = segment.load(as: UnsafeMutableRawPointer?.self)
+        segment.initializeMemory(as: UInt8.self, repeating: 0, count: SegmentedIndex.segmentBytes)
+        segment.storeBytes(of: UInt8(depth), toByteOffset: SegmentedIndex.depthOffset, as: UInt8.self)
         return segment
+    }
+
+    private mutating func discard(_ segment: UnsafeMutableRawPointer) {
+        segment.storeBytes(of: unused, as: UnsafeMutableRawPointer?.self)
+        unused = segment
     }
 
     private static func depth(of segment: UnsafeMutableRawPointer) -> UInt64 {

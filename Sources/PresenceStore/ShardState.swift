@@ -17,7 +17,7 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     var idleReaders: IdleReaders = []
     /// Whether there are leases of gateways.
     var hasLeases = false
-    var slabs = Slabs()
+    var slabs: Slabs
     let hash: BytesHash
     var stamps: StampClock
     /// For how long its lock was held.
@@ -65,9 +65,13 @@ struct ShardState: ~Copyable, @unchecked Sendable {
     /// change it by copying all of its 3 KB to the stack, several times a command: decision 0016.
     private let pin = Atomic(false)
 
-    init(_ configuration: ShardedStore.Configuration, shard: Int, budget: MemoryBudget, at now: Timestamp) {
+    init(
+        _ configuration: ShardedStore.Configuration, shard: Int, pages: SlabPages, budget: MemoryBudget,
+        at now: Timestamp
+    ) {
         let bits = configuration.shards.trailingZeroBitCount
-        index = SegmentedIndex(skippedBits: bits)
+        index = SegmentedIndex(skippedBits: bits, pages)
+        slabs = Slabs(pages)
         wheel = TimerWheel(
             at: now, phase: shard * 64 / configuration.shards,
             ticks: configuration.wheelTick ?? (configuration.clock.isHeld ? .millisecond : .tenMilliseconds))

@@ -33,6 +33,9 @@ public final class ShardedStore: Sendable {
         public var maxActivityLength = 128
         /// Bytes that all records and tables may take; 0 is no limit.
         public var maxMemoryBytes = 0
+        /// Whether the system is asked for huge pages for records and their index, beyond the first 2 MiB: look-ups among millions cost a tenth to a
+        /// third less with them. Linux has them if `/sys/kernel/mm/transparent_hugepage/enabled` is `madvise` or `always`.
+        public var usesHugePages = true
         /// Bytes of the change ring of each shard, rounded up to a power of two, 16 KiB at least.
         public var changeRingBytes = 131_072
         /// Changes that each shard keeps for other nodes, rounded up to a power of two; 0, without other nodes, keeps none. 9 bytes each.
@@ -157,9 +160,10 @@ public final class ShardedStore: Sendable {
         shardStride = (offset + MemoryLayout<ShardState>.stride + 127) & ~127 | 128
         shards = .allocate(byteCount: shardStride * shardCount, alignment: 128)
         let now = configuration.clock.now()
+        let pages = SlabPages(usesHugePages: configuration.usesHugePages)
         for index in 0..<shardCount {
             let state = (shards + index * shardStride + offset).bindMemory(to: ShardState.self, capacity: 1)
-            state.initialize(to: ShardState(configuration, shard: index, budget: budget, at: now))
+            state.initialize(to: ShardState(configuration, shard: index, pages: pages, budget: budget, at: now))
             bindLock(index).initialize(to: Lock(ShardPlace(state: state)))
         }
     }

@@ -87,6 +87,8 @@ struct Slabs: ~Copyable {
     }
 
     private let classes: UnsafeMutablePointer<SizeClass>
+    /// Where chunks come from: theirs is the memory, whoever is done with it.
+    private let pages: SlabPages
     /// Bytes of all chunks and of the tables that find them.
     private(set) var capacityBytes = 0
     /// Bytes of the slots in use.
@@ -94,7 +96,8 @@ struct Slabs: ~Copyable {
     /// How often a slot was given back: as long as that stays the same, every number names what it named.
     private(set) var freedCount: UInt64 = 0
 
-    init() {
+    init(_ pages: SlabPages = SlabPages()) {
+        self.pages = pages
         classes = .allocate(capacity: Slabs.classCount)
         for index in 0..<Slabs.classCount {
             let size = Slabs.size(ofClass: index)
@@ -107,12 +110,6 @@ struct Slabs: ~Copyable {
 
     deinit {
         for index in 0..<Slabs.classCount {
-            let entry = classes[index]
-            for chunk in 0..<Int(entry.chunkCount) {
-                if let pages = entry.bases[chunk] ?? entry.chunks[chunk].reserved {
-                    SlabPages.give(pages, entry.chunkBytes)
-                }
-            }
             classes[index].bases.deallocate()
             classes[index].chunks.deallocate()
         }
@@ -244,7 +241,7 @@ struct Slabs: ~Copyable {
             entry.pointee.chunkCount += 1
         }
         let bytes = entry.pointee.chunkBytes
-        entry.pointee.bases[Int(chunk)] = entry.pointee.chunks[Int(chunk)].reserved ?? SlabPages.take(bytes)
+        entry.pointee.bases[Int(chunk)] = entry.pointee.chunks[Int(chunk)].reserved ?? pages.take(bytes)
         (entry.pointee.chunks + Int(chunk)).initialize(to: Chunk())
         capacityBytes += bytes
         link(chunk, entry)
@@ -252,7 +249,7 @@ struct Slabs: ~Copyable {
 
     private mutating func release(_ chunk: Int32, _ entry: UnsafeMutablePointer<SizeClass>) {
         unlink(chunk, entry)
-        let reserved = entry.pointee.bases[Int(chunk)].flatMap { SlabPages.discard($0, entry.pointee.chunkBytes) }
+        let reserved = entry.pointee.bases[Int(chunk)].flatMap { pages.discard($0, entry.pointee.chunkBytes) }
         entry.pointee.bases[Int(chunk)] = nil
         entry.pointee.chunks[Int(chunk)] = Chunk()
         entry.pointee.chunks[Int(chunk)].reserved = reserved

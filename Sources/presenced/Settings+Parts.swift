@@ -38,6 +38,7 @@ extension Settings {
         configuration.maxActivityLength = maxActivityLength
         configuration.maxMemoryBytes = maxmemory
         configuration.changeRingBytes = changeRingSize
+        configuration.usesHugePages = hugePages
         configuration.maxWords = maxWords
         configuration.maxRelations = maxRelations
         configuration.storms = storms

@@ -60,6 +60,7 @@ struct Settings: Equatable, Sendable {
     var maxWatchersPerUser = 100_000
     var maxWatchLists = 1_000_000
     var changeRingSize = 128 << 10
+    var hugePages = true
 
     // Work.
     var shards = 32

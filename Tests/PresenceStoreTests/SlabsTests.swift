@@ -133,4 +133,31 @@ struct SlabsTests {
         #expect(seen.count == 2 + 2 + 5 + 19)
         #expect(Set(seen).count == seen.count)
     }
+
+    @Test("Pages are whole, zeros and nobody else's, in the first region and behind it, also when they are used again")
+    func pages() throws {
+        for usesHugePages in [true, false] {
+            let pages = SlabPages(usesHugePages: usesHugePages)
+            var taken: [(start: UnsafeMutableRawPointer, byteCount: Int)] = []
+            func use(_ start: UnsafeMutableRawPointer, _ byteCount: Int) {
+                check(Int(bitPattern: start) % 4096 == 0)
+                let words = start.bindMemory(to: UInt64.self, capacity: byteCount / 8)
+                for place in stride(from: 0, to: byteCount / 8, by: 64) {
+                    check(words[place] == 0, "\(taken.count) pages were taken before")
+                    words[place] = UInt64(taken.count + 1)
+                }
+                taken.append((start, byteCount))
+            }
+            for byteCount in [4_096, 24_576, 262_144] {
+                for _ in 0..<(6 << 20) / byteCount { use(pages.take(byteCount), byteCount) }
+            }
+            for (index, (start, byteCount)) in taken.enumerated() {
+                let words = start.bindMemory(to: UInt64.self, capacity: byteCount / 8)
+                for place in stride(from: 0, to: byteCount / 8, by: 64) { check(words[place] == UInt64(index + 1)) }
+            }
+            // One that has neighbours in its huge page.
+            let (start, byteCount) = taken[1_600]
+            use(pages.discard(start, byteCount) ?? pages.take(byteCount), byteCount)
+        }
+    }
 }

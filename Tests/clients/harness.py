@@ -76,6 +76,10 @@ class Server:
         pages = pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGESIZE")
 
+    def regions_for_huge_pages(self):
+        """How many regions of memory the process asked the kernel to make of huge pages (`madvise`)."""
+        return sum(" hg" in line for line in open(f"/proc/{self.process.pid}/smaps") if line.startswith("VmFlags:"))
+
     def signal(self, number):
         self.process.send_signal(number)
 

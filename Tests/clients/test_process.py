@@ -49,6 +49,18 @@ def test_a_signal_ends_it_with_idle_clients_and_subscribers():
     assert all(raw.is_closed() for raw in idle)
 
 
+@pytest.mark.parametrize("wanted", ["yes", "no"])
+def test_records_lie_in_huge_pages_where_the_system_has_them_and_they_are_wanted(start, wanted):
+    server = start("--huge-pages", wanted)
+    empty = server.regions_for_huge_pages()
+    assert empty == 0, "a small store has plain pages"
+    with server.raw() as raw:
+        raw.send(b"".join(encode("PRESENCE.CONNECT", f"presence:user:{n}", "s") for n in range(40_000)))
+        assert all(raw.reply() == 1 for _ in range(40_000))
+    exists = os.path.exists("/sys/kernel/mm/transparent_hugepage/enabled")
+    assert (server.regions_for_huge_pages() > 0) == (exists and wanted == "yes")
+
+
 @pytest.mark.parametrize("words", [["SHUTDOWN"], ["SHUTDOWN", "NOSAVE"]])
 def test_shutdown_ends_it_as_a_signal_does(words):
     server = Server()
