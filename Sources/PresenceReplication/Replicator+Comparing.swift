@@ -20,6 +20,8 @@ import PresenceStore
 extension Replicator {
     /// Records that a range should have: digests are small then, and what is exchanged for one difference too.
     private static let recordsInRange = 256
+    /// For how long before a tick digests that were due are still made, in microseconds: a little longer than from one tick to the next.
+    private static let digestsMissed: Int64 = 25_000
 
     /// Puts what is due onto the links: ranges of the pass, and ranges that are looked at again.
     func compareOnward(_ peer: PeerState, _ link: LinkState) {
@@ -30,7 +32,8 @@ extension Replicator {
             if !settings.fails(.lostDifference) { link.digests.append(digest(of: first.range, link)) }
         }
         guard cluster.own.number < peer.number, peer.hasCopy || isFollower, peer.copyIn?.isDone == true else { return }
-        // A bound for each tick, so that a node that was stopped does not make up for everything at once.
+        // A bound for each tick, and of what came due before it: a node that was stopped does not make up for everything at once, and one that ticks
+        // every 20 ms or so misses nothing.
         for _ in 0..<128 where peer.nextDigest <= now && link.digests.count < FrameLimits.ranges {
             if peer.digestPlace == 0 { beginPass(peer) }
             let range = HashRange(containing: peer.digestPlace, bits: peer.digestBits)
@@ -41,7 +44,7 @@ extension Replicator {
             let interval = settings.digestInterval * 1000 / (peer.isPassUrgent ? 10 : 1)
             let pause = max(interval >> Int64(peer.digestBits), 1)
             peer.nextDigest = PeerTime(
-                microseconds: max(peer.nextDigest.microseconds, now.microseconds - 25_000) + pause)
+                microseconds: max(peer.nextDigest.microseconds, now.microseconds - Replicator.digestsMissed) + pause)
         }
     }
 

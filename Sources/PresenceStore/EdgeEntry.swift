@@ -147,7 +147,7 @@ struct EdgeEntry: Sendable, Hashable {
 
     @inline(__always)
     private func set(_ stamp: EdgeStamp, of relation: inout Relation) {
-        if bits & Bit.isBlock != 0 {
+        if isBlock {
             (relation.isBlocked, relation.blockStamp) = (holds, stamp)
         } else {
             (relation.isFriend, relation.friendStamp) = (holds, stamp)

@@ -10,6 +10,17 @@ extension ShardState {
         var read: LastSeen?
         /// A rule of the embedder hides the target.
         var isRefused = false
+
+        /// How the viewer stands to the target, as far as his side says it.
+        @inline(__always)
+        func standing(isSelf: Bool) -> Standing {
+            var standing = Standing()
+            standing.isSelf = isSelf
+            standing.isRefused = isRefused
+            standing.hasBlocked = hasBlocked
+            standing.read = read
+            return standing
+        }
     }
 
     // MARK: Views
@@ -21,11 +32,7 @@ extension ShardState {
     ) -> View {
         let evidence = settle(number, at: now)
         let record = record(number)
-        var standing = Standing()
-        standing.isSelf = isSelf
-        standing.isRefused = side.isRefused
-        standing.hasBlocked = side.hasBlocked
-        standing.read = side.read
+        var standing = side.standing(isSelf: isSelf)
         var privacy = Privacy()
         if let relations = record.relations {
             privacy = relations.privacy(near: now)
@@ -49,9 +56,7 @@ extension ShardState {
         let announced = status(number, at: now)
         // Then he looks it, hidden or not.
         guard announced != .offline else { return .offline }
-        var standing = Standing()
-        standing.isRefused = side.isRefused
-        standing.hasBlocked = side.hasBlocked
+        let standing = side.standing(isSelf: false)
         let isHidden =
             record(number).relations?.hides(from: viewer, standing) ?? Visibility.everyone.rule(standing).hides
         return isHidden ? .offline : announced
