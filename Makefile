@@ -15,6 +15,8 @@ COPY = 1000000
 CLUSTER_PARTS = lag,beats,heartbeat,copy,failover
 # Which tests of real clients: files, or all.
 CLIENT_TESTS ?= Tests/clients
+# How many files of them run at the same time. Many of their tests wait for time to pass.
+CLIENT_WORKERS ?= 2
 # The binary that the real clients test.
 PRESENCED_BINARY ?= $(CURDIR)/.build/debug/presenced
 
@@ -48,7 +50,7 @@ test-swift: setup-tests ## The Swift tests alone.
 
 test-clients: setup-tests ## redis-cli, redis-py, valkey-py, GLIDE and redis-benchmark against PRESENCED_BINARY (the debug build).
 	@test -x "$(PRESENCED_BINARY)" || swift build --product presenced $(SWIFT_FLAGS)
-	PRESENCED_BINARY="$(PRESENCED_BINARY)" $(PYTHON) -m pytest $(CLIENT_TESTS)
+	PRESENCED_BINARY="$(PRESENCED_BINARY)" $(PYTHON) -m pytest -n $(CLIENT_WORKERS) --dist loadfile --no-loadscope-reorder $(CLIENT_TESTS)
 
 lint: ## Check the format of all Swift code.
 	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)
@@ -108,11 +110,7 @@ simulate: setup ## Play lives of a cluster with fresh seeds, cuts, crashes and a
 	@scripts/simulate
 
 sanitize: ## Run the tests of store and codecs under the thread and the address sanitizer.
-	@scripts/announce tsan "Building the tests for two sanitizers" "about 3 minutes the first time on 2 cores"
-	PRESENCED_PART=core swift test --scratch-path .build-tsan --sanitize=thread $(SWIFT_FLAGS) \
-		--filter 'PresenceStoreTests|PresenceRESPTests|PresenceClusterTests|PresenceReplicationTests' --skip ExampleTests --disable-xctest
-	PRESENCED_PART=core swift test --scratch-path .build-asan --sanitize=address $(SWIFT_FLAGS) \
-		--filter 'PresenceStoreTests|PresenceRESPTests|PresenceClusterTests|PresenceReplicationTests' --skip ExampleTests --disable-xctest
+	@scripts/sanitize $(SWIFT_FLAGS)
 
 setup: ## Install what a build needs (Debian packages).
 	@scripts/setup-debian libjemalloc-dev libssl-dev redis-tools
