@@ -50,9 +50,9 @@ class Sleeper:
         for user in self.SILENT:
             c.ask("PRESENCE.CONNECT", key(user), "s", "PX", 6_000)
         for user in self.PATIENT:
-            c.ask("PRESENCE.CONNECT", key(user), "s", "EX", 110)
+            c.ask("PRESENCE.CONNECT", key(user), "s", "EX", 240)
         for user in self.CLOSED + self.SET + ["ann"]:
-            c.ask("PRESENCE.CONNECT", key(user), "s", "EX", 115)
+            c.ask("PRESENCE.CONNECT", key(user), "s", "EX", 250)
         for number in range(20):
             c.client.set(f"k{number}", "old")
         self.moved = Beating([c, a], self.MOVED, ttl_ms=20_000, spread=False)
