@@ -9,7 +9,7 @@ import Testing
 /// Seeded lives of a cluster: the types are those of the service, `PresenceReplication.Replicator` and `PresenceStore.ShardedStore`.
 ///
 /// `PRESENCE_SEED=n` plays one again, `PRESENCE_SEED_COUNT=n` plays more of them. One that fails prints a smaller one, and how to play that.
-@Suite("Simulation", .serialized)
+@Suite("Simulation")
 struct SimulationTests {
     static let seedCount = getenv("PRESENCE_SEED_COUNT").flatMap { Int(String(cString: $0)) } ?? 10
 

@@ -3,7 +3,7 @@ import PresenceTesting
 import Testing
 
 /// The simulator itself: a seed is a life, what is wrong on purpose is found, and what fails is made smaller.
-@Suite("Simulator", .serialized)
+@Suite("Simulator")
 struct SimulatorTests {
     private func life(_ seed: UInt64, _ scale: Simulation.Scale) throws -> Simulation {
         let simulation = try Simulation(seed: seed, scale: scale)
