@@ -66,7 +66,7 @@ class Traffic:
         self._task = Task(self._step)
 
     def _connect(self, user):
-        assert self.client.ask("PRESENCE.CONNECT", key(user), "s", "EX", 110) >= 1
+        assert self.client.ask("PRESENCE.CONNECT", key(user), "s", "EX", 240) >= 1
 
     def _step(self):
         self.begun += 1
