@@ -170,7 +170,7 @@ public struct Session: Sendable, Hashable {
     /// The first instant at which its end is announced; `distantPast` if nothing holds that back.
     ///
     /// Only a session that was live and not passive when it was ended leaves a grace, and never past its deadline: that a
-    /// loss was noticed must not show anyone for longer than if it had not been.
+    /// loss was noticed must not show anyone for longer than if it had not been. Where a gateway's end took it, that is later (`end(withGateway:isTold:_:)`).
     @inlinable
     public func graceEnd(_ policy: Policy) -> Timestamp {
         let deadline = deadline(policy)
@@ -200,6 +200,26 @@ public struct Session: Sendable, Hashable {
             ? graceEnd(policy) : max(graceEnd(policy), stormRelease(policy, pacing: pacing))
     }
 
+    /// Its gateway has ended, with its lease or since it was dropped, and takes the session with it.
+    ///
+    /// A gateway's end is not the people's, who need time to come back: `lost-grace` is theirs in full, whatever was left of the TTL, but not past the hard limit. So
+    /// the TTL, which counts for nothing else from now on, reaches that far.
+    ///
+    /// - Parameters:
+    ///   - closure: the end, a loss.
+    ///   - isTold: whether other nodes were told that it lives. If its lease was longer than its TTL, they were told a heartbeat with which the TTL ends as the
+    ///     lease does, and it has that one from now on.
+    ///   - policy: the settings in force.
+    package mutating func end(withGateway closure: Closure, isTold: Bool, _ policy: Policy) {
+        let hardLimit = hardLimit(policy)
+        // Behind the end in any case: who ended when his TTL did was silent, which leaves no grace.
+        let reach = min(max(policy.graceEnd(of: closure), closure.at.advanced(byMilliseconds: 1)), hardLimit)
+        if isTold { heartbeat = max(heartbeat, closure.at.advanced(byMilliseconds: -life(policy))) }
+        leasedUntil = nil
+        closed = closure
+        ttlMilliseconds = max(ttlMilliseconds, min(reach.milliseconds(since: heartbeat), Session.greatestExactTTL))
+    }
+
     /// The facts as they are once its gateway's lease has ended, if that is what ends it; nil if it has none, or is over by then.
     @usableFromInline
     package func endedWithLease(_ policy: Policy) -> Session? {
@@ -207,8 +227,7 @@ public struct Session: Sendable, Hashable {
             isPassive || leasedUntil <= hardLimit(policy)
         else { return nil }
         var ended = self
-        ended.leasedUntil = nil
-        ended.closed = Closure(at: leasedUntil, isLoss: true)
+        ended.end(withGateway: Closure(at: leasedUntil, isLoss: true), isTold: false, policy)
         return ended
     }
 

@@ -58,9 +58,10 @@ extension ServerLoop {
     /// The list gets a frame within a window: when its slot ends.
     func willTell(_ watch: Watch) {
         guard server.manualClock == nil else {
-            // All of them when the window is over that the first one opens: a test knows when that is.
+            // All of them when the window is over that time is in: a test knows when that is. Windows follow each other from when the server began, whatever happens
+            // in them: that there was news is not to be seen by who does not get it.
             watchesToTell.append(watch)
-            if watchesToTell.count == 1 { windowBegan = server.clock.now() }
+            if watchesToTell.count == 1 { windowEnd = endOfWindow(at: server.clock.now()) }
             return
         }
         let now = Stopwatch.microseconds()
@@ -85,7 +86,15 @@ extension ServerLoop {
     /// Whether a clock that tests hold has gone past the end of the window.
     var isWindowOver: Bool {
         guard !watchesToTell.isEmpty, server.manualClock != nil else { return false }
-        return server.clock.now() >= windowBegan.advanced(byMilliseconds: Int64(configuration.pushWindowMilliseconds))
+        return server.clock.now() >= windowEnd
+    }
+
+    /// Where a clock is held by tests: the first instant behind the window that `now` lies in.
+    private func endOfWindow(at now: Timestamp) -> Timestamp {
+        let window = Int64(configuration.pushWindowMilliseconds)
+        guard window > 0 else { return now }
+        let passed = now.milliseconds(since: firstWindowBegan) % window
+        return now.advanced(byMilliseconds: window - passed)
     }
 
     /// Makes the frames of all lists whose slots have ended, and sends them.

@@ -86,12 +86,13 @@ final class ServerLoop: @unchecked Sendable {
     var watchesOfOthers: [[Watch]] = []
     var isPumping = false
     var nextTelling: Int64?
-    /// Lists whose time has come; with a clock that tests hold, all that wait, and since when.
+    /// Lists whose time has come; with a clock that tests hold, all that wait, until when, and when the first window of all began.
     var watchesToTell: [Watch] = []
     /// Those that are told now, in turns, and how many of them were.
     var watchesBeingTold: [Watch] = []
     var toldWatches = 0
-    var windowBegan = Timestamp(milliseconds: 0)
+    var windowEnd = Timestamp.distantFuture
+    let firstWindowBegan: Timestamp
     /// Whether the rest of them is told a little later.
     var isTellingOn = false
     /// Whether lists whose time is over are left for a little later.
@@ -130,6 +131,7 @@ final class ServerLoop: @unchecked Sendable {
         counters = server.counters[index]
         keyPrefix = BytePrefix(Array(configuration.keyPrefix.utf8))
         now = server.clock.now()
+        firstWindowBegan = now
         outgoing = Outgoing(loopCount: loopCount)
         updateScrutiny()
     }
@@ -349,6 +351,8 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Reads the rings that have something and sends what they say. Messages for `current` go into its replies.
     func deliverEvents(current: Client?, _ reply: inout ReplyBuffer) {
+        // What is new here is of the next window, whether or not one had news before.
+        if isWindowOver { makeFrames() }
         // In the order in which they were woken: so a command that changed two shards is told in its order.
         var next = 0
         while next < wokenShards.count {
@@ -369,7 +373,6 @@ final class ServerLoop: @unchecked Sendable {
             } while !isRead
         }
         wokenShards.removeAll(keepingCapacity: true)
-        if isWindowOver { makeFrames() }
         deliverMessages(current: current, &reply)
     }
 

@@ -111,9 +111,11 @@ extension Explanation {
         }
         let isCut = facts.isCutByHardLimit(policy)
         let limit = isCut ? ", heartbeat-hard-limit rules" : ""
+        // What ended has none that counts.
+        let life = facts.closed == nil ? ", TTL \(span(facts.ttlMilliseconds))\(limit)" : ""
         lines.append(
             "    opened \(instant(facts.incarnation.timestamp)) at node \(facts.incarnation.node); "
-                + "heartbeat \(instant(facts.heartbeat)), TTL \(span(facts.ttlMilliseconds))\(limit)")
+                + "heartbeat \(instant(facts.heartbeat))\(life)")
         if facts.closed == nil {
             if let end = facts.leasedUntil {
                 let before = isCut ? "; heartbeat-hard-limit ends it before, \(instant(session.deadline))" : ""

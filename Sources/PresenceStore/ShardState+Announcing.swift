@@ -116,7 +116,7 @@ extension ShardState {
             guard next <= now else { break }
             instant = next
             if wasSeen { wasSeen = isSeenLater(record, at: instant, near: now) }
-            if !wasSeen { announceIfChanged(number, at: instant, until: now, isTimer: isTimer) }
+            if !wasSeen { announceIfChanged(number, at: instant, until: now, isTimer: isTimer, isPassed: true) }
         }
         announceIfChanged(number, at: now, until: now, isTimer: isTimer)
     }
@@ -142,13 +142,16 @@ extension ShardState {
         return instant
     }
 
+    /// - Parameter isPassed: whether more is looked at behind this instant. Then what became true before the last change that was announced is none: a margin, or a stall,
+    ///   held both back, and an earlier look passed them.
     mutating func announceIfChanged(
-        _ number: UInt32, at instant: Timestamp, until now: Timestamp, isTimer: Bool
+        _ number: UInt32, at instant: Timestamp, until now: Timestamp, isTimer: Bool, isPassed: Bool = false
     ) {
         let record = record(number)
         let verdict = evidence(of: record, at: instant, near: now).verdict(at: instant)
         guard verdict.publicStatus != record.announced || verdict.isPresent != record.isPresent else { return }
         let change = instantOfChange(to: verdict, seenAt: instant, record, near: now)
+        guard !isPassed || change >= record.version.timestamp else { return }
         let (reason, session) = reasonOfTime(record, at: change, of: verdict, near: now)
         if isTimer { counters.lateness.record(now.milliseconds(since: instant)) }
         let cause = Cause(reason: reason, stamp: Stamp(change), at: change, isTime: true)
@@ -290,17 +293,22 @@ extension ShardState {
 
     // MARK: Activity
 
-    /// Tells that the activity text is another, or none.
-    mutating func announceActivity(_ number: UInt32, _ text: UnsafeRawBufferPointer?, _ cause: Cause) {
+    /// Tells that the activity text is another, or none: behind the status that came with it, if one did, since the event tells that, too.
+    ///
+    /// - Parameter place: that of the record's newest entry before both. The entry of a status stays the newest: it says why he is what he is, and who reads states reads
+    ///   the text with it.
+    mutating func announceActivity(
+        _ number: UInt32, _ text: UnsafeRawBufferPointer?, _ cause: Cause, since place: UInt32? = nil
+    ) {
         let record = record(number)
         let entry = ChangeRing.StatusEntry(
             record: number, old: record.announced, new: record.announced, reason: cause.reason, version: cause.stamp,
             timestamp: cause.at, since: nil)
         var activity = ChangeRing.Piece()
         if let text { activity.bytes = text }
-        let place = ring.append(
+        let newPlace = ring.append(
             activityChange: entry, user: .init(bytes: record.id, isPacked: record.isPacked), activity: activity)
-        record.header.changePlace = place
+        if record.header.changePlace == place ?? record.header.changePlace { record.header.changePlace = newPlace }
         counters.activityChanges += 1
         noteForWatchers(record)
     }

@@ -357,9 +357,9 @@ extension ShardState {
             record.forEachSession { session in
                 guard self.end(of: session, near: now, by: now)?.at == end.at else { return }
                 var facts = facts(of: session, near: now)
-                facts.leasedUntil = nil
                 ended.add(session)
                 if end.reason == .leaseLost, settings.hasUnheardPeer {
+                    facts.leasedUntil = nil
                     // Its gateway may have taken it to where nobody here can look: that it ended is not written down.
                     // The others may have been told of a later end: they are to hear of this one.
                     if end.deadline < facts.deadline(settings.policy) {
@@ -371,7 +371,8 @@ extension ShardState {
                     arm(number, record.header, by: now)
                     return
                 }
-                facts.closed = Closure(at: end.at, reason: end.reason)
+                let closure = Closure(at: end.at, reason: end.reason)
+                facts.end(withGateway: closure, isTold: replicaLog.isKept, settings.policy)
                 session.store(facts)
                 noteEnd(of: session)
             }

@@ -295,12 +295,7 @@ extension ShardState {
         _ number: UInt32, _ userHash: UInt64, at now: Timestamp
     ) -> Bool {
         let record = record(number)
-        let newText = merged.facts.text.value(at: now)
-        if newText != local.facts.text.value(at: now) {
-            let cause = Cause(reason: .manual, stamp: merged.facts.text.stamp, at: now)
-            newText.map { $0.withUnsafeBytes { announceActivity(number, $0, cause) } }
-                ?? announceActivity(number, nil, cause)
-        }
+        let entry = record.header.changePlace
         var verdict = evidence(of: record, at: now, near: now).verdict(at: now)
         if verdict.rule == .grace,
             (record.version, record.announced) < (incoming.version, incoming.status),
@@ -316,6 +311,12 @@ extension ShardState {
         let hasNews = announce(
             number, verdict, heard, reason, place, before: local.version, hasLearned: isNew || merged != local,
             userHash, at: now)
+        let newText = merged.facts.text.value(at: now)
+        if newText != local.facts.text.value(at: now) {
+            let cause = Cause(reason: .manual, stamp: merged.facts.text.stamp, at: now)
+            newText.map { $0.withUnsafeBytes { announceActivity(number, $0, cause, since: entry) } }
+                ?? announceActivity(number, nil, cause, since: entry)
+        }
         if merged != local { noteForWatchers(record) }
         arm(number, evidence(of: record, at: now, near: now), at: now)
         return hasNews

@@ -72,13 +72,11 @@ extension ShardState {
         noteStray(server, home: plain.session.home)
         account()
         stamps.observe(plain.newestStamp)
-        if let text = record.text(at: now) {
-            announceActivity(number, text, Cause(reason: .manual, stamp: plain.textStamp, at: now))
-        }
         let evidence = evidence(of: record, at: now, near: now)
         _ = announce(
             number, evidence.verdict(at: now), Heard(plain, from: sender), .connect, session, before: .zero,
             hasLearned: true, userHash, at: now)
+        if let text = record.text(at: now) { announceActivity(number, text, of: plain, since: 0, at: now) }
         arm(number, evidence, at: now)
     }
 
@@ -130,14 +128,16 @@ extension ShardState {
         if manual != localManual { record.storeManual(manual) }
         if plain.isNamed { record.isNamed = true }
         if let lastSeen = plain.lastSeen { record.raiseLastSeen(to: lastSeen, near: now) }
-        if let newText { take(newText, of: plain, number, at: now) }
+        let isTextNews = newText.map { take($0, of: plain, number, at: now) } ?? false
         let place = SessionRecord(record.address + record.sessionsOffset)
         if merged != local { store(merged, over: place) }
+        let entry = record.header.changePlace
         let hasActed = merged.activity != local.activity
         let reason = hasActed ? Reason.activity : manual != localManual ? .manual : .merged
         let hasNews = announce(
             number, evidence(of: record, at: now, near: now).verdict(at: now), Heard(plain, from: sender), reason,
             hasActed ? place : nil, before: before, hasLearned: hasLearned, userHash, at: now)
+        if isTextNews { announceActivity(number, record.text(at: now), of: plain, since: entry, at: now) }
         let isTaken = merged.home != stamps.node || manual != localManual && manual.value == .invisible
         let hasSeenLater = record.lastSeen(near: now) ?? .distantPast > plain.lastSeen ?? .distantPast
         if local.home == stamps.node, isTaken, hasSeenLater {
@@ -192,10 +192,10 @@ extension ShardState {
         return place
     }
 
-    /// Writes a newer text, and tells if another one is in force now.
+    /// Writes a newer text. Returns whether another one is in force now.
     private mutating func take(
         _ text: UnsafeRawBufferPointer, of plain: PlainImage, _ number: UInt32, at now: Timestamp
-    ) {
+    ) -> Bool {
         let record = record(number)
         let old = record.hasText ? UserRecord.textBytes + record.textCount : 0
         let holds = plain.textUntil.map { $0 > now } ?? true
@@ -204,9 +204,13 @@ extension ShardState {
         shift(
             record, from: record.textOffset + old, by: UserRecord.textBytes + text.count - old, end: record.byteCount)
         record.storeText(text, stamp: plain.textStamp, until: plain.textUntil, at: now)
-        if !isSame {
-            announceActivity(number, record.text(at: now), Cause(reason: .manual, stamp: plain.textStamp, at: now))
-        }
+        return !isSame
+    }
+
+    private mutating func announceActivity(
+        _ number: UInt32, _ text: UnsafeRawBufferPointer?, of plain: PlainImage, since place: UInt32, at now: Timestamp
+    ) {
+        announceActivity(number, text, Cause(reason: .manual, stamp: plain.textStamp, at: now), since: place)
     }
 }
 

@@ -103,6 +103,7 @@ extension ShardState {
             record.storeManual(
                 Register(stamp: stamp, value: status, until: status == nil ? nil : until))
         }
+        var hasNewText = false
         if let text {
             let start = record.textOffset
             let before = record.text(at: now).map { [UInt8]($0) }
@@ -110,14 +111,13 @@ extension ShardState {
             text.withUnsafeBytes {
                 record.storeText($0, stamp: stamp, until: $0.count == 0 ? nil : until, at: now)
             }
-            let after = record.text(at: now)
-            if after.map({ [UInt8]($0) }) != before {
-                announceActivity(number, after, Cause(reason: .manual, stamp: stamp, at: now))
-            }
+            hasNewText = record.text(at: now).map { [UInt8]($0) } != before
         }
         let evidence = evidence(of: record, at: now, near: now)
         let cause = Cause(reason: .manual, stamp: stamp, at: now)
+        let place = record.header.changePlace
         announce(number, evidence.verdict(at: now), cause, nil, near: now)
+        if hasNewText { announceActivity(number, record.text(at: now), cause, since: place) }
         arm(number, evidence, at: now)
         replicaLog.note(userHash, .record)
     }

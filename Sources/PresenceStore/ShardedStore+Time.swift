@@ -38,11 +38,18 @@ extension ShardedStore {
     @discardableResult
     public func advance(shard: Int, to now: Timestamp, budget: Int = .max) -> AdvanceResult {
         storms.look(self, at: now)
+        pages.touchAhead()
         // A lock is held for one slice at a time: others get in between.
         let slice = 128
         var result = AdvanceResult()
         repeat {
-            let step = withShard(shard) { $0.advance(to: now, budget: min(slice, budget - result.lookedAt)) }
+            let (step, lost) = withShard(shard) { state in
+                let before = state.counters.losses
+                let step = state.advance(to: now, budget: min(slice, budget - result.lookedAt))
+                return (step, Int(state.counters.losses - before))
+            }
+            // Who has just been lost was told; of those behind them a storm may hold the more, the sooner it is seen.
+            if lost > 0 { storms.note(lost, self, at: now) }
             result.lookedAt += step.lookedAt
             result.isBehind = step.isBehind
             result.hasTimers = step.hasTimers

@@ -102,6 +102,7 @@ public final class ShardedStore: Sendable {
     public let clock: any PresenceClock
     let hash: BytesHash
     let budget: MemoryBudget
+    let pages: SlabPages
     let readers: ListenerList
     let watches: WatchTable
     let changeCursors: ChangeCursors
@@ -145,6 +146,7 @@ public final class ShardedStore: Sendable {
         clock = configuration.clock
         hash = BytesHash(secret: configuration.hashSecret)
         budget = MemoryBudget(limit: configuration.maxMemoryBytes)
+        pages = SlabPages(usesHugePages: configuration.usesHugePages)
         shardCount = configuration.shards
         shardShift = UInt64(64 - configuration.shards.trailingZeroBitCount)
         readers = ListenerList()
@@ -160,7 +162,6 @@ public final class ShardedStore: Sendable {
         shardStride = (offset + MemoryLayout<ShardState>.stride + 127) & ~127 | 128
         shards = .allocate(byteCount: shardStride * shardCount, alignment: 128)
         let now = configuration.clock.now()
-        let pages = SlabPages(usesHugePages: configuration.usesHugePages)
         for index in 0..<shardCount {
             let state = (shards + index * shardStride + offset).bindMemory(to: ShardState.self, capacity: 1)
             state.initialize(to: ShardState(configuration, shard: index, pages: pages, budget: budget, at: now))
@@ -173,6 +174,7 @@ public final class ShardedStore: Sendable {
         clock = owner.clock
         hash = owner.hash
         budget = owner.budget
+        pages = owner.pages
         shardCount = owner.shardCount
         shardShift = owner.shardShift
         readers = owner.readers

@@ -32,7 +32,7 @@ public struct StormReport: Sendable, Hashable {
     public var sessions: Int
 }
 
-/// Looks at what all shards lose, ten times a second, and declares storms.
+/// Looks at what all shards lose, ten times a second and whenever time has ended many sessions since, and declares storms.
 ///
 /// The lock is taken before those of shards, by whoever advances time or is about to drop a server; nobody waits for it but another one who does.
 final class StormWatch: Sendable {
@@ -59,16 +59,34 @@ final class StormWatch: Sendable {
     private let nextLook = Atomic<Int64>(.min)
     /// Somebody lost sessions and could not look.
     private let isHastened = Atomic(false)
+    /// Losses that time has brought since the last look, and how many of them are worth one.
+    private let unseen = Atomic(0)
+    private let worthALook: Atomic<Int>
     /// Storms since the start, and whether one is on: read by who may hold shards.
     private let count = Atomic(0)
     private let isOn = Atomic(false)
 
-    init(_ settings: StormSettings) { state = Lock(State(settings: settings)) }
+    init(_ settings: StormSettings) {
+        state = Lock(State(settings: settings))
+        worthALook = Atomic(StormWatch.worthALook(settings))
+    }
+
+    /// A quarter of the least storm; a look costs as much as some ten losses.
+    private static func worthALook(_ settings: StormSettings) -> Int { max(settings.minimum / 4, 64) }
 
     /// Storms since the start, and whether one is on.
     var numbers: (count: Int, isOn: Bool) { (count.load(ordering: .relaxed), isOn.load(ordering: .relaxed)) }
 
-    func update(_ settings: StormSettings) { state.withLock { $0.settings = settings } }
+    func update(_ settings: StormSettings) {
+        state.withLock { $0.settings = settings }
+        worthALook.store(StormWatch.worthALook(settings), ordering: .relaxed)
+    }
+
+    /// Time has ended sessions that had been kept alive. Many run out in one millisecond where a gateway beats for all of its users at once.
+    func note(_ losses: Int, _ store: ShardedStore, at now: Timestamp) {
+        guard unseen.add(losses, ordering: .relaxed).newValue >= worthALook.load(ordering: .relaxed) else { return }
+        _ = withState(for: store) { look(&$0, store, at: now, expecting: 0) }
+    }
 
     /// Looks if it is time. Anybody may call it as often as he likes.
     @inline(__always)
@@ -109,7 +127,8 @@ final class StormWatch: Sendable {
 
     private func look(_ state: inout State, _ store: ShardedStore, at now: Timestamp, expecting expected: Int) {
         isHastened.store(false, ordering: .sequentiallyConsistent)
-        let counted = store.lossesAndSessions()
+        unseen.store(0, ordering: .relaxed)
+        let counted = store.lossesAndSessions(at: now)
         let losses = counted.losses + UInt64(expected)
         let sessions = counted.sessions - expected
         let settings = state.settings
@@ -194,11 +213,14 @@ extension ShardedStore {
     /// Storms since the start, and whether one is on.
     public var stormNumbers: (count: Int, isOn: Bool) { storms.numbers }
 
-    /// What all shards have counted. Who was lost is not left, whether or not his record was met since.
-    fileprivate func lossesAndSessions() -> (losses: UInt64, sessions: Int) {
+    /// What all shards have counted, the ends of leases among it that none of them has come to yet. Who was lost is not left, whether or not his record was
+    /// met since.
+    fileprivate func lossesAndSessions(at now: Timestamp) -> (losses: UInt64, sessions: Int) {
         var sum: (losses: UInt64, sessions: Int) = (0, 0)
         for shard in 0..<shardCount {
             withShard(shard) { state in
+                // A stall, which leaves leases more time, is its shard's own look to find.
+                if now.milliseconds(since: state.lastAdvance) <= Stall.shortest { state.endLeasesThatAreOver(at: now) }
                 sum.losses += state.counters.losses
                 sum.sessions += state.presentSessions
             }

@@ -54,9 +54,7 @@ extension SlowModel {
 
     private mutating func lose(_ held: [(user: Name, session: Name)], _ reason: Reason) {
         for (user, session) in held {
-            users[user]?.sessions[session]?.leasedUntil = nil
-            users[user]?.sessions[session]?.closed = now
-            users[user]?.sessions[session]?.isLoss = true
+            users[user]?.sessions[session]?.endWithGateway(at: now, policy)
         }
         for user in Set(held.map(\.user)) { announce(user, reason) }
     }

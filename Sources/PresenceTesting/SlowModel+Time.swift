@@ -11,6 +11,8 @@ struct ModelSession: Sendable {
     var isPassive = false
     var closed: Timestamp?
     var isLoss = false
+    /// Of one that ended with its gateway: until when the grace may last, however little was left of its TTL.
+    var gatewayGraceLimit: Timestamp?
     var server: SlowModel.Name = ""
     /// The end of its server's lease, while that holds.
     var leasedUntil: Timestamp?
@@ -25,16 +27,26 @@ struct ModelSession: Sendable {
     func graceEnd(_ policy: Policy) -> Timestamp? {
         guard let closed, !isPassive else { return nil }
         let grace = isLoss ? policy.lostGrace : policy.disconnectGrace
-        return min(closed.advanced(byMilliseconds: grace), deadline(policy))
+        return min(closed.advanced(byMilliseconds: grace), lifeAndGrace(policy))
+    }
+
+    /// What bounds its grace, too.
+    func lifeAndGrace(_ policy: Policy) -> Timestamp { max(deadline(policy), gatewayGraceLimit ?? .distantPast) }
+
+    /// Ends with its gateway: its people have the whole grace to come back, within the hard limit.
+    mutating func endWithGateway(at now: Timestamp, _ policy: Policy) {
+        gatewayGraceLimit = min(
+            now.advanced(byMilliseconds: policy.lostGrace), heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit))
+        leasedUntil = nil
+        closed = now
+        isLoss = true
     }
 
     /// The end of the grace that the end of its lease will leave; nil if it has none, or leaves none.
     func graceEndOfLease(_ policy: Policy) -> Timestamp? {
         guard closed == nil, let leasedUntil, leasedUntil == deadline(policy) else { return nil }
         var lost = self
-        lost.leasedUntil = nil
-        lost.closed = leasedUntil
-        lost.isLoss = true
+        lost.endWithGateway(at: leasedUntil, policy)
         return lost.graceEnd(policy)
     }
 
@@ -43,7 +55,9 @@ struct ModelSession: Sendable {
         guard let storm = policy.storm, !isPassive else { return nil }
         var loss = deadline(policy)
         if let closed {
-            guard isLoss, closed < loss || closed == loss && heartbeat > opened else { return nil }
+            loss = lifeAndGrace(policy)
+            guard isLoss, closed < loss || closed == loss && (gatewayGraceLimit != nil || heartbeat > opened)
+            else { return nil }
             loss = closed
         } else if heartbeat <= opened {
             return nil

@@ -351,7 +351,7 @@ public struct SlowModel: Sendable {
 
     private mutating func close(_ user: Name, _ session: Name, isLoss: Bool) {
         // Who says goodbye lived until now.
-        if let deadline = users[user]?.sessions[session]?.deadline(policy), deadline <= now {
+        if let end = users[user]?.sessions[session]?.lifeAndGrace(policy), end <= now {
             users[user]?.sessions[session]?.heartbeat = now
         }
         users[user]?.sessions[session]?.closed = now

@@ -47,6 +47,37 @@ struct EventTests {
         #expect(offline.version > online.version)
     }
 
+    @Test("A status and a text that change at once are two events of one version, each with what is so from then on; so also at another node")
+    func statusAndText() throws {
+        let stores = (1...2).map { node in
+            ShardedStore.standing(at: now, shards: 1) {
+                $0.node = UInt8(node)
+                $0.replicaLogEntries = 64
+            }
+        }
+        let readers = stores.map { store in store.makeReader { _ in } }
+        try stores[0].connect("u", session: "s", at: now)
+        let cases: [(ManualStatus?, Status)] = [(.dnd, .dnd), (.invisible, .offline), (nil, .online)]
+        for (status, expected) in cases {
+            let text = Array("\(expected)".utf8)
+            try stores[0].set(
+                SlowModel.Name("u").bytes.span, UserSettings(status: .some(status), activity: .some(text)), at: now)
+            let found = stores[0].image(of: SlowModel.Name("u").bytes.span, at: now)
+            let image = try #require(found)
+            try stores[1].merge(image.span, at: now)
+            for reader in readers {
+                var events: [StoreEvent] = []
+                while !reader.read(shard: 0, into: &events) {}
+                let texts = events.compactMap { if case .activity(let change) = $0 { change } else { nil } }
+                let changes = events.compactMap { if case .status(let change) = $0 { change } else { nil } }
+                #expect(texts.map(\.status) == [expected])
+                #expect(texts.map(\.activity) == [text])
+                #expect(changes.last?.new == expected && changes.last?.version == texts.last?.version)
+            }
+        }
+        for reader in readers { reader.cancel() }
+    }
+
     @Test("A consumer slower than the ring is told exactly how many events he missed, and goes on")
     func missed() async throws {
         let store = store()

@@ -56,6 +56,36 @@ struct LeaseTests {
         reader.cancel()
     }
 
+    @Test(
+        "The end of a lease, or a drop, is told lost-grace later, however long the lease was and whatever of the TTL was left; but nobody outlives the hard limit by it",
+        arguments: [
+            // Lease, dropped at, told at: milliseconds after the renewal. The TTL is 120 s, the hard limit 300 s.
+            (60_000, nil, 75_000), (119_999, nil, 134_999), (120_000, nil, 135_000), (200_000, nil, 215_000), (290_000, nil, 300_000),
+            (300_000, nil, 300_000), (300_000, 110_000, 125_000), (300_000, 250_000, 265_000), (nil, 110_000, 125_000),
+        ] as [(Int64?, Int64?, Int64)])
+    func wholeGrace(lease: Int64?, droppedAt: Int64?, toldAt: Int64) throws {
+        let store = store { $0.policy.lostGrace = 15_000 }
+        try store.connect("ann", session: "s", server: "gw", at: start)
+        try store.connect("bob", session: "s", server: "gw", at: start)
+        if let lease { try store.lease("gw".utf8Bytes.span, forMilliseconds: lease, at: start) }
+        let reader = store.makeReader { _ in }
+        let end = droppedAt ?? lease ?? 0
+        store.advance(to: later(end - 1))
+        if droppedAt != nil { #expect(try store.drop("gw".utf8Bytes.span, at: later(end)) == 2) }
+        // One comes back while it is held: he was never gone.
+        if toldAt > end + 1 {
+            store.advance(to: later(end + 1))
+            try store.connect("bob", session: "t", server: "gw-2", at: later(toldAt - 1))
+        }
+        store.advance(to: later(toldAt - 1))
+        #expect(changes(reader, store).isEmpty)
+        #expect(store.status(of: SlowModel.Name("ann"), at: later(toldAt - 1)) == .online)
+        #expect(store.status(of: SlowModel.Name("ann"), at: later(toldAt)) == .offline)
+        let told = changes(reader, store)
+        #expect(told.map(\.timestamp) == [later(toldAt)])
+        reader.cancel()
+    }
+
     @Test("An explanation says that a lease keeps a session alive beyond its TTL, and until when")
     func explained() throws {
         let store = store()

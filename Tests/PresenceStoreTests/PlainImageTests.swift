@@ -73,7 +73,9 @@ struct PlainImageTests {
         "What is taken the short way is what a merge of the facts makes",
         // The first: what a margin had held back was announced anew by a second look at the same instant.
         // The second: a stall that was noticed after he was told idle made him active again.
-        arguments: [1_436_922_221_070_767_185, 11_311_477_349_934_618_072].map { SeededRandom(seed: $0) }
+        // The third: two changes that a margin had held back were announced anew, since what was seen when the second became true was like what came of it.
+        arguments: [1_436_922_221_070_767_185, 11_311_477_349_934_618_072, 16_367_223_634_117_918_955]
+            .map { SeededRandom(seed: $0) }
             + SeededRandom.cases(300))
     func sameAsFacts(random: SeededRandom) throws {
         var random = random

@@ -3,6 +3,10 @@ import Testing
 
 @testable import PresenceStore
 
+#if os(Linux)
+    import Glibc
+#endif
+
 @Suite("Slabs")
 struct SlabsTests {
     @Test("Every size has the smallest class that holds it")
@@ -160,4 +164,31 @@ struct SlabsTests {
             use(pages.discard(start, byteCount) ?? pages.take(byteCount), byteCount)
         }
     }
+
+    #if os(Linux) && !SANITIZED
+        /// Whether the system has made this page: nobody has to wait for it.
+        private func isTouched(_ page: UnsafeMutableRawPointer) -> Bool {
+            var state: UInt8 = 0
+            check(mincore(page, 4_096, &state) == 0)
+            return state & 1 == 1
+        }
+
+        @Test("What is handed out next was touched before by the tick, in the region at hand and in the next one; not in a small store's")
+        func touchedAhead() {
+            for usesHugePages in [true, false] {
+                let pages = SlabPages(usesHugePages: usesHugePages)
+                pages.touchAhead()
+                #expect(!isTouched(pages.take(4_096)))
+                pages.touchAhead()
+                #expect(!isTouched(pages.take(4_096)), "a store of a few users costs what it touches")
+                // Up to the last pages of the first region, and then the whole next one and a bit.
+                let chunk = SlabPages.aheadBytes / 4
+                for _ in 0..<(2 << 20) / chunk - 3 { _ = pages.take(chunk) }
+                for place in 0..<(65 << 20) / chunk {
+                    pages.touchAhead()
+                    if place >= 3 { check(isTouched(pages.take(chunk)), "\(place)") } else { _ = pages.take(chunk) }
+                }
+            }
+        }
+    #endif
 }

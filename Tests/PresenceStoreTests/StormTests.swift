@@ -276,6 +276,45 @@ struct StormTests {
         reader.cancel()
     }
 
+    @Test("Who all ran out in one millisecond, since their gateway beat for them at once, are held but for the first that make it a storm")
+    func ranOutAtOnce() throws {
+        let store = store()
+        let users = (0..<5_000).map { user($0) }
+        for user in users { try store.connect(user, session: "s", server: "gw", at: start) }
+        for user in users { store.beat(user, session: "s", at: later(1_000)) }
+        let reader = store.makeReader { _ in }
+        let held = run(store, reader, from: 12_000, to: 150_000)
+        #expect(held.storms.map(\.began) == [later(121_000)])
+        // A tenth makes a storm; it is looked for after each quarter of five hundred, between slices of 128.
+        #expect(held.changes.count >= 500 && held.changes.count <= 500 + 125 + 128)
+        #expect(held.changes.allSatisfy { $0.change.reason == .heartbeatTimeout })
+        let told = run(store, reader, from: 150_100, to: 160_000)
+        #expect(held.changes.count + told.changes.count == 5_000)
+        #expect(told.changes.allSatisfy { $0.change.reason == .graceEnded })
+        reader.cancel()
+    }
+
+    @Test("A gateway that dies leaves its people the whole grace and a storm, whatever of their TTL was left when its lease ended, or it was dropped")
+    func leaseOfAnyLength() throws {
+        for (lease, isDropped) in [(60_000, false), (119_000, false), (120_000, false), (240_000, false), (240_000, true)] {
+            let store = store()
+            for index in 0..<2_000 { try store.connect(user(index), session: "s", server: "gw", at: start) }
+            try store.lease("gw".utf8Bytes.span, forMilliseconds: Int64(lease), at: start)
+            let reader = store.makeReader { _ in }
+            let end = isDropped ? 200_000 : Int64(lease)
+            _ = run(store, reader, from: 100, to: end - 100)
+            if isDropped { #expect(try store.drop("gw".utf8Bytes.span, at: later(end)) == 2_000) }
+            // The lease's end, the hold of thirty seconds from then on, and the pace.
+            let held = run(store, reader, from: end, to: end + 29_900)
+            #expect(held.storms.map(\.lost) == [2_000])
+            #expect(held.changes.isEmpty, "a lease of \(lease) ms")
+            let told = run(store, reader, from: end + 30_000, to: end + 33_000)
+            #expect(told.changes.count == 2_000)
+            #expect(told.changes.allSatisfy { $0.change.reason == .graceEnded })
+            reader.cancel()
+        }
+    }
+
     @Test("Who was invisible when a storm took his session is held once he is seen again, and not before")
     func invisibleThen() throws {
         let store = store()

@@ -294,8 +294,11 @@ class Story:
                 target.note(words, on_both=False)
                 self.log.append(("hidden", *words))
                 self.pair.busy.command(*words)
-            # Held still, a clock's window begins with anybody's change: so nothing that is seen may happen by itself while windows end.
-            self.same("PRESENCE.BEAT", key(self.other), "s")
+            for _ in range(source.choice([0, 0, 2])):
+                # Within a window, and over its end: when it ends must not depend on what is hidden.
+                self.clock.tell("PRESENCE.ADVANCE", source.choice([20, 40, 60]))
+                self.same("PRESENCE.SET", key(self.other), "ACTIVITY", source.choice(["", "at work", "at lunch"]))
+                self.agree("frames within a window", *[side.messages() for side in self.ear.both])
             self.pass_time()
             self.drain()
             if source.random() < 0.5:
