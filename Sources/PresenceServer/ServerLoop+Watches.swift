@@ -18,8 +18,10 @@ extension ServerLoop {
         let most = server.manualClock == nil ? ServerLoop.slicesPerTurn : .max
         while slices < most, store.pumpWatches(shard: shard, limit: ServerLoop.marksPerSlice) { slices += 1 }
         wakeOthers()
-        guard slices == most else { return }
+        // The one that waits goes on with all that comes meanwhile.
+        guard slices == most, waitingPumps.insert(shard).inserted else { return }
         afterOthers { [self] in
+            waitingPumps.remove(shard)
             beginTurn(isTimed: true)
             pumpWatches(shard)
             endTurn()

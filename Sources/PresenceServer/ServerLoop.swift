@@ -85,6 +85,8 @@ final class ServerLoop: @unchecked Sendable {
     /// While changes are handed on to lists: those that other event loops tell, for each of these.
     var watchesOfOthers: [[Watch]] = []
     var isPumping = false
+    /// Shards whose changes are handed on a little later, once sockets have been looked at.
+    var waitingPumps: Set<Int> = []
     var nextTelling: Int64?
     /// Lists whose time has come; with a clock that tests hold, all that wait, until when, and when the first window of all began.
     var watchesToTell: [Watch] = []

@@ -1,6 +1,7 @@
 /// Steps of long work in the order in which they came: first in, first out, each in constant time over all of them.
 ///
-/// No more than a few for each client of the loop: who has one that waits gets no further one, since nothing more of his is read meanwhile.
+/// No more than a few for each client of the loop, since nothing more of his is read while one waits; and of the loop's own one for each shard whose changes
+/// are handed on to lists, and one each for telling lists, giving lists up, and ending.
 struct WaitingSteps {
     private var newest: [() -> Void] = []
     /// The oldest is the last.

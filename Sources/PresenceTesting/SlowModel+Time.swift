@@ -35,8 +35,8 @@ struct ModelSession: Sendable {
 
     /// Ends with its gateway: its people have the whole grace to come back, within the hard limit.
     mutating func endWithGateway(at now: Timestamp, _ policy: Policy) {
-        gatewayGraceLimit = min(
-            now.advanced(byMilliseconds: policy.lostGrace), heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit))
+        let hardLimit = heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit)
+        gatewayGraceLimit = min(now.advanced(byMilliseconds: policy.lostGrace), hardLimit)
         leasedUntil = nil
         closed = now
         isLoss = true

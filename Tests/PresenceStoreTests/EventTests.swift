@@ -47,7 +47,7 @@ struct EventTests {
         #expect(offline.version > online.version)
     }
 
-    @Test("A status and a text that change at once are two events of one version, each with what is so from then on; so also at another node")
+    @Test("A status and a text that change at once are two events of one version, with what is so then, at all nodes")
     func statusAndText() throws {
         let stores = (1...2).map { node in
             ShardedStore.standing(at: now, shards: 1) {

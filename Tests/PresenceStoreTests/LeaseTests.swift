@@ -60,7 +60,8 @@ struct LeaseTests {
         "The end of a lease, or a drop, is told lost-grace later, however long the lease was and whatever of the TTL was left; but nobody outlives the hard limit by it",
         arguments: [
             // Lease, dropped at, told at: milliseconds after the renewal. The TTL is 120 s, the hard limit 300 s.
-            (60_000, nil, 75_000), (119_999, nil, 134_999), (120_000, nil, 135_000), (200_000, nil, 215_000), (290_000, nil, 300_000),
+            (60_000, nil, 75_000), (119_999, nil, 134_999), (120_000, nil, 135_000), (200_000, nil, 215_000),
+            (290_000, nil, 300_000),
             (300_000, nil, 300_000), (300_000, 110_000, 125_000), (300_000, 250_000, 265_000), (nil, 110_000, 125_000),
         ] as [(Int64?, Int64?, Int64)])
     func wholeGrace(lease: Int64?, droppedAt: Int64?, toldAt: Int64) throws {

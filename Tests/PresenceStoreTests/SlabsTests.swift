@@ -173,7 +173,7 @@ struct SlabsTests {
             return state & 1 == 1
         }
 
-        @Test("What is handed out next was touched before by the tick, in the region at hand and in the next one; not in a small store's")
+        @Test("What is handed out next was touched before by the tick, also across regions; not in a small store")
         func touchedAhead() {
             for usesHugePages in [true, false] {
                 let pages = SlabPages(usesHugePages: usesHugePages)
