@@ -5,6 +5,7 @@ extension ShardState {
     /// Looks at up to `budget` records whose time has come by `now`.
     mutating func advance(to now: Timestamp, budget: Int) -> AdvanceResult {
         var result = AdvanceResult()
+        let losses = counters.losses
         noteTime(now)
         // With nothing due, which is most of the time, no clock is read.
         var start: Int64?
@@ -57,6 +58,7 @@ extension ShardState {
         guard let start else { return result }
         defer { holds.end(start) }
         counters.timersLookedAt += UInt64(result.lookedAt)
+        result.lost = Int(counters.losses - losses)
         account()
         return result
     }

@@ -43,13 +43,9 @@ extension ShardedStore {
         let slice = 128
         var result = AdvanceResult()
         repeat {
-            let (step, lost) = withShard(shard) { state in
-                let before = state.counters.losses
-                let step = state.advance(to: now, budget: min(slice, budget - result.lookedAt))
-                return (step, Int(state.counters.losses - before))
-            }
+            let step = withShard(shard) { $0.advance(to: now, budget: min(slice, budget - result.lookedAt)) }
             // Who has just been lost was told; of those behind them a storm may hold the more, the sooner it is seen.
-            if lost > 0 { storms.note(lost, self, at: now) }
+            if step.lost > 0 { storms.note(step.lost, self, at: now) }
             result.lookedAt += step.lookedAt
             result.isBehind = step.isBehind
             result.hasTimers = step.hasTimers

@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -37,6 +39,8 @@ final class SlabPages: Sendable {
 
     private let usesHugePages: Bool
     private let regions = Lock(Regions())
+    /// Whether pages were handed out since memory was touched ahead.
+    private let hasGiven = Atomic(false)
 
     /// - Parameter usesHugePages: whether the system is asked for them. One that has none gives plain pages.
     init(usesHugePages: Bool = true) { self.usesHugePages = usesHugePages }
@@ -72,7 +76,8 @@ final class SlabPages: Sendable {
         ///
         /// - Parameter byteCount: a number of whole pages of 4 KiB, at most `regionBytes`.
         func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
-            regions.withLock { regions in
+            hasGiven.store(true, ordering: .relaxed)
+            return regions.withLock { regions in
                 if regions.rest.count < byteCount {
                     regions.rest = regions.next ?? addRegion(&regions)
                     regions.next = nil
@@ -91,8 +96,15 @@ final class SlabPages: Sendable {
 
         /// Touches what is handed out next, as far as `aheadBytes`, unless it is of the first region: whoever is to use it waits for no page then.
         ///
-        /// To be called by the tick, without a lock of a shard. Does nothing before Linux 5.14.
+        /// To be called by the tick, without a lock of a shard. Does nothing before Linux 5.14. A load, as long as nothing is handed out.
+        @inline(__always)
         func touchAhead() {
+            if hasGiven.load(ordering: .relaxed) { touchAheadNow() }
+        }
+
+        @inline(never)
+        private func touchAheadNow() {
+            hasGiven.store(false, ordering: .relaxed)
             #if os(Linux)
                 guard let (start, byteCount) = regions.withLock({ untouched(&$0) }) else { return }
                 // Swift's own list of constants may be older: MADV_POPULATE_WRITE.

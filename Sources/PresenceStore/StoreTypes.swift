@@ -278,10 +278,13 @@ public struct AdvanceResult: Sendable, Hashable {
     public var isBehind = false
     /// Whether timers wait for their time. Without any, nothing can happen by itself.
     public var hasTimers = false
+    /// Sessions that were lost: they ran out though they had been kept alive, or their gateway's lease ended.
+    var lost = 0
 
     static func += (left: inout AdvanceResult, right: AdvanceResult) {
         left.lookedAt += right.lookedAt
         left.isBehind = left.isBehind || right.isBehind
         left.hasTimers = left.hasTimers || right.hasTimers
+        left.lost += right.lost
     }
 }
