@@ -150,8 +150,8 @@ extension Settings {
         Setting(
             "status-changes-per-minute", .presence, \.statusChangesPerMinute, .integer(0...1_000_000), isLive: true,
             """
-            How often `PRESENCE.SET` may set something of one user within a minute, be it his status, his text or who may
-            see him and when he was seen: all of these are told to whoever watches him. 0 is no limit. Sessions,
+            How often `PRESENCE.SET` may set something of one user within a minute of the clock, be it his status, his text or
+            who may see him and when he was seen: all of these are told to whoever watches him. 0 is no limit. Sessions,
             heartbeats, friends and blocks are not counted; each node counts what it is sent itself.
             """),
         Setting(

@@ -52,7 +52,7 @@ class Lives:
         self._begin(client, "still", 3, "idle", "inactivity", ("CONNECT", "s", "EX", 60), ("ACTIVE", "s"))
         self._begin(client, "busy", 5, "online", "manual_ended", ("CONNECT", "s", "EX", 60), ("SET", "STATUS", "dnd", "EX", 5))
         client.execute_command("PRESENCE.CONNECT", key("leased"), "s", "SERVER", "gateway", "EX", 5)
-        self._begin(client, "leased", 7, "offline", "lease_lost")
+        self._begin(client, "leased", 9, "offline", "grace_ended")
         client.execute_command("PRESENCE.LEASE", "gateway", "EX", 7)
         client.set("string", "value", px=9_000)
         self.string_due = time.monotonic() + 9
