@@ -9,6 +9,8 @@ let isCoreOnly = isModelOnly || Context.environment["PRESENCED_PART"] == "core"
 /// `PRESENCED_ALLOCATOR=system` leaves jemalloc out of the server as well.
 let usesJemalloc = !isCoreOnly && Context.environment["PRESENCED_ALLOCATOR"] != "system"
 let jemalloc: [Target.Dependency] = usesJemalloc ? ["CJemalloc"] : []
+/// Memory from the allocator and locks that sanitizers know.
+let sanitized: [SwiftSetting] = isCoreOnly && !isModelOnly ? [.define("SANITIZED")] : []
 
 /// What can be embedded, the codecs, and their tests.
 let core: [Target] = [
@@ -18,8 +20,7 @@ let core: [Target] = [
     // The embeddable store. Imports the rules only.
     .target(name: "CPrefetch"),
     .target(
-        name: "PresenceStore", dependencies: ["Presence", "CPrefetch"],
-        swiftSettings: isCoreOnly && !isModelOnly ? [.define("SANITIZED")] : []),
+        name: "PresenceStore", dependencies: ["Presence", "CPrefetch"], swiftSettings: sanitized),
 
     // What users of the store test with: a clock they hold, seeded random numbers, a slow model.
     .target(name: "PresenceTesting", dependencies: ["Presence", "PresenceStore"]),
@@ -43,7 +44,8 @@ let core: [Target] = [
         name: "PresenceSimulationTests",
         dependencies: ["Presence", "PresenceCluster", "PresenceReplication", "PresenceStore", "PresenceTesting"]),
     .testTarget(
-        name: "PresenceStoreTests", dependencies: ["Presence", "PresenceStore", "PresenceTesting"] + jemalloc),
+        name: "PresenceStoreTests", dependencies: ["Presence", "PresenceStore", "PresenceTesting"] + jemalloc,
+        swiftSettings: sanitized),
 ]
 
 /// The store and its model.
