@@ -170,7 +170,7 @@ public struct Session: Sendable, Hashable {
     /// The first instant at which its end is announced; `distantPast` if nothing holds that back.
     ///
     /// Only a session that was live and not passive when it was ended leaves a grace, and never past its deadline: that a
-    /// loss was noticed must not show anyone for longer than if it had not been. Where a gateway's end took it, that is later (`end(withGateway:isTold:_:)`).
+    /// loss was noticed must not show anyone for longer than if it had not been. Of a gateway's session that is later (`endOfGateway(_:isTold:_:)`).
     @inlinable
     public func graceEnd(_ policy: Policy) -> Timestamp {
         let deadline = deadline(policy)
@@ -200,21 +200,23 @@ public struct Session: Sendable, Hashable {
             ? graceEnd(policy) : max(graceEnd(policy), stormRelease(policy, pacing: pacing))
     }
 
-    /// Its gateway has ended, with its lease or since it was dropped, and takes the session with it.
+    /// The end of a session whose gateway was dropped, or keeps it alive by a lease: with the lease, or before.
     ///
-    /// A gateway's end is not the people's, who need time to come back: `lost-grace` is theirs in full, whatever was left of the TTL, but not past the hard limit. So
-    /// the TTL, which counts for nothing else from now on, reaches that far.
+    /// A gateway's end is not the people's, who need time to come back: the grace is theirs in full, whatever was left of the TTL, but not past the hard limit. Had
+    /// a loss under a lease not been noticed, the lease's end would have left as much, and later. So the TTL, which counts for nothing else from now on, reaches that far.
     ///
     /// - Parameters:
-    ///   - closure: the end, a loss.
-    ///   - isTold: whether other nodes were told that it lives. If its lease was longer than its TTL, they were told a heartbeat with which the TTL ends as the
-    ///     lease does, and it has that one from now on.
+    ///   - closure: the end.
+    ///   - isTold: whether other nodes were told that it lives. If its lease reaches beyond its TTL, they were told heartbeats with which the TTL ends no later than the
+    ///     lease does, and it has the last of them from now on.
     ///   - policy: the settings in force.
-    package mutating func end(withGateway closure: Closure, isTold: Bool, _ policy: Policy) {
+    package mutating func endOfGateway(_ closure: Closure, isTold: Bool, _ policy: Policy) {
         let hardLimit = hardLimit(policy)
         // Behind the end in any case: who ended when his TTL did was silent, which leaves no grace.
         let reach = min(max(policy.graceEnd(of: closure), closure.at.advanced(byMilliseconds: 1)), hardLimit)
-        if isTold { heartbeat = max(heartbeat, closure.at.advanced(byMilliseconds: -life(policy))) }
+        if isTold, let leasedUntil {
+            heartbeat = max(heartbeat, min(closure.at, leasedUntil.advanced(byMilliseconds: -life(policy))))
+        }
         leasedUntil = nil
         closed = closure
         ttlMilliseconds = max(ttlMilliseconds, min(reach.milliseconds(since: heartbeat), Session.greatestExactTTL))
@@ -227,7 +229,7 @@ public struct Session: Sendable, Hashable {
             isPassive || leasedUntil <= hardLimit(policy)
         else { return nil }
         var ended = self
-        ended.end(withGateway: Closure(at: leasedUntil, isLoss: true), isTold: false, policy)
+        ended.endOfGateway(Closure(at: leasedUntil, isLoss: true), isTold: false, policy)
         return ended
     }
 
@@ -283,8 +285,18 @@ public struct Session: Sendable, Hashable {
     /// - Returns: false, and nothing changes, if it is not live any more: its end was another.
     @inlinable
     public mutating func close(_ closure: Closure, _ policy: Policy) -> Bool {
+        close(closure, isTold: false, policy)
+    }
+
+    /// The same of a session of which other nodes may have been told (`endOfGateway(_:isTold:_:)`).
+    @usableFromInline
+    package mutating func close(_ closure: Closure, isTold: Bool, _ policy: Policy) -> Bool {
         guard isLive(at: closure.at, policy) else { return false }
-        closed = closure
+        if leasedUntil != nil, closure.leavesGrace {
+            endOfGateway(closure, isTold: isTold, policy)
+        } else {
+            closed = closure
+        }
         return true
     }
 

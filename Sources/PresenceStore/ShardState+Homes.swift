@@ -191,6 +191,11 @@ extension ShardState {
         !session.isClosed && session.home == 0 && stamps.node != 0 && replicaLog.isKept
     }
 
+    /// Until when that is told, and a later deadline may still be heard of.
+    func awaitedUntil(_ session: SessionRecord, near now: Timestamp) -> Timestamp {
+        session.deadline(near: now, settings.policy).advanced(byMilliseconds: settings.peerMargin)
+    }
+
     // MARK: Away from home
 
     /// Whether a session that is open was last beaten at another node, or nobody says where.

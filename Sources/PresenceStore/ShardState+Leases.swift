@@ -10,9 +10,9 @@ struct Lease {
         var stamp: Stamp
         /// `leaseLost` or `dropped`.
         var reason: Reason
-        /// When the lease that held then began, if one did, and its last renewal.
+        /// When the lease that held then began, if one did, its last renewal, and until when that was to hold.
         var begin: Timestamp?
-        var renewedAt: Timestamp
+        var (renewedAt, until): (Timestamp, Timestamp)
 
         /// The first instant at which the sessions are not live. A drop is a write: what time changes in its millisecond came before it.
         var deadline: Timestamp { reason == .dropped ? at.advanced(byMilliseconds: 1) : at }
@@ -83,7 +83,7 @@ struct Lease {
         lost = sessions
         lostPassive = passive
         if ends.count == Lease.mostEnds { ends.removeLast() }
-        ends.append(End(at: at, stamp: stamp, reason: reason, begin: begin, renewedAt: renewedAt))
+        ends.append(End(at: at, stamp: stamp, reason: reason, begin: begin, renewedAt: renewedAt, until: until))
         begin = nil
     }
 }
@@ -200,13 +200,13 @@ extension ShardState {
 
     /// When the record may forget a session.
     func keptUntil(_ session: SessionRecord, of record: UserRecord, near now: Timestamp) -> Timestamp {
-        var kept = session.keptUntil(near: now, settings.policy)
-        if isToldPastItsEnd(session) { return kept.advanced(byMilliseconds: settings.peerMargin) }
+        let isTold = isToldPastItsEnd(session)
+        var kept = isTold ? awaitedUntil(session, near: now) : session.keptUntil(near: now, settings.policy)
         let hasStorm = settings.policy.storm != nil
         guard hasStorm || !session.isClosed && (hasLeases || stall.isRemembered || session.home != stamps.node)
         else { return kept }
         let facts = facts(of: session, near: now)
-        if !session.isClosed { kept = facts.deadline(settings.policy) }
+        if !session.isClosed, !isTold { kept = facts.deadline(settings.policy) }
         return hasStorm ? max(kept, facts.stormRelease(settings.policy, pacing: pacing(of: record))) : kept
     }
 
@@ -372,7 +372,8 @@ extension ShardState {
                     return
                 }
                 let closure = Closure(at: end.at, reason: end.reason)
-                facts.end(withGateway: closure, isTold: replicaLog.isKept, settings.policy)
+                facts.leasedUntil = end.begin == nil ? nil : end.until
+                facts.endOfGateway(closure, isTold: replicaLog.isKept, settings.policy)
                 session.store(facts)
                 noteEnd(of: session)
             }

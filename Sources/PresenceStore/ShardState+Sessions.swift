@@ -319,7 +319,7 @@ extension ShardState {
 
     private mutating func close(_ session: SessionRecord, _ closure: Closure, at now: Timestamp) -> Bool {
         var facts = self.facts(of: session, near: now)
-        guard facts.close(closure, settings.policy) else { return false }
+        guard facts.close(closure, isTold: replicaLog.isKept, settings.policy) else { return false }
         store(facts, over: session)
         noteEnd(of: session)
         return true
@@ -363,6 +363,7 @@ extension ShardState {
             let session = SessionRecord(record.address + source)
             let size = session.byteCount
             let end = keptUntil(session, of: record, near: now)
+            let mayComeBack = isToldPastItsEnd(session) && now < awaitedUntil(session, near: now)
             var isOver = end <= now
             if isOver, marginHeld > 0, !session.isClosed, session.home == stamps.node {
                 if tellsOfKept { hasRunOutHere = true }
@@ -379,7 +380,9 @@ extension ShardState {
                 }
                 release(WordNumbers(of: session), ofTombstone: true)
             } else {
-                if marginHeld == 0, !session.isClosed, noteRunOut(session, at: now) { hasRunOutHere = true }
+                if marginHeld == 0, !session.isClosed, !mayComeBack, noteRunOut(session, at: now) {
+                    hasRunOutHere = true
+                }
                 if target != source {
                     (record.address + target).copyMemory(from: record.address + source, byteCount: size)
                 }

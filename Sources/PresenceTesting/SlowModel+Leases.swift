@@ -54,7 +54,7 @@ extension SlowModel {
 
     private mutating func lose(_ held: [(user: Name, session: Name)], _ reason: Reason) {
         for (user, session) in held {
-            users[user]?.sessions[session]?.endWithGateway(at: now, policy)
+            users[user]?.sessions[session]?.endOfGateway(at: now, policy)
         }
         for user in Set(held.map(\.user)) { announce(user, reason) }
     }

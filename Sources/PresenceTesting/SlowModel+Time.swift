@@ -33,20 +33,21 @@ struct ModelSession: Sendable {
     /// What bounds its grace, too.
     func lifeAndGrace(_ policy: Policy) -> Timestamp { max(deadline(policy), gatewayGraceLimit ?? .distantPast) }
 
-    /// Ends with its gateway: its people have the whole grace to come back, within the hard limit.
-    mutating func endWithGateway(at now: Timestamp, _ policy: Policy) {
+    /// Ends with its gateway, or under its lease: its people have the whole grace to come back, within the hard limit.
+    mutating func endOfGateway(isLoss: Bool = true, at now: Timestamp, _ policy: Policy) {
         let hardLimit = heartbeat.advanced(byMilliseconds: policy.heartbeatHardLimit)
-        gatewayGraceLimit = min(now.advanced(byMilliseconds: policy.lostGrace), hardLimit)
+        let grace = isLoss ? policy.lostGrace : policy.disconnectGrace
+        gatewayGraceLimit = min(now.advanced(byMilliseconds: grace), hardLimit)
         leasedUntil = nil
         closed = now
-        isLoss = true
+        self.isLoss = isLoss
     }
 
     /// The end of the grace that the end of its lease will leave; nil if it has none, or leaves none.
     func graceEndOfLease(_ policy: Policy) -> Timestamp? {
         guard closed == nil, let leasedUntil, leasedUntil == deadline(policy) else { return nil }
         var lost = self
-        lost.endWithGateway(at: leasedUntil, policy)
+        lost.endOfGateway(at: leasedUntil, policy)
         return lost.graceEnd(policy)
     }
 

@@ -354,9 +354,12 @@ public struct SlowModel: Sendable {
         if let end = users[user]?.sessions[session]?.lifeAndGrace(policy), end <= now {
             users[user]?.sessions[session]?.heartbeat = now
         }
-        users[user]?.sessions[session]?.closed = now
-        users[user]?.sessions[session]?.leasedUntil = nil
-        users[user]?.sessions[session]?.isLoss = isLoss
+        if users[user]?.sessions[session]?.leasedUntil != nil {
+            users[user]?.sessions[session]?.endOfGateway(isLoss: isLoss, at: now, policy)
+        } else {
+            users[user]?.sessions[session]?.closed = now
+            users[user]?.sessions[session]?.isLoss = isLoss
+        }
         if !isLoss { see(user, session, at: now) }
     }
 

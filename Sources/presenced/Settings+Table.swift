@@ -119,7 +119,7 @@ extension Settings {
             "lost-grace", .presence, \.lostGrace, .duration(0...3_600_000), isLive: true,
             """
             The same after a connection that was lost without a goodbye; one that comes later ends it. A TTL that runs
-            out has no grace: it is one, and cuts this one. It is not cut where a gateway ended, by its lease or dropped.
+            out has no grace: it is one, and cuts this one. It is not cut where a gateway ended, by its lease or dropped, or holds a lease.
             """),
         Setting(
             "storm-share", .presence, \.stormShare, .integer(0...100), isLive: true,

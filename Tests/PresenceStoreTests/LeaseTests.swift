@@ -87,6 +87,63 @@ struct LeaseTests {
         reader.cancel()
     }
 
+    /// Milliseconds after a renewal.
+    struct Departure: Sendable {
+        var lease: Int64
+        var leftAt: Int64
+        var reason: Reason
+        var toldAt: Int64
+
+        /// The TTL is 120 s, the hard limit 300 s, the graces are 15 s and 5 s.
+        static let all = [
+            Departure(lease: 300_000, leftAt: 60_000, reason: .leaseLost, toldAt: 75_000),
+            Departure(lease: 300_000, leftAt: 110_000, reason: .leaseLost, toldAt: 125_000),
+            Departure(lease: 300_000, leftAt: 130_000, reason: .heartbeatTimeout, toldAt: 145_000),
+            Departure(lease: 300_000, leftAt: 295_000, reason: .leaseLost, toldAt: 300_000),
+            Departure(lease: 130_000, leftAt: 129_999, reason: .leaseLost, toldAt: 144_999),
+            Departure(lease: 300_000, leftAt: 130_000, reason: .disconnect, toldAt: 135_000),
+            Departure(lease: 300_000, leftAt: 130_000, reason: .wsDisconnect, toldAt: 135_000),
+            Departure(lease: 60_000, leftAt: 50_000, reason: .disconnect, toldAt: 55_000),
+        ]
+    }
+
+    @Test(
+        "Who leaves, or is lost, under a lease has the whole grace, however long ago its last renewal was; but nobody outlives the hard limit by it",
+        arguments: Departure.all)
+    func leftUnderLease(_ departure: Departure) throws {
+        let (leftAt, toldAt) = (departure.leftAt, departure.toldAt)
+        let ann = SlowModel.Name("ann")
+        var mesh = ReplicaMesh(2) {
+            $0.policy.lostGrace = 15_000
+            $0.policy.disconnectGrace = 5_000
+            $0.storms.sharePercent = 0
+        }
+        let begin = mesh.clock.now()
+        func instant(_ milliseconds: Int64) -> Timestamp { begin.advanced(byMilliseconds: milliseconds) }
+        func wait(until milliseconds: Int64) throws {
+            while mesh.clock.now() < instant(milliseconds) {
+                try mesh.wait(min(instant(milliseconds).milliseconds(since: mesh.clock.now()), 1_000))
+            }
+        }
+        let readers = mesh.stores.map { $0.makeReader { _ in } }
+        let options = ConnectOptions(ttlMilliseconds: 120_000)
+        try mesh.stores[0].connect("ann", session: "s", server: "gw", options)
+        try mesh.stores[0].lease("gw".utf8Bytes.span, forMilliseconds: departure.lease, at: begin)
+        try wait(until: leftAt)
+        #expect(mesh.stores[0].disconnect("ann", session: "s", reason: departure.reason))
+        #expect(mesh.stores[0].exists(.presence, ann, at: instant(leftAt)))
+        try mesh.exchange()
+        try wait(until: toldAt - 1)
+        for store in mesh.stores { #expect(store.status(of: ann, at: instant(toldAt - 1)) == .online) }
+        try wait(until: toldAt + 10)
+        for (store, reader) in zip(mesh.stores, readers) {
+            let told = changes(reader, store).filter { $0.new == .offline }
+            #expect(told.map(\.timestamp) == [instant(toldAt)])
+            reader.cancel()
+        }
+        #expect(Set(mesh.digests).count == 1)
+    }
+
     @Test("An explanation says that a lease keeps a session alive beyond its TTL, and until when")
     func explained() throws {
         let store = store()

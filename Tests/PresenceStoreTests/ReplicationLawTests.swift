@@ -162,10 +162,11 @@ struct ReplicationLawTests {
         // The first: a node ended a session with an older heartbeat than its home knew, and was done with the grace before the others. The second: in one
         // millisecond one node let everyone see when he was last seen, and another, where none might, hid him. The third: a session was written idle and acted in
         // one millisecond, while another one kept its user online. The fourth: a TTL was lowered while a beat was about to be told, and the others had that beat with the TTL of before.
-        // The fifth: what was told last was not answered yet when all was compared.
+        // The fifth: what was told last was not answered yet when all was compared. The sixth: a session was beaten at another node just before its deadline, its home
+        // took it for over, and a third node wrote its end down.
         arguments: [
             1_394_405_393_702_008_419, 13_773_065_899_529_644_144, 5_302_151_739_764_559_878, 2_394_337_784_931_309_944,
-            6_484_752_420_318_955_927,
+            6_484_752_420_318_955_927, 6_411_120_875_573_822_176,
         ].map {
             SeededRandom(seed: $0)
         }
