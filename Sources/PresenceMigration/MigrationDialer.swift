@@ -2,6 +2,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 import PresenceTLS
+import Synchronization
 
 /// Opens connections to servers of the Redis protocol. The one file of this target that touches sockets and timers.
 final class MigrationDialer: Sendable {
@@ -25,6 +26,7 @@ final class MigrationDialer: Sendable {
         do {
             let loop = group.next()
             let context = url.usesTLS ? try TLSContext(configuration) : nil
+            let end = WireEnd()
             let channel = try await ClientBootstrap(group: loop)
                 .connectTimeout(Self.connectTimeout)
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -37,11 +39,11 @@ final class MigrationDialer: Sendable {
                             let handler = try TLSHandler(context: context, buffers: buffers, options: options)
                             try channel.pipeline.syncOperations.addHandler(handler)
                         }
-                        try channel.pipeline.syncOperations.addHandler(WireHandler(side: side, heard: heard))
+                        try channel.pipeline.syncOperations.addHandler(WireHandler(side: side, end: end, heard: heard))
                     }
                 }
                 .connect(host: url.host, port: url.port).get()
-            return RedisWire(channel: channel, side: side)
+            return RedisWire(channel: channel, side: side, end: end)
         } catch {
             throw .unreachable(side, "\(url)", Self.reason(error))
         }
@@ -82,6 +84,23 @@ final class MigrationDialer: Sendable {
     }
 }
 
+/// Why a connection ended, for those who use it later: NIO says of a closed channel that it is closed, and no more.
+private final class WireEnd: Sendable {
+    private let first = Mutex<MigrationError?>(nil)
+
+    /// The reason that came first; nil while the connection is open.
+    var reason: MigrationError? { first.withLock { $0 } }
+
+    /// Returns false if it has ended before.
+    func note(_ reason: MigrationError) -> Bool {
+        first.withLock { first in
+            guard first == nil else { return false }
+            first = reason
+            return true
+        }
+    }
+}
+
 /// One connection: commands out, replies in. Commands are sent one batch at a time.
 final class RedisWire: Sendable {
     /// How long the replies to one batch may take.
@@ -89,10 +108,12 @@ final class RedisWire: Sendable {
 
     private let channel: any Channel
     private let side: MigrationError.Side
+    private let end: WireEnd
 
-    init(channel: any Channel, side: MigrationError.Side) {
+    fileprivate init(channel: any Channel, side: MigrationError.Side, end: WireEnd) {
         self.channel = channel
         self.side = side
+        self.end = end
     }
 
     /// Sends commands and waits for their replies, which are as many and in their order.
@@ -102,7 +123,7 @@ final class RedisWire: Sendable {
         guard requests.count > 0 else { return [] }
         let promise = channel.eventLoop.makePromise(of: [Reply].self)
         channel.writeAndFlush(WireHandler.Order(requests: requests, promise: promise))
-            .whenFailure { promise.fail(MigrationError(self.side, $0)) }
+            .whenFailure { promise.fail(self.end.reason ?? MigrationError(self.side, $0)) }
         do {
             return try await promise.futureResult.get()
         } catch {
@@ -134,18 +155,18 @@ private final class WireHandler: ChannelDuplexHandler {
     private var order: Order?
     private var replies: [Reply] = []
     private var deadline: Scheduled<Void>?
-    /// Why the connection ended.
-    private var end: MigrationError?
+    private let end: WireEnd
 
-    init(side: MigrationError.Side, heard: @escaping @Sendable (Reply) -> Void) {
+    init(side: MigrationError.Side, end: WireEnd, heard: @escaping @Sendable (Reply) -> Void) {
         self.side = side
+        self.end = end
         self.heard = heard
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let order = unwrapOutboundIn(data)
-        if let end {
-            order.promise.fail(end)
+        if let reason = end.reason {
+            order.promise.fail(reason)
             return
         }
         precondition(self.order == nil, "one batch at a time")
@@ -199,14 +220,11 @@ private final class WireHandler: ChannelDuplexHandler {
 
     private func finish(_ error: MigrationError) {
         deadline?.cancel()
-        if end == nil {
-            end = error
-            // Whoever waits for what the server sends unasked has to hear of it too.
-            heard(.null)
-        }
+        // Whoever waits for what the server sends unasked has to hear of it too.
+        if end.note(error) { heard(.null) }
         if let order {
             self.order = nil
-            order.promise.fail(end ?? error)
+            order.promise.fail(end.reason ?? error)
         }
     }
 }
