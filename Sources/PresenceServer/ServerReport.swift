@@ -173,7 +173,8 @@ struct ServerReport {
             ("memory_slabs_in_use", "\(memory.slabsInUse)"), ("memory_index", "\(memory.index)"),
             ("memory_wheels", "\(memory.wheels)"), ("memory_rings", "\(memory.rings)"),
             ("memory_blocks", "\(memory.blocks)"), ("memory_words", "\(memory.words)"),
-            ("memory_watchers", "\(memory.watchers)"), ("activity_changes", "\(statistics.activityChanges)"),
+            ("memory_watchers", "\(memory.watchers)"), ("memory_replica_logs", "\(memory.replicaLogs)"),
+            ("activity_changes", "\(statistics.activityChanges)"),
             ("watch_lists", "\(loop.store.watchCount)"), ("watched", "\(statistics.watched)"),
         ]
     }

@@ -92,7 +92,9 @@ struct ShardCounters: Sendable {
     var activityChanges: UInt64 = 0
     var expiredSessions: UInt64 = 0
     /// Sessions that made somebody present and were lost, or ran out though they had been kept alive.
-    var losses: UInt64 = 0
+    private(set) var losses: UInt64 = 0
+    /// The latest instant at which one of them ended: the same at every node that knows of it, whenever it was heard of.
+    private(set) var lastLoss = Timestamp.distantPast
     var leasesLost: UInt64 = 0
     var leasesDropped: UInt64 = 0
     /// Times in which nobody looked at the time.
@@ -103,6 +105,19 @@ struct ShardCounters: Sendable {
     var refusedForMemory: UInt64 = 0
     var timersLookedAt: UInt64 = 0
     var lateness = DurationHistogram()
+
+    /// Sessions were lost at an instant, or by it.
+    mutating func countLosses(_ count: Int = 1, at instant: Timestamp) {
+        guard count > 0 else { return }
+        losses += UInt64(count)
+        lastLoss = max(lastLoss, instant)
+    }
+
+    /// Goes on counting where other counters ended: storms are found by how it grows.
+    mutating func keepLosses(of other: ShardCounters) {
+        losses = other.losses
+        lastLoss = other.lastLoss
+    }
 
     subscript(status: Status) -> Int {
         get { usersByStatus[Int(status.rawValue)] }

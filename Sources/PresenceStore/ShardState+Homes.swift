@@ -118,6 +118,17 @@ extension ShardState {
         if hasBeaten { replicaLog.note(hash(of: number), .beat) }
     }
 
+    /// The others are told of a user's heartbeats here, if any of them is of `since` or later. Returns whether one is.
+    mutating func noteBeats(_ number: UInt32, since: Timestamp, at now: Timestamp) -> Bool {
+        guard let address = slabs.addressIfPresent(number), RecordHeader(address).kind == .user else { return false }
+        var hasBeaten = false
+        UserRecord(address).forEachSession { session in
+            if let facts = factsOfBeat(session, at: now), facts.heartbeat >= since { hasBeaten = true }
+        }
+        if hasBeaten { replicaLog.note(hash(of: number), .beat) }
+        return hasBeaten
+    }
+
     /// The last heartbeats of those of a user's sessions of which others are told.
     ///
     /// - Parameter userHash: the hash of his name.
@@ -279,7 +290,9 @@ extension ShardState {
             guard !isKnown(session) else { return }
             session.home = 0
             hasEnded = true
-            if session.hasBeaten(near: now), !session.isPassive { counters.losses += 1 }
+            if session.hasBeaten(near: now), !session.isPassive {
+                counters.countLosses(at: session.deadline(near: now, policy))
+            }
         }
         if hasEnded { announceIfChanged(number, at: now, until: now, isTimer: false) }
     }

@@ -315,7 +315,7 @@ extension ShardState {
         if servers.sessionCount(server) > 0 {
             let (sessions, passive) = sessionsConcerned(server, reason)
             // All at once and not as they are met: a storm is seen before it is told.
-            counters.losses += UInt64(lossesOfEnd(server, reason))
+            counters.countLosses(lossesOfEnd(server, reason), at: instant)
             leases.update(server) { $0.end(at: instant, stamp, reason, sessions: sessions, passive: passive) }
             leases.needsSweep = true
         } else {

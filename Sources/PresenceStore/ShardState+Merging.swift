@@ -173,8 +173,9 @@ extension ShardState {
 
     /// Losses that another node noticed are losses here, too: storms are seen everywhere.
     private mutating func countLosses(_ merged: ReplicaFacts, _ local: ReplicaFacts) {
-        for (id, session) in merged.facts.sessions where session.closed?.isLoss == true {
-            if let before = local.facts.sessions[id], before.closed == nil, !before.isPassive { counters.losses += 1 }
+        for (id, session) in merged.facts.sessions {
+            guard let closed = session.closed, closed.isLoss, let before = local.facts.sessions[id] else { continue }
+            if before.closed == nil, !before.isPassive { counters.countLosses(at: closed.at) }
         }
     }
 

@@ -14,6 +14,12 @@ extension ShardState {
         policySweepHand = (0, -1)
     }
 
+    /// Whom a storm holds it lets go from now on.
+    mutating func endHold(of storm: Storm) {
+        settings.policy.storm = storm
+        policySweepHand = (0, -1)
+    }
+
     /// Goes on with a sweep under way, a chunk, if `policy` has a higher hard limit: what the lower one ended is to be written down first. Returns whether there
     /// is more.
     mutating func finishSweep(before policy: Policy, at now: Timestamp) -> Bool {

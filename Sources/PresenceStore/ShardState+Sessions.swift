@@ -51,7 +51,7 @@ extension ShardState {
         if facts.isPassive { notePassive(session, 1) }
         record.isActivityToldForLong = false
         counters.connects += 1
-        if let activity = facts.activity { noteActivity(record, session, activity, at: now) }
+        if let activity = facts.activity { noteReportedActivity(record, session, activity, at: now) }
         let evidence = evidence(of: record, at: now, near: now)
         // Of a user who was shown, what the session brings is the reason if that changed.
         let isStatusOnly = record.announced != .offline && facts.brought != broughtBefore
@@ -236,6 +236,19 @@ extension ShardState {
         record.raiseLastSeen(to: min(instant, now), near: now)
     }
 
+    /// The same of activity that a client says was at some instant: at one at which he was hidden, or before the last change by hand, when nobody knows any more
+    /// whether he was, it is not seen.
+    func noteReportedActivity(
+        _ record: UserRecord, _ session: SessionRecord, _ instant: Timestamp, at now: Timestamp
+    ) {
+        if record.hasManual, instant < now {
+            let manual = record.manual(near: now)
+            let hidden = manual.value == .invisible ? manual.until ?? .distantFuture : manual.stamp.timestamp
+            if instant < hidden { return }
+        }
+        noteActivity(record, session, instant, at: now)
+    }
+
     /// A goodbye, or a loss that was noticed. False if the session was not live, and no loss of it is held back that a goodbye ends.
     mutating func disconnect(
         _ user: BytesKey, _ userHash: UInt64, _ key: BytesKey, reason: Reason, at now: Timestamp
@@ -247,7 +260,7 @@ extension ShardState {
         let closure = Closure(at: now, reason: reason)
         if reason.isLoss {
             guard close(session, closure, at: now) else { return false }
-            if !session.isPassive { counters.losses += 1 }
+            if !session.isPassive { counters.countLosses(at: now) }
         } else {
             guard sayGoodbye(session, of: record(number), closure, at: now) else { return false }
         }

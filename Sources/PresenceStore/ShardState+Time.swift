@@ -65,16 +65,17 @@ extension ShardState {
 
     /// Counts the sessions that ran out since the record was armed, of those that had been kept alive.
     private mutating func countLosses(_ record: UserRecord, since: Timestamp, at now: Timestamp) {
-        var losses: UInt64 = 0
         record.forEachSession { session in
             guard !session.isClosed, !session.isPassive, session.hasBeaten(near: now) else { return }
             // What a lease ends is counted there.
             if hasLeases, leases[session.server] != nil { return }
-            let deadline = facts(of: session, near: now).deadline(settings.policy)
+            let facts = facts(of: session, near: now)
+            let deadline = facts.deadline(settings.policy)
             guard deadline <= now, deadline > since else { return }
-            losses += 1
+            // For how long others were waited for is not for how long it lived.
+            counters.countLosses(
+                at: deadline.advanced(byMilliseconds: -facts.marginMilliseconds - facts.stalledMilliseconds))
         }
-        if losses > 0 { counters.losses += losses }
     }
 
     private mutating func look(at number: UInt32, _ now: Timestamp) {

@@ -150,6 +150,20 @@ extension ShardedStore {
         return place.flatMap { $0 <= end ? $0 : nil }
     }
 
+    /// Has others told of the heartbeats that came here at an instant or later, of users from a place in hash order on, a segment of them: what this node alone
+    /// knows, and would take with it.
+    ///
+    /// - Returns: where to go on; nil at the end.
+    package func noteBeats(from place: UInt64, since: Timestamp, at now: Timestamp) -> UInt64? {
+        withSegment(at: place, inOrder: false, at: now) { state, keys, now in
+            for key in keys { _ = state.noteBeats(key.number, since: since, at: now) }
+            return nil
+        }
+    }
+
+    /// Of how many changes of a shard others can be told that they have not read yet.
+    package var replicaLogCapacity: Int { withShard(0) { $0.replicaLog.capacity } }
+
     /// What a range of the hash order comes to: the same at two stores that know the same of its keys, whatever heartbeats, activities, last seen, homes
     /// they know of, and whatever time has just done to a status. What is over does not count.
     ///

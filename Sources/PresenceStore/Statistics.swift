@@ -91,11 +91,13 @@ public struct Statistics: Sendable {
         public var words = 0
         /// Who watches whom.
         public var watchers = 0
+        /// What is kept for other nodes.
+        public var replicaLogs = 0
         /// The limit, 0 for none.
         public var limit = 0
 
         /// All of them.
-        public var total: Int { slabs + index + wheels + rings + blocks + words + watchers }
+        public var total: Int { slabs + index + wheels + rings + blocks + words + watchers + replicaLogs }
     }
 }
 
@@ -168,6 +170,7 @@ extension ShardState {
         all.memory.rings += ring.capacity
         all.memory.blocks += blockBytes
         all.memory.watchers += watchers.capacityBytes
+        all.memory.replicaLogs += replicaLog.capacityBytes
         all.watched += watchers.count
         all.memory.words += devices.capacityBytes + platforms.capacityBytes + servers.capacityBytes
     }
@@ -182,8 +185,7 @@ extension ShardCounters {
         fresh.stringsWithEnd = stringsWithEnd
         fresh.sessions = sessions
         fresh.passiveSessions = passiveSessions
-        // Storms are found by how it grows.
-        fresh.losses = losses
+        fresh.keepLosses(of: self)
         self = fresh
     }
 }

@@ -14,6 +14,9 @@ public struct StormSettings: Sendable, Hashable {
     /// Held announcements a second, once they are made.
     public var pace = 20_000
 
+    /// Whether they ever hold anything.
+    var holdsAnything: Bool { sharePercent > 0 && holdMilliseconds > 0 }
+
     /// The defaults.
     public init() {}
 }
@@ -45,7 +48,7 @@ final class StormWatch: Sendable {
         var forgetAt: Timestamp?
         /// Losses that were counted when it began.
         var lossesAtBegin: UInt64 = 0
-        /// When losses were last seen.
+        /// When the last of the losses was.
         var lastLoss = Timestamp.distantPast
     }
 
@@ -77,8 +80,15 @@ final class StormWatch: Sendable {
     /// Storms since the start, and whether one is on.
     var numbers: (count: Int, isOn: Bool) { (count.load(ordering: .relaxed), isOn.load(ordering: .relaxed)) }
 
-    func update(_ settings: StormSettings) {
-        state.withLock { $0.settings = settings }
+    func update(_ settings: StormSettings, _ store: ShardedStore, at now: Timestamp) {
+        state.withLock { state in
+            state.settings = settings
+            if !settings.holdsAnything, var storm = state.storm, storm.heldUntil > now {
+                storm.heldUntil = now
+                state.storm = storm
+                store.endHold(of: storm)
+            }
+        }
         worthALook.store(StormWatch.worthALook(settings), ordering: .relaxed)
     }
 
@@ -137,13 +147,13 @@ final class StormWatch: Sendable {
         while state.samples.count > 1, state.samples[1].at <= begin { state.samples.removeFirst() }
         let before = state.samples.first?.losses ?? counted.losses
         let recent = Int(losses &- before)
-        if losses > state.samples.last?.losses ?? counted.losses { state.lastLoss = now }
+        state.lastLoss = max(state.lastLoss, expected > 0 ? now : counted.lastLoss)
         // Whoever drops server after server adds no more samples than time does.
         if state.samples.last.map({ now.milliseconds(since: $0.at) >= StormWatch.interval }) ?? true {
             state.samples.append((now, counted.losses))
         }
         let isStorm =
-            settings.sharePercent > 0 && settings.holdMilliseconds > 0 && recent >= settings.minimum
+            settings.holdsAnything && recent >= settings.minimum
             && recent * 100 >= settings.sharePercent * (sessions + recent)
         if isStorm { raise(&state, store, losses, before, recent, sessions, from: begin, at: now) }
         if let forgetAt = state.forgetAt, now >= forgetAt {
@@ -179,12 +189,12 @@ final class StormWatch: Sendable {
         if isNew { state.lossesAtBegin = before }
         let latest = storm.heldFrom.advanced(
             byMilliseconds: settings.windowMilliseconds + StormWatch.mostHolds * settings.holdMilliseconds)
-        let until = min(state.lastLoss.advanced(byMilliseconds: settings.holdMilliseconds), latest)
-        // Not more often than every second: each change is told to all shards.
-        guard isNew || until.milliseconds(since: storm.heldUntil) >= 1_000 else { return }
-        storm.heldUntil = until
-        let lost = Int64(losses &- state.lossesAtBegin)
-        storm.spreadMilliseconds = max(storm.spreadMilliseconds, lost * 1_000 / Int64(max(settings.pace, 1)))
+        let until = min(StormWatch.end(ofHoldBehind: state.lastLoss, settings), latest)
+        let spread = StormWatch.spread(of: Int64(losses &- state.lossesAtBegin), settings)
+        // Each change is told to all shards.
+        guard isNew || until > storm.heldUntil || spread > storm.spreadMilliseconds else { return }
+        storm.heldUntil = max(storm.heldUntil, until)
+        storm.spreadMilliseconds = max(storm.spreadMilliseconds, spread)
         state.storm = storm
         state.forgetAt = nil
         store.setStorm(storm)
@@ -192,6 +202,22 @@ final class StormWatch: Sendable {
         count.add(1, ordering: .relaxed)
         isOn.store(true, ordering: .relaxed)
         store.tell(report(state, storm, losses, sessions, isOver: false))
+    }
+
+    /// Behind the last loss, a hold, and up to a second more: the seconds begin at all nodes together, so that those which count a loss more or less hold for as long,
+    /// and each user's end has one instant, and so one version, everywhere.
+    private static func end(ofHoldBehind last: Timestamp, _ settings: StormSettings) -> Timestamp {
+        let grain = min(max(settings.holdMilliseconds / 10, 1), 1_000)
+        let end = last.advanced(byMilliseconds: settings.holdMilliseconds).milliseconds
+        return Timestamp(milliseconds: (end + grain - 1) / grain * grain)
+    }
+
+    /// Over how long so many ends are told, in milliseconds: at the pace, or up to an eighth longer. Numbers that differ little come to the same.
+    private static func spread(of lost: Int64, _ settings: StormSettings) -> Int64 {
+        let least = lost * 1_000 / Int64(max(settings.pace, 1))
+        var grain: Int64 = 1
+        while grain * 16 <= least { grain *= 2 }
+        return (least + grain - 1) / grain * grain
     }
 
     private func report(
@@ -204,24 +230,31 @@ final class StormWatch: Sendable {
 }
 
 extension ShardedStore {
-    /// Other rules for storms, from now on. A storm that is on goes on.
-    public func setStormSettings(_ settings: StormSettings) {
+    /// Other rules for storms, from now on. A storm that is on goes on, but if nothing is to be held any more: then whom it holds are announced from now on, at the pace
+    /// that it has.
+    public func setStormSettings(_ settings: StormSettings, at now: Timestamp) {
         refuseIfHeld()
-        storms.update(settings)
+        storms.update(settings, self, at: now)
     }
+
+    /// The same now.
+    public func setStormSettings(_ settings: StormSettings) { setStormSettings(settings, at: clock.now()) }
 
     /// Storms since the start, and whether one is on.
     public var stormNumbers: (count: Int, isOn: Bool) { storms.numbers }
 
     /// What all shards have counted, the ends of leases among it that none of them has come to yet. Who was lost is not left, whether or not his record was
     /// met since.
-    fileprivate func lossesAndSessions(at now: Timestamp) -> (losses: UInt64, sessions: Int) {
-        var sum: (losses: UInt64, sessions: Int) = (0, 0)
+    fileprivate func lossesAndSessions(
+        at now: Timestamp
+    ) -> (losses: UInt64, lastLoss: Timestamp, sessions: Int) {
+        var sum: (losses: UInt64, lastLoss: Timestamp, sessions: Int) = (0, .distantPast, 0)
         for shard in 0..<shardCount {
             withShard(shard) { state in
                 // A stall, which leaves leases more time, is its shard's own look to find.
                 if now.milliseconds(since: state.lastAdvance) <= Stall.shortest { state.endLeasesThatAreOver(at: now) }
                 sum.losses += state.counters.losses
+                sum.lastLoss = max(sum.lastLoss, state.counters.lastLoss)
                 sum.sessions += state.presentSessions
             }
         }
@@ -229,6 +262,11 @@ extension ShardedStore {
     }
 
     fileprivate func setStorm(_ storm: Storm?) { updateSettings { $0.policy.storm = storm } }
+
+    /// The same of a storm that holds for less long than timers are armed for.
+    fileprivate func endHold(of storm: Storm) {
+        for index in 0..<shardCount { withShard(index) { $0.endHold(of: storm) } }
+    }
 
     /// Tells of a storm to those who read the rings, in that of the first shard.
     fileprivate func tell(_ report: StormReport) { withShard(0) { $0.ring.append(report) } }

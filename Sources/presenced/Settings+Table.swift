@@ -139,11 +139,11 @@ extension Settings {
             "storm-hold", .presence, \.stormHold, .duration(0...600_000), isLive: true,
             """
             For how long after the last such losses nothing is announced. `heartbeat-hard-limit` after the last
-            heartbeat everyone is offline all the same. 0 holds nothing back, and tells of no storm.
+            heartbeat everyone is offline all the same. 0 holds nothing back, tells of no storm, and lets go of whom one holds.
             """),
         Setting(
             "storm-pace", .presence, \.stormPace, .integer(1...100_000_000), isLive: true,
-            "Announcements a second that are made then, spread over all whom the storm held."),
+            "Announcements a second that are made then, or up to an eighth fewer, spread over all whom the storm held."),
         Setting(
             "allow-invisible", .presence, \.allowInvisible, .yesOrNo, isLive: true,
             "Whether `PRESENCE.SET ... STATUS invisible` is allowed. Who is invisible stays so until his next change."),

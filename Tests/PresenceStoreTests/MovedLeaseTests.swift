@@ -50,6 +50,51 @@ struct MovedLeaseTests {
         mesh.stores.forEach { $0.expectAwayCounts() }
     }
 
+    @Test(
+        "What a storm held ends at one instant, and with one version, at all nodes, however far apart they look",
+        arguments: [true, false])
+    func oneVersion(isLeased: Bool) throws {
+        var mesh = ReplicaMesh(3) {
+            $0.policy.lostGrace = 0
+            $0.storms.sharePercent = 10
+            $0.storms.minimum = 50
+            $0.storms.holdMilliseconds = 5_000
+            $0.storms.pace = 100
+        }
+        let count = 300
+        let readers = mesh.stores.map { $0.makeReader { _ in } }
+        for number in 0..<count {
+            try mesh.stores[isLeased ? 0 : number % 3].connect(
+                "user-\(number)", session: "phone", server: "gateway", ConnectOptions(ttlMilliseconds: 10_000))
+        }
+        if isLeased { try mesh.stores[0].lease(Self.gateway.span, forMilliseconds: 12_000, at: mesh.clock.now()) }
+        try mesh.wait(1_000)
+        for number in 0..<count where !isLeased {
+            if number % 60 == 0 { try mesh.wait(130) }
+            #expect(mesh.stores[number % 3].beat("user-\(number)", session: "phone"))
+        }
+        // Each looks every 70 ms, another one in turn; and word goes round every 30 ms.
+        for step in 0..<3_000 {
+            mesh.clock.advance(byMilliseconds: 10)
+            for (index, store) in mesh.stores.enumerated() where (step + 3 * index) % 7 == 0 {
+                store.advance(to: mesh.clock.now())
+            }
+            if step % 3 == 0 { try mesh.exchange() }
+        }
+        #expect(mesh.stores.map { $0.stormNumbers.count } == [1, 1, 1])
+        let versions = zip(mesh.stores, readers).map { store, reader in
+            var events: [StoreEvent] = []
+            for shard in 0..<store.shardCount { reader.read(shard: shard, limit: 100_000, into: &events) }
+            return events.reduce(into: [:] as [[UInt8]: [Stamp]]) { versions, event in
+                if case .status(let change) = event, change.new == .offline {
+                    versions[change.userID, default: []].append(change.version)
+                }
+            }
+        }
+        #expect(versions[0].count == count && versions[0].allSatisfy { $0.value.count == 1 })
+        #expect(versions[1] == versions[0] && versions[2] == versions[0])
+    }
+
     @Test("Who stayed is lost where the lease ends, and who left for another node is not")
     func some() throws {
         var mesh = try mesh(200)

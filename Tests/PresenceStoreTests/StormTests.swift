@@ -95,6 +95,34 @@ struct StormTests {
     }
 
     @Test(
+        "Where nothing is to be held any more, whom a storm holds are announced from then on, at its pace, and reads agree",
+        arguments: [true, false])
+    func letGo(byHold: Bool) throws {
+        let store = store()
+        try fill(store)
+        let reader = store.makeReader { _ in }
+        _ = run(store, reader, from: 11_100, to: 12_000)
+        #expect(try store.drop("gw-a".utf8Bytes.span, at: later(12_000)) == 2_000)
+        #expect(run(store, reader, from: 12_000, to: 15_000).changes.isEmpty)
+        var settings = StormSettings()
+        settings.minimum = 500
+        settings.pace = 1_000
+        if byHold { settings.holdMilliseconds = 0 } else { settings.sharePercent = 0 }
+        store.setStormSettings(settings, at: later(15_000))
+        let gone = (0..<5_000).filter { $0 % 5 < 2 }
+        var told = run(store, reader, from: 15_000, to: 16_000)
+        let some = told.changes.count
+        #expect((800...1_200).contains(some), "half of them in half of the time: \(some)")
+        #expect(gone.count { store.status(of: user($0), at: later(16_000)) == .offline } - some < 20)
+        told = run(store, reader, from: 16_000, to: 17_200)
+        #expect(told.changes.count + some == 2_000)
+        #expect(told.changes.allSatisfy { $0.change.new == .offline && $0.change.reason == .graceEnded })
+        #expect(told.storms.map(\.isOver) == [true])
+        #expect(store.stormNumbers == (1, false))
+        reader.cancel()
+    }
+
+    @Test(
         "Who is lost with a dropped gateway is not among those that are left: a storm is seen at once, before anybody is told, also at the end of a transaction",
         arguments: [false, true])
     func countedOnce(isTransaction: Bool) throws {
