@@ -196,6 +196,12 @@ final class LinkLog {
             "\(reason); if it refused the certificate of \(credentials.ownNames), which node \(cluster.own.name) shows, its log says why"
     }
 
+    /// Why a node that was dialed did not come to terms, as far as this side can tell: TLS names no reason for a secret that is another.
+    func unshaken(_ reason: String, _ handler: LinkHandler) -> String {
+        guard let credentials = handler.credentials, !credentials.hasCertificates else { return reason }
+        return "\(reason); so answers a node with another secret-file or cluster name, or what is no node"
+    }
+
     /// Who came could not make himself known.
     func handshakeFailed(_ address: String, _ error: TLSError, _ credentials: PeerCredentials, at now: Int64) {
         write("handshake", now) {

@@ -62,7 +62,10 @@ final class PeerLoop: @unchecked Sendable {
         let named = replicator.cluster.others.compactMap(\.peer).filter { PeerDialer.literal($0) == nil }
         names = PeerNames(Set(named).count, eventLoop: eventLoop, lookup: settings.lookup)
         waiters = Waiters(maximum: settings.maximumWaiters)
-        strangers = StrangerLimit(maximum: settings.maximumStrangers, ofAddress: settings.maximumStrangersOfAddress)
+        let known = replicator.cluster.others.compactMap { $0.peer.flatMap(PeerDialer.literal)?.ipAddress }
+        strangers = StrangerLimit(
+            maximum: settings.maximumStrangers, ofAddress: settings.maximumStrangersOfAddress, nodes: Set(known),
+            maximumNodes: 4 * replicator.cluster.others.count)
     }
 
     /// Has connections that begin from now on use these. Any thread.
@@ -213,7 +216,7 @@ final class PeerLoop: @unchecked Sendable {
             obey()
             answerWaiters()
         } else if handler.stage == .handshaking, let node = handler.dialed {
-            dialFailed(node, reason, isThere: true)
+            dialFailed(node, log.unshaken(reason, handler), isThere: true)
         }
     }
 
@@ -339,6 +342,7 @@ final class PeerLoop: @unchecked Sendable {
             if let handler = links[id] {
                 handler.node = node
                 forgetStranger(handler)
+                strangers.know(handler.address)
             }
             publish()
         case .refused: counters.refusedGreetings += 1

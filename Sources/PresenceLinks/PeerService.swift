@@ -153,10 +153,11 @@ public final class PeerService: Sendable {
 
     private var isStopping: Bool { life.withLock { $0.isStopping } }
 
-    /// Waits until the nodes that can be reached hold what was written last, says goodbye to all, answers everybody who waits, and ends the thread. Takes
-    /// two seconds at most. Not to be started again; a second call does nothing.
+    /// Hands the last heartbeats over, waits until the nodes that can be reached hold them and what was written last, says goodbye to all, answers everybody who
+    /// waits, and ends the thread. Takes three seconds at most. Not to be started again; a second call does nothing.
     public func stop() async {
         if life.withLock({ $0.listener != nil }) {
+            await handOver()
             await withCheckedContinuation { told in
                 whenHeld(byAtLeast: nil, timeoutMilliseconds: 1_000) { _ in told.resume() }
             }
@@ -177,6 +178,17 @@ public final class PeerService: Sendable {
         }
         try? await loop.eventLoop.submit { [loop] in loop.closeAll() }.get()
         try? await group.shutdownGracefully()
+    }
+
+    /// Of more users than a second is enough for some go without their last heartbeat: `SHUTDOWN DRAIN` begins earlier.
+    private func handOver() async {
+        try? await loop.eventLoop.submit { [loop] in loop.replicator.finishHandOver(at: loop.now) }.get()
+        for _ in 0..<100 {
+            let isUnderWay = try? await loop.eventLoop.scheduleTask(in: .milliseconds(10)) { [loop] in
+                loop.replicator.isHandingOver
+            }.futureResult.get()
+            if isUnderWay != true { return }
+        }
     }
 
     // MARK: - What others ask of it

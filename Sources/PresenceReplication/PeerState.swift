@@ -112,6 +112,8 @@ final class PeerState {
     var acknowledgeLater: Set<UInt16> = []
     /// Whether a flush that it told is under way here: until that is done it hears of nothing that was merged.
     var isFlushing = false
+    /// A flush that it told, of an instant that this clock has not come near: so long it waits, and the peer with it.
+    var flushToCome = Stamp.zero
     /// When it was told so last; nil on a link that is new.
     var acknowledgedAt: PeerTime?
     var copyIn: CopyIn?

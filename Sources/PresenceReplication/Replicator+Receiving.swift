@@ -73,17 +73,17 @@ extension Replicator {
 
     private func accept(_ welcome: Welcome, _ link: LinkState) {
         guard let hello = link.hello else { return }
+        // Whoever answered takes the link for open, and is told in his version why it is not.
+        if hello.versions.contains(welcome.version) { link.writer.open(version: welcome.version) }
         do throws(Refusal) {
             let version = try welcome.version(
                 answering: hello, at: now.timestamp, maximumClockOffset: settings.maxClockOffset,
                 delayMilliseconds: settings.greetingTimeout)
-            link.writer.open(version: version)
             try admit(welcome.identity, link)
             guard welcome.identity.node == link.dialed else { throw .unknownNode(welcome.identity) }
             open(link, welcome.identity, version: version)
         } catch {
             actions.append(.refused(node: link.dialed ?? welcome.identity.node, reason: error.text))
-            // Who answered takes the link for open: if there is a version to say it in, the reason is in his log too.
             if link.writer.stage.version == nil { leave(link) } else { close(link, Goodbye(.refused, error.text)) }
         }
     }
@@ -356,6 +356,10 @@ extension Replicator {
         guard ahead <= settings.maxClockOffset else {
             peer.counters.imagesRefused += 1
             peer.lastRefusal = .fromTheFuture(milliseconds: ahead)
+            // A peer's stamps are as far ahead of its clock as those of its other peers may be. What is farther is no clock that is right.
+            guard ahead <= 2 * settings.maxClockOffset else { return }
+            peer.flushToCome = max(peer.flushToCome, stamp)
+            peer.isFlushing = true
             return
         }
         if store.beginFlush(upTo: stamp, at: now.timestamp) {
@@ -364,5 +368,16 @@ extension Replicator {
             for other in peers where other.number != peer.number { other.flush = max(other.flush, stamp) }
         }
         if let flushing, flushing.stamp >= stamp { peer.isFlushing = true }
+    }
+
+    /// Flushes that were too far ahead when they came.
+    func beginFlushesToCome() {
+        for peer in peers where peer.flushToCome != .zero {
+            let stamp = peer.flushToCome
+            guard stamp.timestamp.milliseconds(since: now.timestamp) <= settings.maxClockOffset else { continue }
+            peer.flushToCome = .zero
+            peer.isFlushing = false
+            flush(stamp, peer)
+        }
     }
 }

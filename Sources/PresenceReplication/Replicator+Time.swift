@@ -34,8 +34,10 @@ extension Replicator {
             }
         }
         markLogs()
+        beginFlushesToCome()
         goOnFlushing()
         goOnCopying()
+        goOnHandingOver()
         lookWhetherReady()
         lookWhetherAllAreHeard()
     }
@@ -64,7 +66,7 @@ extension Replicator {
             flush.cursor = store.removeAll(from: flush.cursor, upTo: flush.stamp, at: now.timestamp)
             if flush.cursor == 0 {
                 flushing = nil
-                for peer in peers { peer.isFlushing = false }
+                for peer in peers { peer.isFlushing = peer.flushToCome != .zero }
                 return
             }
         }

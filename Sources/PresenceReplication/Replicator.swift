@@ -54,6 +54,8 @@ public final class Replicator {
     var hasUnheardPeer = false
     /// Until when this node says that it leaves; nil if it stays.
     var drainsUntil: PeerTime?
+    /// Heartbeats that are handed over, since this node leaves; nil if it stays.
+    var handOver: HandOver?
     /// What is here of a copy that is made in parts; nil if there is none.
     var copyPlan: CopyPlan?
     /// How far the changes of this node's last start are here, as peers had heard them; nil if nobody had.
@@ -205,7 +207,9 @@ public final class Replicator {
         }
         guard let number = link.peer, let peer = peer(number), peer.link == id else { return }
         peer.link = nil
-        if !peer.node.isFollower, !isCaughtUp(with: peer, version: link.version) { waitToJoin() }
+        // Who refused the link will do so again.
+        let isRefused = link.goodbye?.reason == .refused
+        if !isRefused, !peer.node.isFollower, !isCaughtUp(with: peer, version: link.version) { waitToJoin() }
         forgetSent(peer)
         actions.append(.lost(id, node: number, reason: link.goodbye?.text ?? reason))
     }
@@ -286,22 +290,6 @@ public final class Replicator {
         woke(shard: 0)
     }
 
-    /// This node leaves within so many seconds, 0 takes that back: it owns nothing more, here and at the peers.
-    public func drain(seconds: Int, at instant: PeerTime) {
-        advance(to: instant)
-        drainsUntil = seconds > 0 ? now.advanced(byMilliseconds: Int64(seconds) * 1000) : nil
-        note(membership.setDraining(cluster.own.number, drainsUntil != nil || !isReady, at: now.milliseconds))
-        for link in links.values where link.isOpen { link.drain = drainSeconds }
-    }
-
-    /// What peers are told: how soon this node leaves, or that it does not know everybody yet; 0 if it is here to stay.
-    var drainSeconds: UInt32 {
-        if let drainsUntil {
-            return UInt32(min(max(drainsUntil.milliseconds(since: now) / 1000, 1), Int64(FrameLimits.drainSeconds)))
-        }
-        return isReady ? 0 : FrameLimits.drainSeconds
-    }
-
     /// The settings in which nodes should agree are these from now on: peers are told, and where both differ is told anew.
     public func share(_ settings: SharedSettings, at instant: PeerTime) {
         advance(to: instant)
@@ -311,15 +299,6 @@ public final class Replicator {
         for link in orderedLinks where link.isOpen {
             link.settings = shared
             tellDifferences(link)
-        }
-    }
-
-    /// Says goodbye on all links, and refuses whoever has come and not been answered yet. They are closed once that is pulled.
-    public func stop(at instant: PeerTime) {
-        advance(to: instant)
-        for link in orderedLinks {
-            if link.openedAt == nil, link.dialed == nil { link.greeting = .refuse(.unavailable(identity)) }
-            close(link, Goodbye(.shutdown, "node \(cluster.own.name) stops"))
         }
     }
 

@@ -56,13 +56,15 @@ enum CommandDispatch {
 
     // MARK: - The long way
 
-    /// The flags of the command that is asked for: of a container those of its subcommand, none if it has no such.
+    /// The flags of the command that is asked for: of a container those of its subcommand. One that it does not have is answered with an error at any time, as a
+    /// command that does not exist is.
     private static func flags(
         _ number: Int, _ table: CommandTable, _ request: borrowing RequestReader, _ bytes: Span<UInt8>
     ) -> CommandFlags {
         let command = table.commands[number]
         guard !command.subcommands.isEmpty else { return command.flags }
-        return table.command(named: fullName(command, request, bytes))?.flags ?? []
+        let name = fullName(command, request, bytes)
+        return name == command.name ? [.loading, .stale] : table.command(named: name)?.flags ?? []
     }
 
     /// The same for a client or a loop of which something is unusual: a transaction, a monitor, replies that nobody wants.

@@ -211,7 +211,7 @@ public final class ShardedStore: Sendable {
     }
 
     @inline(__always)
-    func shardIndex(_ hash: UInt64) -> Int { Int(hash >> shardShift) }
+    package func shardIndex(_ hash: UInt64) -> Int { Int(hash >> shardShift) }
 
     /// Whether it was handed out by `atomically`.
     var isHeld: Bool { hold != nil }

@@ -264,6 +264,14 @@ extension Settings {
                         + "right only if something between them passes one on to the other")
             }
         }
+        let needed = cluster.maxClockOffset + 1_000
+        if hasOtherNodes, cluster.peerMargin < needed {
+            advice.append(
+                "peer-margin \(DurationUnits.spell(cluster.peerMargin)) is not a second above max-clock-offset "
+                    + "\(DurationUnits.spell(cluster.maxClockOffset)): a node whose clock is that far ahead shows users offline "
+                    + "who beat at another one; peer-margin \(DurationUnits.spell(needed)), or a smaller max-clock-offset"
+            )
+        }
         return advice
     }
 

@@ -25,6 +25,28 @@ struct BoundTests {
         #expect(limit.count == 3)
     }
 
+    @Test(
+        "strangers, however many, keep out nobody who comes from a node's address, and these addresses are bounded too")
+    func roomForNodes() {
+        var limit = StrangerLimit(maximum: 3, ofAddress: 2, nodes: ["10.0.0.1"], maximumNodes: 2)
+        func enter(_ address: String) -> Bool { limit.enter(address) }
+        #expect(["10.9.0.1", "10.9.0.1", "10.9.0.2"].allSatisfy(enter))
+        #expect(!enter("10.9.0.3"))
+        #expect(enter("10.0.0.1") && enter("10.0.0.1") && !enter("10.0.0.1"))
+        #expect(limit.count == 5)
+        // One of them turns out to be a node, which makes room for another one.
+        limit.know("10.9.0.2")
+        #expect(enter("10.9.0.3") && !enter("10.9.0.4") && enter("10.9.0.2"))
+        // Two are known, and no more are.
+        limit.know("10.9.0.3")
+        #expect(limit.count == 7 && !enter("10.9.0.3"))
+        for address in ["10.9.0.1", "10.9.0.1", "10.9.0.2", "10.9.0.2", "10.9.0.3", "10.0.0.1", "10.0.0.1"] {
+            limit.leave(address)
+        }
+        #expect(limit.count == 0)
+        #expect(["10.9.0.1", "10.9.0.3", "10.9.0.4"].allSatisfy(enter) && !enter("10.9.0.5"))
+    }
+
     @Test("of one kind of line one is written at a time, and the next says how many were left out")
     func pace() {
         var pace = LogPace()

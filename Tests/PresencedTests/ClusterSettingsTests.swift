@@ -96,9 +96,12 @@ struct ClusterSettingsTests {
         for host in ["LOCALHOST", "[0::1]"] {
             #expect(try settings("cluster s\nnode a resp \(host):1\n", ["--node", "a"]).bind == Settings().bind)
         }
-        let said = try settings(Self.three + "port 7002\nbind *\n", ["--node", "b"])
+        var said = try settings(Self.three + "port 7002\nbind *\n", ["--node", "b"])
         #expect(said.port == 7002)
         #expect(said.bind == ["*"])
+        #expect(!said.advice().contains { $0.contains("peer-margin") })
+        said.cluster.maxClockOffset = 10_000
+        #expect(said.advice().contains { $0.hasPrefix("peer-margin 2s is not a second above max-clock-offset 10s") })
         #expect(said.advice().contains { $0.hasPrefix("port is 7002, and the line of node b sends clients to 7001") })
         // Its tls address needs a certificate, as tls-port does.
         #expect(problems("cluster s\nnode a resp h:1 tls h:2\n")[0].contains("tls-port 2 needs a certificate"))

@@ -387,6 +387,30 @@ def test_a_node_that_dies_is_noticed_and_its_users_stay_online_where_they_beat(c
     ears.stop()
 
 
+@pytest.mark.parametrize("how", ["SHUTDOWN DRAIN 1", "SIGTERM"])
+def test_a_node_that_ends_hands_the_last_heartbeats_over(cluster, how):
+    a, b, c = cluster
+    users = [f"u{number}" for number in range(300)]
+    for user in users:
+        c.ask("PRESENCE.CONNECT", key(user), "s", "PX", 10_000)
+    # What the others know of by themselves is told before that, and once a TTL.
+    begin = time.monotonic()
+    time.sleep(7.5)
+    for user in users:
+        assert c.ask("PRESENCE.BEAT", key(user), "s") == 1
+    beaten = time.monotonic()
+    if how == "SIGTERM":
+        c.server.process.terminate()
+    else:
+        c.server.raw().send(how.encode() + b"\r\n")
+    c.server.process.wait(10)
+    # Behind the deadline and the margin of what was told when they connected.
+    time.sleep(begin + 12.5 - time.monotonic())
+    assert a.statuses(users) == b.statuses(users) == ["online"] * len(users)
+    time.sleep(beaten + 12.5 - time.monotonic())
+    assert a.statuses(users) == b.statuses(users) == ["offline"] * len(users)
+
+
 def test_users_of_a_dead_node_who_beat_nowhere_end_on_time(cluster):
     a, b, c = cluster
     ears = Ears([a, b])
@@ -654,6 +678,11 @@ def test_a_node_that_drains_owns_no_slots_and_sends_newcomers_elsewhere(cluster)
     eventually(lambda: a.shown()["c"][1] == 0 and b.shown()["c"][1] == 0)
     with c.server.raw() as late:
         assert late.send(b"GET k\r\n").rest() == b""
+    # What there is not is answered so, whether it is a command or a subcommand: libraries ask for what only newer servers have.
+    with c.server.raw() as late:
+        late.send(b"NOSUCH\r\nCLIENT NOSUCH\r\nINFO replication\r\n")
+        assert b"unknown command" in late.reply() and b"unknown subcommand" in late.reply()
+        assert b"draining:1" in late.reply()
     # To client libraries that is a node which cannot be reached.
     with pytest.raises(redis.ConnectionError):
         c.connect().ping()

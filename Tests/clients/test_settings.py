@@ -192,6 +192,7 @@ def test_watch_linger_is_the_life_of_a_list_that_nobody_hears(client):
         client.config_set("watch-linger", f"{linger}s")
         cursor = client.execute_command("PRESENCE.WATCH", "presence:user:viewer", USER)[0]
         advance(client, 7)
+        assert client.info("everything")["watch_lists"] == (1 if kind == "resumed" else 0)
         assert client.execute_command("PRESENCE.WATCH", "presence:user:viewer", "SINCE", cursor, USER)[1] == kind
         client.execute_command("PRESENCE.UNWATCH", "presence:user:viewer")
 
