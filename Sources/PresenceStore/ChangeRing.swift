@@ -9,7 +9,8 @@ import Presence
 /// | length | kind | old, new | reason | flags | number | version | timestamp | since | record  | 5 lengths, ids |
 /// +--------+------+----------+--------+-------+--------+---------+-----------+-------+---------+----------------+
 /// ```
-/// Lengths are multiples of eight; an entry that does not fit before the end of the ring is written at its start, behind a filler.
+/// Of a text's entry `since` is the place of the user's last status entry before it. Lengths are multiples of eight; an entry that does not fit before the
+/// end of the ring is written at its start, behind a filler.
 ///
 /// **Kept true.** Numbers rise by one an entry and never repeat. An entry is overwritten only by newer ones; a reader whose place was overwritten is
 /// told how many entries it missed.
@@ -128,14 +129,24 @@ struct ChangeRing: ~Copyable {
         address.storeBytes(of: flags | ChangeRing.forgotten, toByteOffset: 7, as: UInt8.self)
     }
 
-    /// The change of status that a user's newest entry, which has that place, tells of; nil if it tells of his text, or was overwritten.
+    /// The last change of a user's status, by the place of his newest entry; nil if it was overwritten.
     ///
     /// - Complexity: O(1).
     func newestChange(of user: Piece, at place: UInt32) -> StatusChange? {
-        guard let address = newestEntry(of: user, at: place),
-            address.load(fromByteOffset: 4, as: UInt8.self) == Kind.status.rawValue
+        guard let address = newestEntry(of: user, at: newestStatus(of: user, at: place)),
+            ChangeRing.isStatus(address)
         else { return nil }
         return ChangeRing.statusChange(at: address)
+    }
+
+    /// The place of a user's newest entry that tells of his status, by that of his newest one; 0 if there is none. The entry of a text has it.
+    private func newestStatus(of user: Piece, at place: UInt32) -> UInt32 {
+        guard let address = newestEntry(of: user, at: place) else { return 0 }
+        return ChangeRing.isStatus(address) ? place : address.load(fromByteOffset: 32, as: UInt32.self)
+    }
+
+    private static func isStatus(_ address: UnsafeMutableRawPointer) -> Bool {
+        address.load(fromByteOffset: 4, as: UInt8.self) == Kind.status.rawValue
     }
 
     private func newestEntry(of user: Piece, at place: UInt32) -> UnsafeMutableRawPointer? {
@@ -179,8 +190,14 @@ struct ChangeRing: ~Copyable {
     }
 
     /// Appends that the activity text changed, to none if it is empty. Returns the entry's place.
-    mutating func append(activityChange entry: StatusEntry, user: Piece, activity: Piece) -> UInt32 {
-        append(entry, .activity, user: user, session: Piece(), device: Piece(), server: Piece(), activity: activity)
+    mutating func append(activityChange entry: StatusEntry, user: Piece, activity: Piece, behind place: UInt32)
+        -> UInt32
+    {
+        let status = newestStatus(of: user, at: place)
+        let newPlace = append(
+            entry, .activity, user: user, session: Piece(), device: Piece(), server: Piece(), activity: activity)
+        (base + Int(newest & UInt64(capacity - 1))).storeBytes(of: status, toByteOffset: 32, as: UInt32.self)
+        return newPlace
     }
 
     /// Appends a change of status and returns its place.

@@ -60,7 +60,7 @@ extension Explanation {
         }
         if let text {
             lines.append(
-                "  activity text: \"\(Explanation.text(text.value))\", \(write(text.stamp)), \(end(text.until, ended: false))"
+                "  activity text: \(Explanation.quoted(text.value)), \(write(text.stamp)), \(end(text.until, ended: false))"
             )
         } else {
             lines.append("  activity text: none")
@@ -259,6 +259,12 @@ extension Explanation {
                 text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
             }
         }
+    }
+
+    /// The same in quotation marks, so that its end is seen.
+    private static func quoted(_ bytes: [UInt8]) -> String {
+        let marks = text(bytes).reduce(into: "") { $0 += $1 == "\"" || $1 == "\\" ? "\\\($1)" : String($1) }
+        return "\"\(marks)\""
     }
 
     private static func steersTerminal(_ scalar: UInt32) -> Bool {

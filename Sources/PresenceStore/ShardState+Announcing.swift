@@ -307,7 +307,8 @@ extension ShardState {
         var activity = ChangeRing.Piece()
         if let text { activity.bytes = text }
         let newPlace = ring.append(
-            activityChange: entry, user: .init(bytes: record.id, isPacked: record.isPacked), activity: activity)
+            activityChange: entry, user: .init(bytes: record.id, isPacked: record.isPacked), activity: activity,
+            behind: record.header.changePlace)
         if record.header.changePlace == place ?? record.header.changePlace { record.header.changePlace = newPlace }
         counters.activityChanges += 1
         noteForWatchers(record)

@@ -19,10 +19,10 @@ extension ShardState {
             let numbers = slabs.numbers(inClass: hand.sizeClass, chunk: hand.chunk)
             if numbers.contains(spared) { continue }
             var forgettable = 0
-            for number in numbers where isForgettable(number) { forgettable += 1 }
+            for number in numbers where isForgettable(number, at: now) { forgettable += 1 }
             let (used, freeElsewhere) = slabs.occupancy(ofClass: hand.sizeClass, chunk: hand.chunk)
             guard forgettable > 0 else { continue }
-            for number in numbers where isForgettable(number) { forget(number) }
+            for number in numbers where isForgettable(number, at: now) { forget(number) }
             if used - forgettable <= freeElsewhere {
                 moveAway(numbers, at: now)
                 slabs.releaseIfEmpty(hand)
@@ -34,16 +34,25 @@ extension ShardState {
     }
 
     /// An offline user without sessions, manual status, text and relations, whom nobody names.
-    private func isForgettable(_ number: UInt32) -> Bool {
+    private func isForgettable(_ number: UInt32, at now: Timestamp) -> Bool {
         guard let address = slabs.addressIfPresent(number), RecordHeader(address).kind == .user else { return false }
         let record = UserRecord(address)
-        return record.sessionCount == 0 && !record.hasManual && !record.hasText && !record.hasRelations
-            && !record.hasWatchers && !record.isNamed
+        return !record.hasManual && !record.hasText && !record.hasRelations && !record.hasWatchers && !record.isNamed
+            && (record.sessionCount == 0 || hasOnlyEnds(record, at: now))
+    }
+
+    /// Whether all that is left of a user's sessions is that they were ended, and nothing holds that back. Other nodes may know them as live: then it is more than that.
+    private func hasOnlyEnds(_ record: UserRecord, at now: Timestamp) -> Bool {
+        guard !replicaLog.isKept, !record.isPresent, record.announced == .offline else { return false }
+        var isOpen = false
+        record.forEachSession { if !$0.isClosed { isOpen = true } }
+        return !isOpen && sessionHeldLongest(record, at: now) == nil
     }
 
     private mutating func forget(_ number: UInt32) {
         let record = record(number)
         tell(.evicted, of: record)
+        record.forEachSession { release(WordNumbers(of: $0), ofTombstone: true) }
         // Who asks for changes later finds no record of him that says which of his entries is the newest.
         ring.noteForgotten(.init(bytes: record.id, isPacked: record.isPacked), at: record.header.changePlace)
         counters[record.announced] -= 1
@@ -53,9 +62,9 @@ extension ShardState {
     }
 
     /// Forgets a user again who became known by a call that failed, if nothing was said of him meanwhile.
-    mutating func forgetUnsaid(ofHash userHash: UInt64) {
+    mutating func forgetUnsaid(ofHash userHash: UInt64, at now: Timestamp) {
         let number = find(userHash: userHash)
-        guard number != 0, isForgettable(number) else { return }
+        guard number != 0, isForgettable(number, at: now), record(number).sessionCount == 0 else { return }
         let record = record(number)
         guard record.version == .zero, record.header.changePlace == 0 else { return }
         counters[record.announced] -= 1

@@ -156,7 +156,7 @@ extension ShardState {
                         facts.activity = activity
                         store(facts, over: session)
                         counters.beats += 1
-                        noteActivity(record(number), session, activity, at: now)
+                        noteReportedActivity(record(number), session, activity, at: now)
                         if announceWrite(number, session, reason: reason, at: now) || !isPlain { noteChange(number) }
                         return
                     }

@@ -29,7 +29,7 @@ extension ShardState {
             do throws(StoreError) {
                 record = try insertRoom(&number, self.record(number).watchersOffset, UserRecord.watchersBytes, at: now)
             } catch {
-                if isNew { forgetUnsaid(ofHash: userHash) }
+                if isNew { forgetUnsaid(ofHash: userHash, at: now) }
                 throw error
             }
             record.firstWatcher = 0

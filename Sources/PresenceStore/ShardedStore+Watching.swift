@@ -74,7 +74,7 @@ extension ShardedStore {
             } catch {
                 if found.isNew { endWatch(found.watch) } else { remove(added.map(\.hash), from: found.watch) }
                 for user in added where user.isNew {
-                    withShard(shardIndex(user.hash)) { $0.forgetUnsaid(ofHash: user.hash) }
+                    withShard(shardIndex(user.hash)) { $0.forgetUnsaid(ofHash: user.hash, at: now) }
                 }
                 throw error
             }
@@ -137,7 +137,8 @@ extension ShardedStore {
             let hash = userHash(bytes.extracting(users[index].range))
             if rows.row(of: hash) == nil { new.insert(hash) }
         }
-        if rows.count + new.count > limit { throw .tooManyWatched(limit: limit) }
+        // A limit that was lowered takes nobody from a list.
+        if !new.isEmpty, rows.count + new.count > limit { throw .tooManyWatched(limit: limit) }
     }
 
     /// Puts a user on the list if he is not, and looks at him.

@@ -79,6 +79,7 @@ struct ModelUser: Sendable {
     var sessions: [SlowModel.Name: ModelSession] = [:]
     var manual: ManualStatus?
     var manualUntil = Timestamp.distantFuture
+    var manualSince: Timestamp?
     var text: SlowModel.Name?
     var textUntil = Timestamp.distantFuture
     var lastSeen: Timestamp?
@@ -88,6 +89,9 @@ struct ModelUser: Sendable {
     func live(at now: Timestamp, _ policy: Policy) -> [SlowModel.Name: ModelSession] {
         sessions.filter { $0.value.closed == nil && now < $0.value.deadline(policy) }
     }
+
+    /// Up to when he was invisible, or may have been: nobody knows what he was before his last change.
+    var hiddenUntil: Timestamp? { manual == .invisible ? manualUntil : manualSince }
 
     func manual(at now: Timestamp) -> ManualStatus? { now < manualUntil ? manual : nil }
 

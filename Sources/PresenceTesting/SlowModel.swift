@@ -265,7 +265,7 @@ public struct SlowModel: Sendable {
         written.server = server == "" ? before?.server ?? "" : server
         written.leasedUntil = leases[written.server]
         users[user, default: ModelUser()].sessions[session] = written
-        see(user, session, at: activity)
+        if activity == now || activity >= users[user]?.hiddenUntil ?? .distantPast { see(user, session, at: activity) }
         if before == nil || before?.brought != written.brought {
             announce(user, reasonOfOpening(user, before, written))
         } else {
@@ -317,6 +317,7 @@ public struct SlowModel: Sendable {
     public mutating func setManual(_ user: Name, _ status: ManualStatus?, until: Timestamp? = nil) {
         users[user, default: ModelUser()].manual = status
         users[user]?.manualUntil = until ?? .distantFuture
+        users[user]?.manualSince = now
         announce(user, .manual)
     }
 

@@ -8,11 +8,14 @@ import Testing
 struct MemoryTests {
     private let now = Timestamp(milliseconds: 1_767_225_600_000)
 
-    private func store(limit: Int = 0, words: Int = 16_384) -> ShardedStore {
+    private func store(
+        limit: Int = 0, words: Int = 16_384, _ change: (inout ShardedStore.Configuration) -> Void = { _ in }
+    ) -> ShardedStore {
         .standing(at: now) {
             $0.changeRingBytes = 16_384
             $0.maxMemoryBytes = limit
             $0.maxWords = words
+            change(&$0)
         }
     }
 
@@ -123,6 +126,38 @@ struct MemoryTests {
         }
         #expect(store.beat("c", session: "phone", at: now))
         #expect(store.statistics().memory.limit == 1)
+    }
+
+    @Test(
+        "Who has just left is forgotten for room, with all that is known of him; but not in a grace, nor where other nodes may take him for live",
+        arguments: [(0, false), (60_000, false), (0, true)] as [(Int64, Bool)])
+    func evictionOfEnds(grace: Int64, hasPeers: Bool) throws {
+        let store = store(limit: 600_000) {
+            $0.policy.disconnectGrace = grace
+            $0.replicaLogEntries = hasPeers ? 64 : 0
+        }
+        let kept = fill(store, "a", at: now)
+        for number in stride(from: 1, to: kept, by: 2) {
+            check(store.disconnect(.init("a\(number)"), session: "phone", at: now))
+        }
+        let later = now.advanced(byMilliseconds: 10_000)
+        store.advance(to: later)
+        let more = fill(store, "b", at: later)
+        let after = store.statistics()
+        #expect(store.usedBytes == after.memory.total)
+        guard grace == 0, !hasPeers else {
+            #expect(after.evictedUsers == 0 && more < kept / 20)
+            return
+        }
+        #expect(more > kept / 3, "there is room where they were: \(more) after \(kept)")
+        #expect(Int(after.evictedUsers) > kept / 3 && after.users == kept + more - Int(after.evictedUsers))
+        for number in stride(from: 0, to: kept, by: 2) {
+            check(store.status(of: .init("a\(number)"), at: later) == .online, "a\(number)")
+        }
+        for number in 0..<more { check(store.status(of: .init("b\(number)"), at: later) == .online, "b\(number)") }
+        // Timers that they left behind find nobody.
+        store.advance(to: now.advanced(byMilliseconds: 400_000))
+        #expect(store.statistics().sessions == 0 && store.statistics().presentUsers == 0)
     }
 
     @Test("Offline users of whom nothing is set are forgotten first; those with settings, sessions and strings stay")

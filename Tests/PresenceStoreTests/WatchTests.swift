@@ -112,6 +112,10 @@ struct WatchTests {
         #expect(store.unwatch(Array("c".utf8).span, bytes.span, ranges.span) == 0)
         _ = try watch(store, "d", ["3"])
         #expect(throws: StoreError.tooManyWatchLists(limit: 4)) { try watch(store, "e", ["9"]) }
+        // A limit that is lowered takes nobody from a list, and refuses nobody who is on it.
+        store.setWatchLimits(users: 1, watchersPerUser: 2, lists: 4)
+        _ = try watch(store, "a", ["1", "2"])
+        #expect(throws: StoreError.tooManyWatched(limit: 1)) { try watch(store, "a", ["1", "4"]) }
     }
 
     @Test("A watch that memory has no room for leaves nobody known whom it named", arguments: 4...40)
