@@ -7,6 +7,7 @@ extension Simulation {
         switch scale.outage {
         case .stop: return stopForLong()
         case .kill: return killForLong()
+        case .leave: return leave()
         case nil: break
         }
         lastTrouble = world
@@ -67,6 +68,23 @@ extension Simulation {
         crash(index, isNoticed: failures.chance(oneIn: 2))
         guard !failures.chance(oneIn: 8) else { return }
         later(.restart(index), milliseconds: Int64.random(in: 500...50_000, using: &failures))
+    }
+
+    /// One ends as the service does: it serves nobody any more, hands over what it alone knows, and says goodbye.
+    private func leave() {
+        guard nodes.allSatisfy({ $0.isUp && !$0.isLeaving && $0.replicator.isReady }) else { return }
+        let index = Int.random(in: nodes.indices, using: &failures)
+        note("leave \(index)")
+        lastTrouble = world
+        nodes[index].leave()
+        later(.left(index), milliseconds: 500)
+    }
+
+    /// It is gone, and comes back.
+    func left(_ index: Int) {
+        if nodes[index].replicator.isHandingOver { checkers.fail(self, "n\(index + 1) was not done with handing over") }
+        crash(index, isNoticed: true)
+        later(.restart(index), milliseconds: Int64.random(in: 300...20_000, using: &failures))
     }
 
     private func cut(_ ways: [[Int]], _ name: String, _ length: Int64) {

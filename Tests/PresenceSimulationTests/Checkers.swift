@@ -39,7 +39,11 @@ struct Checkers {
         lastLook = simulation.milliseconds
         for node in simulation.nodes where node.isUp && !node.isPaused {
             for text in node.listen() { fail(simulation, "n\(node.index + 1): \(text)") }
-            if simulation.scale.outage == .stop { checkEnds(node, simulation) }
+            switch simulation.scale.outage {
+            case .stop: checkEnds(node, simulation, since: node.pausedAt, "stopped")
+            case .leave: checkEnds(node, simulation, since: simulation.milliseconds, "which saw others leave")
+            case .kill, nil: break
+            }
             node.toldOffline = []
             for change in node.announced {
                 simulation.trace.add(change, by: node.index)
@@ -127,21 +131,23 @@ struct Checkers {
         }
     }
 
-    /// A node that was stopped announces nobody offline who beats at another one.
-    private mutating func checkEnds(_ node: SimulatedNode, _ simulation: Simulation) {
+    /// A node that was stopped, or one of whose peers left, announces nobody offline who beats at another one.
+    private mutating func checkEnds(
+        _ node: SimulatedNode, _ simulation: Simulation, since: Int64, _ what: String
+    ) {
         for user in node.toldOffline {
             guard let index = simulation.workload.users.firstIndex(of: user), isVisible(user, node) else { continue }
             // What was done while it was stopped comes to it late.
             let quiet = simulation.workload.unsure[user] ?? -100_000
-            guard quiet < min(node.pausedAt, simulation.milliseconds) - 25_000 else { continue }
+            guard quiet < min(since, simulation.milliseconds) - 25_000 else { continue }
             let beats = simulation.workload.clients(ofUser: index).contains {
                 $0.isConnected && !$0.isPassive && simulation.milliseconds - $0.lastBeat < Workload.ttl - 1_500
-                    && $0.since < node.pausedAt - 6_000
+                    && $0.since < since - 6_000
             }
             if beats {
                 fail(
                     simulation,
-                    "n\(node.index + 1), stopped at \(node.pausedAt) ms, announced \(user) offline, who beats")
+                    "n\(node.index + 1), \(what) by \(since) ms, announced \(user) offline, who beats")
             }
         }
     }

@@ -35,11 +35,13 @@ extension Simulation {
         case stop
         /// It is killed, and begins anew with nothing, or stays away; one stays.
         case kill
+        /// It ends in good order, and begins anew with nothing: one at a time, as in a rolling restart.
+        case leave
     }
 
     /// The kinds of lives that tests play.
     enum Life: String, CaseIterable {
-        case calm, chaos, gateways, follower, stops, kills, thousand
+        case calm, chaos, gateways, follower, stops, kills, leaves, thousand
 
         var scale: Scale {
             var scale = Scale()
@@ -48,11 +50,11 @@ extension Simulation {
             case .chaos: break
             case .gateways: scale.gateways = 3
             case .follower: scale.followers = 1
-            case .stops, .kills:
+            case .stops, .kills, .leaves:
                 scale.hasChaos = false
-                scale.outage = self == .stops ? .stop : .kill
-                scale.users = 20
-                scale.gateways = 3
+                scale.outage = self == .stops ? .stop : self == .kills ? .kill : .leave
+                scale.users = self == .leaves ? 60 : 20
+                scale.gateways = self == .leaves ? 0 : 3
                 scale.chaos = 150_000
             case .thousand:
                 scale.users = 1_000

@@ -31,6 +31,10 @@ final class SimulatedNode {
     private(set) var pausedAt: Int64 = -1
     /// When it went on last.
     private(set) var resumedAt: Int64 = -100_000
+    /// It ends in good order, and takes nothing more from clients.
+    private(set) var isLeaving = false
+    /// When it did so last: what it had taken by then the others know.
+    private(set) var leftAt: Int64 = -1
     /// Whom it announced offline since somebody asked last.
     var toldOffline: [String] = []
     /// What it announced since somebody asked last.
@@ -102,6 +106,14 @@ final class SimulatedNode {
         watch = nil
         isUp = true
         isPaused = false
+        isLeaving = false
+    }
+
+    /// Begins to end in good order.
+    func leave() {
+        isLeaving = true
+        leftAt = clock.worldMilliseconds
+        replicator.finishHandOver(at: now)
     }
 
     var now: PeerTime { PeerTime(clock.now()) }

@@ -36,6 +36,7 @@ final class Simulation {
         case heal(String, [[Int]])
         case resume(Int)
         case restart(Int)
+        case left(Int)
         case look
     }
 
@@ -201,6 +202,7 @@ final class Simulation {
             heal(Set(cuts))
         case .resume(let index): resume(index)
         case .restart(let index): restart(index)
+        case .left(let index): left(index)
         case .look:
             checkers.look(at: self)
             later(.look, milliseconds: 250)

@@ -83,6 +83,13 @@ struct SimulationTests {
         try play(.kills, random)
     }
 
+    @Test(
+        "Nodes that end in good order, one after the other, take nothing with them, and nobody is shown or announced otherwise than he is",
+        arguments: SeededRandom.cases(max(seedCount / 5, 2)))
+    func leaves(random: SeededRandom) throws {
+        try play(.leaves, random)
+    }
+
     @Test("A node that goes on as if it had heard of everybody meanwhile is found out")
     func stopsWithoutHold() throws {
         var scale = Simulation.Life.stops.scale

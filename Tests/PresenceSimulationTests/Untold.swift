@@ -45,7 +45,9 @@ extension Simulation {
 
     /// Whether a node that took something then cannot tell of it.
     private func isLost(_ node: Int, since milliseconds: Int64) -> Bool {
-        !nodes[node].isUp || nodes[node].isPaused || nodes[node].restartedAt > milliseconds
+        // What a node had taken when it left in good order it has told.
+        if nodes[node].leftAt >= milliseconds { return false }
+        return !nodes[node].isUp || nodes[node].isPaused || nodes[node].restartedAt > milliseconds
     }
 
     /// Whether any node that is there knows something of a client's session.

@@ -64,10 +64,14 @@ struct Workload {
             }
             client.node = node
         }
+        // Beats that divide the TTL evenly are saved by the margin where a node takes the last of them with it.
+        let jitter: Int64 = simulation.scale.outage == .leave ? 2_500 : 300
         simulation.later(
-            .beat(index), milliseconds: Workload.beatInterval + Int64.random(in: -300...300, using: &simulation.random))
+            .beat(index),
+            milliseconds: Workload.beatInterval + Int64.random(in: -jitter...jitter, using: &simulation.random))
         let node = simulation.nodes[client.node]
-        let isActive = simulation.random.chance(oneIn: 3)
+        // What is told of activity brings heartbeats with it.
+        let isActive = simulation.random.chance(oneIn: simulation.scale.outage == .leave ? 50 : 3)
         if node.store.beat(
             client.user.utf8.span, session: client.session.utf8.span, isActive: isActive, at: node.clock.now())
         {
@@ -88,7 +92,8 @@ struct Workload {
     func reaches(_ node: Int, _ simulation: Simulation) -> Bool {
         let node = simulation.nodes[node]
         // The service lets nobody in who would be shown less than there is.
-        return node.isUp && !node.isPaused && (simulation.scale.outage != .kill || node.replicator.isReady)
+        let mustBeReady = simulation.scale.outage == .kill || simulation.scale.outage == .leave
+        return node.isUp && !node.isPaused && !node.isLeaving && (!mustBeReady || node.replicator.isReady)
     }
 
     func anyNode(_ simulation: Simulation) -> Int? {
@@ -133,7 +138,7 @@ struct Workload {
             // Where nodes stop, what they announce is followed: nobody does what makes it unsure.
             let deeds =
                 switch simulation.scale.outage {
-                case .stop: [0, 0, 0, 11, 14, 16, 19]
+                case .stop, .leave: [0, 0, 0, 11, 14, 16, 19]
                 case .kill: [0, 0, 0, 0, 9, 11, 12, 14, 16, 19]
                 case nil: Array(0..<24)
                 }
