@@ -34,14 +34,20 @@ extension Explanation {
         case .noSession: "no session is live"
         case .passiveOnly: "only passive sessions are live, and they make nobody online"
         case .grace where verdict.publicStatus == .offline:
-            "no session is live; others were told so, and the grace of the last one keeps his key alone"
-        case .grace: "no session is live, but the end of the last is not announced yet"
+            "\(nobodyLive); others were told so, and the grace of the last one keeps his key alone"
+        case .grace: "\(nobodyLive), but the end of the last is not announced yet"
         case .manual: "set by hand"
         case .invisible: "invisible, set by hand"
         case .sessionStatus: "a session brings that status"
         case .noActivityReport: "a session is live that never reported activity"
         case .activity: "by the time of the last activity"
         }
+    }
+
+    /// That no session makes him present.
+    private var nobodyLive: String {
+        sessions.contains { $0.facts.closed == nil && now < $0.deadline }
+            ? "only passive sessions are live" : "no session is live"
     }
 
     // MARK: Facts
@@ -85,15 +91,21 @@ extension Explanation {
         let detail = traits.isEmpty ? "" : " (" + traits.joined(separator: ", ") + ")"
         var lines: [String] = []
         if let closed = facts.closed {
+            // A deletion ends a grace, and leaves the end that it followed.
+            let isLater = !closed.leavesGrace && (closed.isLoss || closed.isOfGateway)
+            var end = closed
+            if isLater { end.leavesGrace = true }
             let how =
-                switch closed.reason {
+                switch end.reason {
                 case .deleted: "deleted"
                 case .dropped: "dropped"
                 case .disconnect: "said goodbye"
                 case .wsDisconnect: "its WebSocket closed"
                 default: "lost"
                 }
-            lines.append("  session \(Explanation.text(session.id))\(detail): \(how) \(instant(closed.at))")
+            lines.append(
+                "  session \(Explanation.text(session.id))\(detail): \(how) \(instant(closed.at))"
+                    + (isLater ? ", and its grace ended with the key" : ""))
         } else if now < session.deadline {
             lines.append("  session \(Explanation.text(session.id))\(detail): live, says \(session.status.word)")
         } else {
@@ -212,7 +224,8 @@ extension Explanation {
             lines.append("  last seen goes by LASTSEEN \(privacy.lastSeen.word)")
         }
         if let isWatching = viewer.isWatching {
-            lines.append("  " + (isWatching ? "on his list: changes are pushed to him" : "not on a list of his"))
+            lines.append(
+                "  " + (isWatching ? "on his list: changes are told to whoever listens to it" : "not on a list of his"))
         }
         return lines
     }

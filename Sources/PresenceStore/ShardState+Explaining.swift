@@ -88,7 +88,7 @@ extension ShardedStore {
     ) -> Explanation.ViewerFacts {
         let viewerHash = userHash(viewer)
         let side = viewerSide(of: user, for: viewer, at: now)
-        var rule = ViewRule.everyone
+        var rule = userHash(user) == viewerHash ? ViewRule.own : ViewRule.everyone
         var relation: Relation?
         withUser(user, at: now) { state, key, hash, now in
             let number = state.find(key, hash)

@@ -168,6 +168,8 @@ extension ShardedStore {
         let row = rows.add(userHash, node: place.node)
         added.append(AddedUser(hash: userHash, isNew: place.isNew))
         if !rows.update(row, seen.view.status, WatchText(seen.activity, hash), &turn) { rows.stamp(row, &turn) }
+        // Another connection may be listening, and know what he was before one took him off the list.
+        if rows.hasRemoved, rows.owe(row) { owes = true }
         return (row, seen)
     }
 

@@ -179,7 +179,8 @@ extension Settings {
             "maxmemory", .memory, \.maxmemory, .bytes(0...16 << 40), isLive: true,
             """
             Bytes that records, strings and indexes may take; 0 for no bound. At the bound, records of offline users go
-            first; then new users and strings get Redis's `OOM` error. Heartbeats of known users always work.
+            first; then what needs room gets Redis's `OOM` error: new users, strings, settings, relations. Heartbeats
+            of known users always work.
             """),
         Setting(
             "max-sessions-per-user", .memory, \.maxSessionsPerUser, .integer(1...50), isLive: true,

@@ -37,6 +37,28 @@ struct HindsightTests {
         #expect(explanation(store, at: later(6_000)).lastChange?.reason == .manual)
     }
 
+    @Test(
+        "An explanation says who is live still while the end of another session is held, what a deletion ended, and that everyone sees himself"
+    )
+    func facts() throws {
+        let store = ShardedStore.standing(at: start) { $0.policy.lostGrace = 15_000 }
+        try store.connect("ann", session: "phone", at: start)
+        try store.connect(
+            "ann", session: "cal", ConnectOptions(ttlMilliseconds: 200_000, brought: .dnd, isPassive: true), at: start)
+        #expect(store.disconnect("ann", session: "phone", reason: .dropped, at: later(1_000)))
+        let head = explanation(store, at: later(2_000)).lines.first ?? ""
+        #expect(head.hasSuffix("only passive sessions are live, but the end of the last is not announced yet"))
+        store.remove(.presence, "ann", at: later(6_000))
+        let lines = explanation(store, at: later(6_000)).lines
+        #expect(
+            lines.contains {
+                $0.hasPrefix("  session phone: dropped") && $0.hasSuffix("(5 s ago), and its grace ended with the key")
+            })
+        #expect(
+            lines.contains { $0.hasPrefix("  session cal") && $0.contains(": deleted ") && $0.hasSuffix("(0 ms ago)") })
+        #expect(store.explain("nobody".utf8.span, for: "nobody".utf8.span, at: start).viewer?.rule == .own)
+    }
+
     @Test("A record that tells of activity while its user was hidden does not show it when he is not")
     func reportedWhileHidden() throws {
         let store = ShardedStore.standing(at: start)

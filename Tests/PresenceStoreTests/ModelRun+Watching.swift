@@ -15,6 +15,9 @@ struct ModelViewer {
     var known: [SlowModel.Name: Known] = [:]
     /// Of whom a reply told: those who listen hear that once more.
     var replied: Set<SlowModel.Name> = []
+    /// Whether somebody was ever taken off the list, and who was put on it since: those who listen are told of them.
+    var hasRemoved = false
+    var putOn: Set<SlowModel.Name> = []
     /// Knowledge that he went away with, by the cursor of then.
     var earlier: [(cursor: String, known: [SlowModel.Name: Known])] = []
 }
@@ -62,6 +65,7 @@ extension ModelRun {
             if line.known[user] != nil { line.replied.insert(user) }
             line.known[user] = told
         }
+        if line.hasRemoved { line.putOn.formUnion(Set(asked).subtracting(line.listed)) }
         line.listed.formUnion(asked)
         for user in asked {
             let sight = model.sight(of: user, for: viewer)
@@ -88,7 +92,9 @@ extension ModelRun {
         let (bytes, ranges) = ModelRun.joined(Array(asked))
         let expected = viewers[viewer]?.listed.intersection(asked).count ?? 0
         try agree(store.unwatch(viewer.bytes.span, bytes.span, ranges.span), expected, "rows taken off")
+        if expected > 0 { viewers[viewer]?.hasRemoved = true }
         for user in asked {
+            viewers[viewer]?.putOn.remove(user)
             viewers[viewer]?.listed.remove(user)
             viewers[viewer]?.known[user] = nil
         }
@@ -117,7 +123,8 @@ extension ModelRun {
             try check(row, viewer)
             try agree(viewers[viewer]?.listed.contains(user), true, "\(user) is on the list of \(viewer)")
             let told = ModelViewer.Known(status: row.status, activity: row.activity.map { Name($0) })
-            let isRepeated = viewers[viewer]?.replied.remove(user) != nil
+            let isPutOn = viewers[viewer]?.putOn.remove(user) != nil
+            let isRepeated = viewers[viewer]?.replied.remove(user) != nil || isPutOn
             if viewers[viewer]?.known[user] == told, !isRepeated { throw difference("\(viewer) is told again: \(row)") }
             viewers[viewer]?.known[user] = told
         }
@@ -136,6 +143,7 @@ extension ModelRun {
     /// After quiet: what everybody knows is what he may see.
     func compareViewers() throws(Difference) {
         for (viewer, line) in viewers {
+            try agree(line.putOn, [], "those put on the list of \(viewer) of whom nobody who listens was told")
             for user in line.listed {
                 let sight = model.sight(of: user, for: viewer)
                 let expected = ModelViewer.Known(status: sight.status, activity: sight.activity)

@@ -118,6 +118,40 @@ struct WatchTests {
         #expect(throws: StoreError.tooManyWatched(limit: 1)) { try watch(store, "a", ["1", "4"]) }
     }
 
+    @Test(
+        "Who is taken off a list and put back on it is told to those who go on listening, once, and on a list that grows nobody is told twice"
+    )
+    func putBack() throws {
+        let store = store()
+        let list = try watch(store, "me", ["ann", "bob"]).watch
+        try store.connect("cid", session: "s", at: start)
+        #expect(try watch(store, "me", ["cid"]).rows.map(\.status) == [.online])
+        #expect(frame(store, list) == nil, "the reply told who asked, and nobody else knew of him")
+        func unwatch(_ user: String) -> Int {
+            let (bytes, ranges) = ModelRun.joined([SlowModel.Name(stringLiteral: user)])
+            return store.unwatch(Array("me".utf8).span, bytes.span, ranges.span)
+        }
+        // He comes while he is on no list.
+        #expect(unwatch("ann") == 1)
+        try store.connect("ann", session: "s", at: start)
+        #expect(frame(store, list) == nil)
+        #expect(try watch(store, "me", ["ann"]).rows.map(\.status) == [.online])
+        let told = try #require(frame(store, list))
+        #expect(names(told.rows) == ["ann"] && told.rows.map(\.status) == [.online])
+        #expect(frame(store, list) == nil)
+        // He hides meanwhile: one last offline.
+        #expect(unwatch("ann") == 1)
+        #expect(try store.relate("ann", .block, to: "me"))
+        #expect(try watch(store, "me", ["ann"]).rows.map(\.status) == [.offline])
+        #expect(frame(store, list)?.rows.map(\.status) == [.offline])
+        // What changed in the window in which he was taken off is not lost with it.
+        store.remove(.presence, "cid", at: start)
+        #expect(unwatch("cid") == 1)
+        #expect(try watch(store, "me", ["cid"]).rows.map(\.status) == [.offline])
+        let last = try #require(frame(store, list))
+        #expect(names(last.rows) == ["cid"] && last.rows.map(\.status) == [.offline])
+    }
+
     @Test("A watch that memory has no room for leaves nobody known whom it named", arguments: 4...40)
     func noMemory(length: Int) throws {
         let store = store { $0.shards = 1 }
