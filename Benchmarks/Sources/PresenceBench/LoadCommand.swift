@@ -158,7 +158,10 @@ struct LoadCommand: ParsableCommand {
         }
         var watchers: Watchers?
         if case .mixed = way {
-            if target.traits.isPresenced { try target.set(LoadWay.settingsOfADay) }
+            if target.traits.isPresenced {
+                try target.set(LoadWay.settingsOfADay)
+                target.leavesBehind("mixed") { [users] in try LoopTurn.forgetStatuses(of: users, $0) }
+            }
             watchers = try Watchers(target)
         }
         let job = LoadJob(
