@@ -13,9 +13,8 @@ struct InstructionsCommand: ParsableCommand {
     var operations = 20_000
 
     func validate() throws {
-        guard operations >= 1_000, operations % 100 == 0 else {
-            throw ValidationError("at least 1000 operations, a multiple of 100")
-        }
+        try Bounds.check("--operations", operations, Bounds.operations)
+        guard operations % 100 == 0 else { throw ValidationError("--operations is a multiple of 100") }
     }
 
     func run() throws { print(try InstructionsCommand.measure(operations: operations).text) }

@@ -10,6 +10,8 @@ final class LoadTarget {
     private let relay: TLSRelay?
     /// What it was given, and when: users run out.
     private var stock: (kind: LoadStock, at: ContinuousClock.Instant)?
+    /// Where one elsewhere was said to be.
+    private let place: String?
     /// What is given back; nil of a server that was started.
     private let lent: LentServer?
     private var interruption: Int?
@@ -22,6 +24,7 @@ final class LoadTarget {
         running = server
         relay = nil
         lent = nil
+        place = nil
         address = ServerAddress(port: server.port)
         traits = kind.isFloor ? .floor : try ServerTraits(server.connect())
         name = kind.name
@@ -44,6 +47,7 @@ final class LoadTarget {
         let held = try HeldKeys(connection)
         traits = try ServerTraits(connection)
         name = traits.software.rawValue
+        place = "\(address.host):\(address.port)"
         let note = held.count > 0 ? try ChangedSettings.note(connection, traits.runID) : nil
         guard held.count == 0 || mayEmpty else {
             let left = note == nil ? "" : ", and puts back the settings that a run left changed which was cut off"
@@ -54,6 +58,15 @@ final class LoadTarget {
             self.address, name: "\(name) at \(address.host) port \(address.port)", traits, note)
         self.lent = lent
         interruption = Interruption.beforeEnd { lent.interrupt() }
+    }
+
+    /// What a report says of it.
+    var description: LoadReport.Server {
+        let path = running.map { URL(fileURLWithPath: $0.kind.path).path }
+        let made = path.flatMap { try? FileManager.default.attributesOfItem(atPath: $0)[.modificationDate] as? Date }
+        return LoadReport.Server(
+            name: name, version: traits.version, build: traits.build, path: path,
+            made: made.map { ISO8601DateFormatter().string(from: $0) }, address: place)
     }
 
     func connect() throws -> Connection { try Connection(address) }
@@ -122,6 +135,8 @@ final class LoadTarget {
 /// What a server holds while it is loaded.
 enum LoadStock {
     case nothing, users, strings
+    /// Users of whom some are busy.
+    case friends
     /// Users who have friends and blocked some.
     case related
 
@@ -129,6 +144,9 @@ enum LoadStock {
         switch self {
         case .nothing: break
         case .users: try Heartbeat.load(connection, isPresenced: target.traits.isPresenced, users: users)
+        case .friends:
+            try Heartbeat.load(
+                connection, isPresenced: target.traits.isPresenced, users: users, status: LoadWay.brings)
         case .related:
             let order = LoadWay.order(of: users)
             target.leavesBehind("related") { try ViewWork.relate(false, $0, order) }

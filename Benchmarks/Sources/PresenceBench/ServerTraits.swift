@@ -8,15 +8,19 @@ struct ServerTraits {
     let hasFieldLifetimes: Bool
     /// Another one each time it starts; empty if it tells none.
     let runID: String
+    /// Which build it is, where it tells.
+    let build: String?
 
     /// Of the least that a server can be, which answers all commands alike.
-    static let floor = ServerTraits(software: .floor, version: "", hasFieldLifetimes: false)
+    static let floor = ServerTraits(.floor, "")
 
-    private init(software: Software, version: String, hasFieldLifetimes: Bool) {
+    /// One that tells no more than what it is.
+    init(_ software: Software, _ version: String) {
         self.software = software
         self.version = version
-        self.hasFieldLifetimes = hasFieldLifetimes
+        hasFieldLifetimes = false
         runID = ""
+        build = nil
     }
 
     init(_ connection: Connection) throws {
@@ -29,6 +33,7 @@ struct ServerTraits {
             if parts.count == 2 { fields[parts[0]] = parts[1] }
         }
         runID = fields["run_id"].map(String.init) ?? ""
+        build = fields["redis_build_id"].map(String.init)
         if let own = fields["presenced_version"] {
             (software, version) = (.presenced, String(own))
         } else if let own = fields["valkey_version"] {

@@ -35,6 +35,17 @@ private func wait(_ what: String, until isSo: () -> Bool) throws {
     }
 }
 
+/// What a server holds: strings by their keys.
+private final class Strings: @unchecked Sendable {
+    private let lock = NSLock()
+    private var values: [String: String] = [:]
+
+    subscript(key: String) -> String? {
+        get { lock.withLock { values[key] } }
+        set { lock.withLock { values[key] = newValue } }
+    }
+}
+
 @Suite("A run that is told to end")
 struct InterruptionTests {
     @Test("a server that ran before has its settings back and holds nothing", arguments: [SIGINT, SIGTERM, SIGHUP])
@@ -47,8 +58,8 @@ struct InterruptionTests {
             case "INFO": return LoadWay.bulk(words[1] == "server" ? "redis_version:7.0.15\r\n" : "# Keyspace\r\n")
             case "COMMAND": return "*1\r\n$-1\r\n"
             case "CONFIG" where words[1] == "GET": return "*2\r\n" + LoadWay.bulk(words[2]) + LoadWay.bulk("KEA")
-            // Of a pipeline only the first is answered: the load waits for the others.
-            default: return "+OK\r\n"
+            // The load waits for what is not answered.
+            default: return words.count > 1 && words[1].hasPrefix("presence:user:") ? "" : "+OK\r\n"
             }
         }
         let run = try Run(["load", "expiry", "--host", "127.0.0.1", "--port", "\(server.port)"])
@@ -81,6 +92,37 @@ struct InterruptionTests {
         defer { kill(pid, SIGKILL) }
         run.end(by: signal)
         try wait("the server ends") { kill(pid, 0) != 0 }
+    }
+
+    @Test("what was measured is written, though a later work gets a wrong reply")
+    func wrongReply() throws {
+        let strings = Strings()
+        let server = try ScriptedServer { words in
+            switch words[0] {
+            case "DBSIZE": return ":0\r\n"
+            case "INFO" where words[1] == "cpu": return LoadWay.bulk("used_cpu_user:1.5\r\n")
+            case "INFO": return LoadWay.bulk(words[1] == "server" ? "redis_version:7.0.15\r\n" : "")
+            case "COMMAND": return "*1\r\n$-1\r\n"
+            case "GET": return strings[words[1]].map(LoadWay.bulk) ?? "$-1\r\n"
+            case "SET" where words.count > 3: return "-ERR no\r\n"
+            case "SET":
+                strings[words[1]] = words[2]
+                return "+OK\r\n"
+            default: return "+OK\r\n"
+            }
+        }
+        let folder = try TemporaryFolder()
+        let (json, chart) = (folder.url.appendingPathComponent("a.json"), folder.url.appendingPathComponent("a.svg"))
+        let run = try Run([
+            "load", "get", "set", "--host", "127.0.0.1", "--port", "\(server.port)", "--users", "1000", "--connections",
+            "1", "--seconds", "0.1", "--rounds", "1", "--json", json.path, "--chart", chart.path,
+        ])
+        run.process.waitUntilExit()
+        #expect(run.process.terminationStatus == 1)
+        let told = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: json)) as? [String: Any])
+        #expect((told["failure"] as? String)?.contains("-ERR no") == true)
+        #expect((told["results"] as? [[String: Any]])?.map { $0["work"] as? String } == ["get"])
+        #expect(try String(contentsOf: chart, encoding: .utf8).contains("GET of 250 bytes"))
     }
 
     @Test("a folder of a run is removed when nobody holds it, and what is forgotten is not done")

@@ -30,18 +30,44 @@ final class ScriptedServer: Sendable {
     deinit { try? group.syncShutdownGracefully() }
 }
 
-/// Answers whole commands, which the tests send one a write.
-private final class AnswerHandler: ChannelInboundHandler, Sendable {
+/// Answers whole commands, in order.
+private final class AnswerHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let answer: @Sendable ([String]) -> String
+    private var held = ByteBuffer()
 
     init(_ answer: @escaping @Sendable ([String]) -> String) { self.answer = answer }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let lines = String(buffer: unwrapInboundIn(data)).components(separatedBy: "\r\n")
-        let words = stride(from: 2, to: lines.count, by: 2).map { lines[$0] }
-        context.channel.writeAndFlush(ByteBuffer(string: answer(words)), promise: nil)
+        var bytes = unwrapInboundIn(data)
+        held.writeBuffer(&bytes)
+        var answers = ""
+        while let words = command() { answers += answer(words) }
+        held.discardReadBytes()
+        context.channel.writeAndFlush(ByteBuffer(string: answers), promise: nil)
+    }
+
+    /// The next command; nil if it is not whole.
+    private func command() -> [String]? {
+        var rest = held
+        guard let count = AnswerHandler.number(&rest) else { return nil }
+        var words: [String] = []
+        for _ in 0..<count {
+            guard let length = AnswerHandler.number(&rest), let word = rest.readString(length: length),
+                rest.readSlice(length: 2) != nil
+            else { return nil }
+            words.append(word)
+        }
+        held = rest
+        return words
+    }
+
+    /// The number of a line such as `$12`.
+    private static func number(_ bytes: inout ByteBuffer) -> Int? {
+        guard let end = bytes.readableBytesView.firstIndex(of: 10) else { return nil }
+        let line = bytes.readString(length: end + 1 - bytes.readerIndex)
+        return line.flatMap { Int($0.dropFirst().prefix(while: \.isNumber)) }
     }
 }
 

@@ -9,9 +9,17 @@ struct HeldKeys: CustomStringConvertible {
     init(_ connection: Connection) throws {
         var counts: [(database: String, keys: Int)] = []
         if case .bulk(let text) = try connection.command("INFO", "keyspace") { counts = HeldKeys.counts(text) }
-        guard case .integer(let keys) = try connection.command("DBSIZE") else { throw BenchError("DBSIZE was refused") }
+        let answer = try connection.command("DBSIZE")
+        guard case .integer(let keys) = answer else { throw HeldKeys.refusal(answer) }
         if keys > 0, !counts.contains(where: { $0.database == "db0" }) { counts.append(("db0", keys)) }
         self.counts = counts
+    }
+
+    /// Why it does not tell, and what one does about it.
+    private static func refusal(_ answer: Reply) -> BenchError {
+        guard case .error(let text) = answer else { return BenchError("DBSIZE was answered \(answer)") }
+        let hint = text.hasPrefix("NOAUTH") ? ": --password, and --user, log in" : ""
+        return BenchError("DBSIZE was refused: \(text)\(hint)")
     }
 
     /// Reads lines such as `db5:keys=3,expires=1,avg_ttl=0`.
