@@ -30,7 +30,10 @@ struct LoadCommand: ParsableCommand {
             "\(LoadWorkload.allCases.map(\.rawValue).joined(separator: ", ")); the first six if none is named."))
     var works: [LoadWorkload] = []
     @OptionGroup var options: LoadOptions
-    @Flag(help: "Measure a server on SwiftNIO that does nothing beside them, for heartbeats.")
+    @Flag(
+        help:
+            "Measure a server on stock SwiftNIO that does nothing beside them, for heartbeats; presenced, which sends past the channel, can be below it."
+    )
     var floor = false
     @Option(help: "A file that the figures are written to, as JSON, anew after each work.")
     var json: String?
@@ -99,7 +102,7 @@ struct LoadCommand: ParsableCommand {
     }
 
     /// As servers come they take 10 000 clients.
-    private var settings: [String] { clients < 9_900 ? [] : ["--maxclients", "\(clients + 100)"] }
+    var settings: [String] { clients < 9_900 ? [] : ["--maxclients", "\(clients + 100)"] }
 
     private func targets() throws -> [LoadTarget] {
         if let target = try elsewhere.open() { return [target] }

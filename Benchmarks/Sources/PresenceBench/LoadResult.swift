@@ -12,7 +12,7 @@ struct LoadResult {
     private(set) var expected: Int?
 
     /// Whether it does nothing of the work, and is no peer.
-    private let isFloor: Bool
+    let isFloor: Bool
 
     init(work: String, server: String, way: String, isFloor: Bool = false, _ conditions: LoadConditions) {
         self.work = work

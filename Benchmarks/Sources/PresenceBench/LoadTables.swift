@@ -15,7 +15,7 @@ enum LoadTables {
                     goals.contains { $0 != nil } ? goals.map { $0?.text ?? "-" }.joined(separator: ", ") : "",
                 ] + cells(result, .residentBytes, results))
         }
-        table.notes = lacking(results) + besideFirst(results)
+        table.notes = lacking(results) + besideFirst(results) + (results.contains(where: \.isFloor) ? [floor] : [])
         return table
     }
 
@@ -65,6 +65,9 @@ enum LoadTables {
         "*MB*: resident memory of the server's process (VmRSS) right after a round: its program, connections and buffers, what the work needs there, and what works before it left with the allocator. "
             + "*1000/s*: thousands of operations a second. *p50*, *p99*, *p99.9*, *max* (of all rounds): milliseconds.",
     ]
+
+    private static let floor =
+        "*floor*: a handler that does nothing on SwiftNIO as it comes, and answers by writeAndFlush. It is not the least that is possible: presenced sends past the channel, and can be below it."
 
     private static func lacking(_ results: [LoadResult]) -> [String] {
         let told = results.compactMap { result -> String? in

@@ -67,6 +67,13 @@ struct OptionsTests {
         }
     }
 
+    @Test("servers that are started take all subscribers")
+    func subscribers() throws {
+        let settings = { (arguments: [String]) in try LoadCommand.parse(arguments).settings }
+        #expect(try settings(["fan-out"]).isEmpty && settings([]).isEmpty)
+        #expect(try settings(["get", "fan-out", "--subscribers", "10000"]) == ["--maxclients", "10101"])
+    }
+
     @Test("a file that cannot be written is refused before anything is measured, and nothing is left of the question")
     func files() throws {
         let folder = try TemporaryFolder()
