@@ -25,7 +25,11 @@ enum Interruption {
         state.withLock { state in
             state.count += 1
             state.actions.append((state.count, action))
-            if state.sources.isEmpty { state.sources = [SIGINT, SIGTERM, SIGHUP].map(watch) }
+            if state.sources.isEmpty {
+                // Who writes where nobody reads any more gets an error, and is not the end of what is taken back.
+                signal(SIGPIPE, SIG_IGN)
+                state.sources = [SIGINT, SIGTERM, SIGHUP].map(watch)
+            }
             return state.count
         }
     }
@@ -39,11 +43,17 @@ enum Interruption {
     }
 
     private static func watch(_ number: Int32) -> any DispatchSourceSignal {
-        signal(number, SIG_IGN)
         let source = DispatchSource.makeSignalSource(
             signal: number, queue: DispatchQueue(label: "signal \(number)"))
         source.setEventHandler { end(128 + number) }
+        // Until the source hears of it a signal ends the process as it comes; ignored before, it would be lost.
+        let isHeard = DispatchSemaphore(value: 0)
+        source.setRegistrationHandler {
+            signal(number, SIG_IGN)
+            isHeard.signal()
+        }
         source.resume()
+        isHeard.wait()
         return source
     }
 

@@ -167,6 +167,8 @@ struct LoadCommand: ParsableCommand {
         if case .mixed = way {
             if target.traits.isPresenced {
                 try target.set(LoadWay.settingsOfADay)
+                // A run that was killed may have left some.
+                if target.isLent { try LoopTurn.forgetStatuses(of: users, target.connect()) }
                 target.leavesBehind("mixed") { try LoopTurn.forgetStatuses(of: users, $0) }
             }
             watchers = try Watchers(target)

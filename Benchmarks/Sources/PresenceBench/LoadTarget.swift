@@ -60,6 +60,9 @@ final class LoadTarget {
         interruption = Interruption.beforeEnd { lent.interrupt() }
     }
 
+    /// Whether it was there before, and stays.
+    var isLent: Bool { lent != nil }
+
     /// What a report says of it.
     var description: LoadReport.Server {
         let path = running.map { URL(fileURLWithPath: $0.kind.path).path }
