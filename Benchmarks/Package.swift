@@ -39,6 +39,7 @@ let package = Package(
                 "presence-bench", .product(name: "PresenceTLS", package: "presenced"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
     ],
     swiftLanguageModes: [.v6]

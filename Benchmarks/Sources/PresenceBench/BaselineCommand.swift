@@ -9,7 +9,7 @@ struct BaselineCommand: ParsableCommand {
         abstract: "Compares instructions, allocations and bytes with the committed counts; a tenth more fails.")
 
     @Argument(help: "The committed counts.")
-    var file = "Benchmarks/baselines.json"
+    var file = Repository.path("Benchmarks/baselines.json")
     @Flag(help: "Write the file instead.")
     var write = false
 

@@ -19,8 +19,8 @@ final class Connection {
     /// To a server on the loopback interface.
     convenience init(port: Int) throws { try self.init(ServerAddress(port: port)) }
 
-    init(_ address: ServerAddress) throws {
-        handle = try address.openSocket()
+    init(_ address: ServerAddress, evenAtTheEnd: Bool = false) throws {
+        handle = try address.openSocket(evenAtTheEnd: evenAtTheEnd)
         var timeout = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(handle, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(handle, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))

@@ -169,6 +169,11 @@ struct CountCommand: ParsableCommand {
             "Mark the work alone for callgrind --instr-atstart=no: getting ready is quick then, and one run is enough.")
     var marked = false
 
+    func validate() throws {
+        try Bounds.check("--operations", operations, 1...Bounds.operations.upperBound)
+        try Bounds.check("--users", users, 1...100_000_000)
+    }
+
     func run() throws {
         guard !marked || bench_can_mark() else {
             throw BenchError(

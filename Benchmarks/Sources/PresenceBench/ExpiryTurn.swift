@@ -17,7 +17,12 @@ struct ExpiryTurn: LoadTurn {
     /// The longest time that connecting a part took, in milliseconds.
     private var longestPart: Int64 = 1
 
-    /// Gives the server `users`, of whom `due` will run out.
+    /// What is measured begins so long before the first of them runs out.
+    private static let leadMilliseconds: Int64 = 250
+    /// What was received behind the answer to the subscription.
+    private var line: [UInt8] = []
+
+    /// Gives the server `users`, of whom `due` will run out, and waits until the first of them is about to: neither is measured.
     ///
     /// - Parameters:
     ///   - window: seconds within which they do.
@@ -32,6 +37,28 @@ struct ExpiryTurn: LoadTurn {
             try target.set([("notify-keyspace-events", "Ex")])
         }
         try connect(due..<users) { _ in 300_000 }
+        try connectDue()
+        try connection.subscribe(target.traits.isPresenced ? StatusChannel.name : StatusChannel.expired)
+        line = connection.takeRest()
+        while let first = ends.first, WallClock.milliseconds() < first - ExpiryTurn.leadMilliseconds {
+            guard !Interruption.isEnding else { throw BenchError("the run was interrupted") }
+            usleep(20_000)
+        }
+    }
+
+    /// What is due is connected last, in parts, so that it is known when each was.
+    private mutating func connectDue() throws {
+        for start in stride(from: 0, to: due, by: 512) {
+            let part = start..<min(start + 512, due)
+            let before = WallClock.milliseconds()
+            try connect(part, ttl)
+            let now = WallClock.milliseconds()
+            longestPart = max(longestPart, now - before + 1)
+            ends += part.map { now + Int64(ttl($0)) }
+        }
+        guard let first = ends.first, WallClock.milliseconds() < first - ExpiryTurn.leadMilliseconds else {
+            throw BenchError("connecting \(due) users took longer than the first of them lives: ask for fewer --users")
+        }
     }
 
     private func ttl(_ number: Int) -> Int {
@@ -51,24 +78,10 @@ struct ExpiryTurn: LoadTurn {
 
     mutating func run() throws -> LoadOutcome {
         let began = MonotonicClock.nanoseconds()
-        // What is due is connected last, in parts, so that it is known when each was.
-        for start in stride(from: 0, to: due, by: 512) {
-            let part = start..<min(start + 512, due)
-            let before = WallClock.milliseconds()
-            try connect(part, ttl)
-            let now = WallClock.milliseconds()
-            longestPart = max(longestPart, now - before + 1)
-            ends += part.map { now + Int64(ttl($0)) }
-        }
-        guard let first = ends.first, let last = ends.last, WallClock.milliseconds() < first else {
-            throw BenchError("connecting \(due) users took longer than the first of them lives: ask for fewer --users")
-        }
+        guard let last = ends.last else { throw BenchError("nobody is due") }
         var outcome = LoadOutcome()
         outcome.expected = due
         var isAnnounced = Array(repeating: false, count: due)
-        let channel = target.traits.isPresenced ? StatusChannel.name : StatusChannel.expired
-        try connection.subscribe(channel)
-        var line = connection.takeRest()
         while outcome.operations < due, WallClock.milliseconds() < last + patienceMilliseconds {
             var socket = pollfd(fd: connection.handle, events: Int16(POLLIN), revents: 0)
             guard poll(&socket, 1, 100) > 0 else { continue }

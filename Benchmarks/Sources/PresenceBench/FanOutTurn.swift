@@ -2,7 +2,7 @@ import Foundation
 
 /// Messages to many subscribers, `batch` a write; the next are sent when all have got all of them. An operation is a delivery.
 struct FanOutTurn: LoadTurn {
-    private static let batch = 16
+    private static let batch = LoadOptions.batch
     private let work: FanOutWork
     private let publisher: Connection
     private let seconds: Double

@@ -29,8 +29,8 @@ enum Heartbeat: String, Codable {
         switch self {
         case .beat: "PRESENCE.BEAT"
         case .expire: "EXPIRE"
-        case .script: "Lua: HSET of two fields, EXPIRE"
-        case .fieldLifetime: "HSETEX of two fields"
+        case .script: "Lua: two fields, EXPIRE"
+        case .fieldLifetime: "HSETEX: two fields"
         }
     }
 
@@ -65,10 +65,17 @@ enum Heartbeat: String, Codable {
     }
 
     /// Gives a server that holds none of them its users, numbered from `first` on.
-    static func load(_ connection: Connection, isPresenced: Bool, users: Int, first: Int = 0) throws {
+    ///
+    /// - Parameter status: what a user's session brings with it, by his number without `first`; nil for nothing.
+    static func load(
+        _ connection: Connection, isPresenced: Bool, users: Int, first: Int = 0,
+        status: (Int) -> String? = { _ in nil }
+    ) throws {
         if isPresenced {
             try connection.load(users, expecting: .integer(1)) { number in
-                Record.connect(user: name(first + number), session: session, options: ["EX", lifetime])
+                let brought = status(number).map { ["STATUS", $0] } ?? []
+                return Record.connect(
+                    user: name(first + number), session: session, options: ["EX", lifetime] + brought)
             }
         } else {
             try connection.load(users, expecting: .integer(8)) { number in

@@ -15,9 +15,9 @@ struct HeartbeatCommand: ParsableCommand {
     var seconds = 2
 
     func validate() throws {
-        guard users >= 1, rounds >= 1, (1...30).contains(seconds) else {
-            throw ValidationError("at least one user and one round, 1 to 30 seconds")
-        }
+        try Bounds.check("--users", users, 1...Bounds.users.upperBound)
+        try Bounds.check("--rounds", rounds, Bounds.rounds)
+        try Bounds.check("--seconds", seconds, 1...30)
     }
 
     func run() throws {

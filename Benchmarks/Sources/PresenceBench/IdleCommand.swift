@@ -15,9 +15,9 @@ struct IdleCommand: ParsableCommand {
     var rounds = 3
 
     func validate() throws {
-        guard (100...60_000).contains(connections), (1...300).contains(seconds), rounds >= 1 else {
-            throw ValidationError("100 to 60 000 connections, 1 to 300 seconds, one round")
-        }
+        try Bounds.check("--connections", connections, 100...60_000)
+        try Bounds.check("--seconds", seconds, 1...300)
+        try Bounds.check("--rounds", rounds, Bounds.rounds)
     }
 
     func run() throws {

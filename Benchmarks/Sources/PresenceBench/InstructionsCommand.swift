@@ -13,9 +13,8 @@ struct InstructionsCommand: ParsableCommand {
     var operations = 20_000
 
     func validate() throws {
-        guard operations >= 1_000, operations % 100 == 0 else {
-            throw ValidationError("at least 1000 operations, a multiple of 100")
-        }
+        try Bounds.check("--operations", operations, Bounds.operations)
+        guard operations % 100 == 0 else { throw ValidationError("--operations is a multiple of 100") }
     }
 
     func run() throws { print(try InstructionsCommand.measure(operations: operations).text) }
@@ -70,9 +69,10 @@ struct InstructionsCommand: ParsableCommand {
             throw BenchError("valgrind or strip is missing (Debian packages valgrind and binutils)")
         }
         // Debian 12's valgrind gives up on the debug information that Swift 6 writes.
-        let program = FileManager.default.temporaryDirectory.appendingPathComponent("presence-bench-\(getpid())").path
+        let folder = try TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
+        let program = folder.url.appendingPathComponent("presence-bench").path
         _ = try Program.output(strip, ["--strip-debug", "-o", program, Program.own()])
-        defer { try? FileManager.default.removeItem(atPath: program) }
         // Whoever has many users to make ready takes a core meanwhile.
         let marked = try growth.map { work, users in
             (work, users, run: try start(valgrind, program, work, operations, users, isMarked: true))
@@ -111,15 +111,13 @@ struct InstructionsCommand: ParsableCommand {
         _ valgrind: String, _ program: String, _ work: Work, _ operations: Int, _ users: Int, isMarked: Bool = false
     ) throws -> Run {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: valgrind)
-        process.arguments = [
-            "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "count", work.rawValue,
-            "--operations", "\(operations)", "--users", "\(users)",
-        ]
-        if isMarked {
-            process.arguments?.insert("--instr-atstart=no", at: 1)
-            process.arguments?.append("--marked")
-        }
+        let mark = isMarked ? (["--instr-atstart=no"], ["--marked"]) : ([], [])
+        (process.executableURL, process.arguments) = StartedProcess.bound(
+            valgrind,
+            ["--tool=callgrind"] + mark.0 + [
+                "--callgrind-out-file=/dev/null", program, "count", work.rawValue, "--operations", "\(operations)",
+                "--users", "\(users)",
+            ] + mark.1)
         // A thread that gives memory back by the clock would be counted, too.
         process.environment = ProcessInfo.processInfo.environment.merging(
             ["MALLOC_CONF": "background_thread:false,dirty_decay_ms:-1,muzzy_decay_ms:-1"]) { $1 }

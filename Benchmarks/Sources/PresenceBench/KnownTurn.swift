@@ -2,7 +2,7 @@ import Foundation
 
 /// Users who connect and disconnect over one connection, 16 a write, while those who watch them read: all come, and once everybody was told all go.
 struct KnownTurn: LoadTurn {
-    private static let batch = 16
+    private static let batch = LoadOptions.batch
     private static let listeningConnections = 8
     private static let statuses = [Array("offline".utf8), Array("online".utf8)]
 

@@ -11,8 +11,8 @@ enum KnownWork: String, Codable, CaseIterable {
     var name: String {
         switch self {
         case .alone: "connect, disconnect"
-        case .edges: "with \(KnownWork.edgesEach) edges"
-        case .watched: "with \(KnownWork.edgesEach) edges and \(KnownWork.watchersEach) watchers, who are told"
+        case .edges: "\(KnownWork.edgesEach) edges"
+        case .watched: "\(KnownWork.edgesEach) edges, \(KnownWork.watchersEach) watchers told"
         }
     }
 

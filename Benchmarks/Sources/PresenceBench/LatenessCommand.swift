@@ -15,9 +15,9 @@ struct LatenessCommand: ParsableCommand {
     var window = 5
 
     func validate() throws {
-        guard due >= 100, alive >= 0, (1...60).contains(window) else {
-            throw ValidationError("at least 100 sessions due, 1 to 60 seconds")
-        }
+        try Bounds.check("--due", due, 100...1_000_000)
+        try Bounds.check("--alive", alive, 0...100_000_000)
+        try Bounds.check("--window", window, 1...60)
     }
 
     func run() throws {

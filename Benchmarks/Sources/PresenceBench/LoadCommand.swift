@@ -29,111 +29,106 @@ struct LoadCommand: ParsableCommand {
         help: ArgumentHelp(
             "\(LoadWorkload.allCases.map(\.rawValue).joined(separator: ", ")); the first six if none is named."))
     var works: [LoadWorkload] = []
-    @Option(help: "Connections to the server that is asked.")
-    var connections = 50
-    @Option(help: "Processes that the connections are divided among.")
-    var processes = 1
-    @Option(help: "Commands that a connection sends at once.")
-    var pipeline = 1
-    @Option(help: "Users of each server.")
-    var users = 100_000
-    @Option(help: "Subscribers of fan-out.")
-    var subscribers = 1_000
-    @Option(help: "Seconds a way and round.")
-    var seconds = 2.0
-    @Option(help: "Rounds.")
-    var rounds = 3
-    @Option(help: "Commands a second over all connections, instead of a closed loop.")
-    var rate: Double?
-    @Flag(help: "Measure the least that a server on SwiftNIO can be beside them, for heartbeats.")
+    @OptionGroup var options: LoadOptions
+    @Flag(
+        help:
+            "Measure a server on stock SwiftNIO that does nothing beside them, for heartbeats; presenced, which sends past the channel, can be below it."
+    )
     var floor = false
-    @Option(help: "A file that the figures are written to, as JSON.")
+    @Option(help: "A file that the figures are written to, as JSON, anew after each work.")
     var json: String?
-    @Option(help: "A file that a chart of the figures is written to, as SVG.")
+    @Option(help: "A file that a chart of the figures is written to, as SVG, anew after each work.")
     var chart: String?
 
     func validate() throws {
-        guard (1...1_000).contains(connections), (1...512).contains(pipeline), users >= 1_000, rounds >= 1,
-            seconds >= 0.1, rate.map({ $0 >= 1 }) ?? true, (1...10_000).contains(subscribers)
-        else {
+        try options.check(for: chosen)
+        guard elsewhere.host == nil || !servers.isGiven && !floor else {
             throw ValidationError(
-                "1 to 1000 connections, 1 to 512 commands in a pipeline, 1000 users, a round, 0.1 seconds, a rate of 1 at least, 1 to 10000 subscribers"
-            )
+                "--host loads one server that runs: without --against, --redis, --valkey and --floor")
         }
-        guard (1...connections).contains(processes) else { throw ValidationError("1 process to one a connection") }
-        for work in works {
-            guard let why = work.whyAlone, rate != nil || processes > 1 || pipeline > 1 else { continue }
-            throw ValidationError("\(work.rawValue) is without --rate, --processes and --pipeline: \(why)")
-        }
-        guard rate == nil || pipeline == 1 else {
-            throw ValidationError("with --rate commands are sent when they are due: without --pipeline")
-        }
-        if works.contains(.mixed), let rate {
-            let least = DayCourse.leastCommandsAUser * users
-            guard rate * seconds >= Double(least) else {
-                throw ValidationError(
-                    "a day of \(users) users has \(least) commands at least: --rate times --seconds must be as many")
-            }
-        }
-        guard elsewhere.host == nil || servers.against == nil && !floor else {
-            throw ValidationError("--host loads one server that runs: without --against and --floor")
+        guard !floor || chosen.contains(.heartbeat) else {
+            throw ValidationError("--floor answers heartbeats: without them there is nothing to hold beside it")
         }
     }
 
+    private var chosen: [LoadWorkload] { works.isEmpty ? LoadWorkload.usual : works }
+
     func run() throws {
+        try OutputFile.check(json, chart)
         // The servers inherit it.
-        try OpenFiles.raise(to: subscribers + connections + 200)
+        try OpenFiles.raise(to: clients + 200)
         let targets = try targets()
         defer { for target in targets { target.stop() } }
-        let works = works.isEmpty ? LoadWorkload.usual : works
-        let steps = works.map { work in
-            targets.reduce(0) { $0 + work.ways(of: $1.traits).count } * rounds(of: work)
+        let steps = chosen.map { work in
+            targets.reduce(0) { $0 + work.ways(of: $1.traits).count } * options.conditions(of: work).rounds
         }
         Progress.begin(steps: steps.reduce(0, +))
-        var results: [LoadResult] = []
-        for work in works { results += try measure(work, targets) }
+        var report = LoadReport(
+            machine: .present(), servers: targets.filter { !$0.traits.isFloor }.map(\.description))
+        do {
+            for work in chosen {
+                try measure(work, targets, &report)
+                // What was measured is not lost with what comes behind it.
+                try write(report)
+            }
+        } catch {
+            Progress.end()
+            report.failure = "\(error)"
+            Interruption.waitIfEnding()
+            try write(report)
+            tell(report)
+            throw error
+        }
         Progress.end()
-        var versions: [String: String] = [:]
-        for target in targets where !target.traits.isFloor { versions[target.name] = target.traits.version }
-        let report = LoadReport(
-            conditions: conditions, pipeline: rate == nil ? pipeline : nil, machine: .present(), versions: versions,
-            results: results, notes: works.contains(.mixed) ? [DayCourse.note(users: users, length: dayLength)] : [])
-        print(report.table.text)
-        if let json { try report.writeJSON(json) }
-        if let chart { try report.writeChart(chart) }
+        tell(report)
     }
+
+    private func write(_ report: LoadReport) throws {
+        if let json { try report.writeJSON(json) }
+        if let chart, !report.results.isEmpty { try report.writeChart(chart) }
+    }
+
+    private func tell(_ report: LoadReport) {
+        for table in report.tables { print(table.text) }
+        fflush(nil)
+    }
+
+    /// Connections that there are at once, at most.
+    private var clients: Int {
+        chosen.map { work in
+            let conditions = options.conditions(of: work)
+            return conditions.connections + (conditions.subscribers ?? 0) + (conditions.watchers ?? 0)
+        }.max() ?? 0
+    }
+
+    /// As servers come they take 10 000 clients.
+    var settings: [String] { clients < 9_900 ? [] : ["--maxclients", "\(clients + 100)"] }
 
     private func targets() throws -> [LoadTarget] {
         if let target = try elsewhere.open() { return [target] }
         let kinds = try servers.all + (floor ? [.floor(try Program.own())] : [])
-        return try kinds.map { try LoadTarget($0) }
+        return try kinds.map { try LoadTarget($0, settings: $0.isFloor ? [] : settings) }
     }
 
-    private var conditions: String {
-        let loop = rate.map { "\(grouped(Int($0))) commands a second" } ?? "\(pipeline) a write"
-        let senders = processes == 1 ? "" : " of \(processes) processes"
-        return "\(connections) connections\(senders), \(loop), \(grouped(users)) users, \(rounds) rounds in turns"
-    }
-
-    private var dayLength: Int { DayCourse.length(users: users, seconds: seconds, rate: rate) }
-
-    private func rounds(of work: LoadWorkload) -> Int { work == .expiry ? 1 : rounds }
-
-    private func measure(_ work: LoadWorkload, _ targets: [LoadTarget]) throws -> [LoadResult] {
+    private func measure(_ work: LoadWorkload, _ targets: [LoadTarget], _ report: inout LoadReport) throws {
+        let conditions = options.conditions(of: work)
         var turns = targets.flatMap { target in
             work.ways(of: target.traits).map { way in
-                let results = LoadStage.all(of: work, way).map { LoadResult(work: $0, server: target, way: way.name) }
+                let results = LoadStage.all(of: work, way).map {
+                    LoadResult(
+                        work: $0, server: target.name, way: way.name, isFloor: target.traits.isFloor, conditions)
+                }
                 return (target: target, way: way, results: results)
             }
         }
-        for round in 1...rounds(of: work) {
+        for round in 1...conditions.rounds {
             // Every other round backwards: who comes behind whom is no advantage.
             for place in round.isMultiple(of: 2) ? turns.indices.reversed() : Array(turns.indices) {
                 let (target, way) = (turns[place].target, turns[place].way)
                 Progress.step(
-                    "load: \(work.rawValue), round \(round) of \(rounds(of: work)): \(target.name), \(way.name)")
-                try target.give(way.stock, users: users)
-                var turn = try turn(way, target)
+                    "load: \(work.rawValue), round \(round) of \(conditions.rounds): \(target.name), \(way.name)")
+                try target.give(way.stock, users: conditions.users ?? 0)
+                var turn = try turn(way, target, conditions)
                 let stages = try (0..<max(1, way.stages.count)).map { _ in
                     let before = try target.processorTime()
                     let outcome = try turn.run()
@@ -146,24 +141,41 @@ struct LoadCommand: ParsableCommand {
             }
         }
         // A stage of all servers beside each other.
-        return (turns.first?.results.indices ?? 0..<0).flatMap { stage in turns.map { $0.results[stage] } }
+        for stage in turns.first?.results.indices ?? 0..<0 { report.results += turns.map { $0.results[stage] } }
+        if work == .mixed {
+            report.notes.append(DayCourse.note(users: conditions.users ?? 0, length: dayLength(conditions)))
+            report.notes += DayCommands.idioms(of: targets.map(\.traits))
+        }
     }
 
-    private func turn(_ way: LoadWay, _ target: LoadTarget) throws -> any LoadTurn {
+    private func dayLength(_ conditions: LoadConditions) -> Int {
+        DayCourse.length(
+            users: conditions.users ?? 0, seconds: conditions.seconds ?? 0, rate: conditions.rate)
+    }
+
+    private func turn(_ way: LoadWay, _ target: LoadTarget, _ conditions: LoadConditions) throws -> any LoadTurn {
+        let (users, seconds) = (conditions.users ?? 0, conditions.seconds ?? 0)
         switch way {
-        case .fanOut(let work): return try FanOutTurn(work, target, subscribers: subscribers, seconds: seconds)
-        case .expiry: return try ExpiryTurn(target, users: users, due: users / 10)
+        case .fanOut(let work):
+            return try FanOutTurn(work, target, subscribers: conditions.subscribers ?? 0, seconds: seconds)
+        case .expiry:
+            return try ExpiryTurn(target, users: users, due: conditions.due ?? 0, window: LoadOptions.window)
         case .known(let work): return try KnownTurn(work, target, seconds: seconds)
         default: break
         }
         var watchers: Watchers?
         if case .mixed = way {
-            if target.traits.isPresenced { try target.set(LoadWay.settingsOfADay) }
+            if target.traits.isPresenced {
+                try target.set(LoadWay.settingsOfADay)
+                // A run that was killed may have left some.
+                if target.isLent { try LoopTurn.forgetStatuses(of: users, target.connect()) }
+                target.leavesBehind("mixed") { try LoopTurn.forgetStatuses(of: users, $0) }
+            }
             watchers = try Watchers(target)
         }
         let job = LoadJob(
-            address: target.address, way: way, users: users, connections: connections, pipeline: pipeline,
-            seconds: seconds, rate: rate)
-        return try LoopTurn(job, processes: processes, watchers: watchers)
+            address: target.address, way: way, users: users, connections: conditions.connections,
+            pipeline: conditions.pipeline ?? 1, seconds: seconds, rate: conditions.rate)
+        return try LoopTurn(job, processes: conditions.processes, watchers: watchers)
     }
 }

@@ -10,17 +10,21 @@ final class LoadTarget {
     private let relay: TLSRelay?
     /// What it was given, and when: users run out.
     private var stock: (kind: LoadStock, at: ContinuousClock.Instant)?
-    /// Whether anything was written.
-    private var isTouched = false
-    private var settings = ChangedSettings()
-    /// How what outlives `FLUSHALL` is taken back, by what made it.
-    private var traces: [(name: String, undo: (Connection) throws -> Void)] = []
+    /// Where one elsewhere was said to be.
+    private let place: String?
+    /// What is given back; nil of a server that was started.
+    private let lent: LentServer?
+    private var interruption: Int?
 
     /// Starts a server.
-    init(_ kind: ServerKind) throws {
-        let server = try RunningServer(kind)
+    ///
+    /// - Parameter settings: more of its command line.
+    init(_ kind: ServerKind, settings: [String] = []) throws {
+        let server = try RunningServer(kind, settings: settings)
         running = server
         relay = nil
+        lent = nil
+        place = nil
         address = ServerAddress(port: server.port)
         traits = kind.isFloor ? .floor : try ServerTraits(server.connect())
         name = kind.name
@@ -40,50 +44,69 @@ final class LoadTarget {
         self.relay = relay
         self.address = relay.map { ServerAddress(port: $0.port, login: address.login) } ?? address
         let connection = try Connection(self.address)
-        guard case .integer(let keys) = try connection.command("DBSIZE") else { throw BenchError("DBSIZE was refused") }
-        guard keys == 0 || mayEmpty else {
-            throw BenchError(
-                "\(address.host) port \(address.port) holds \(grouped(keys)) keys, which a load deletes: --flush allows it"
-            )
-        }
+        let held = try HeldKeys(connection)
         traits = try ServerTraits(connection)
         name = traits.software.rawValue
+        place = "\(address.host):\(address.port)"
+        let note = held.count > 0 ? try ChangedSettings.note(connection, traits.runID) : nil
+        guard held.count == 0 || mayEmpty else {
+            let left = note == nil ? "" : ", and puts back the settings that a run left changed which was cut off"
+            throw BenchError(
+                "\(address.host) port \(address.port) holds \(held), which a load deletes: --flush allows it\(left)")
+        }
+        let lent = LentServer(
+            self.address, name: "\(name) at \(address.host) port \(address.port)", traits, note)
+        self.lent = lent
+        interruption = Interruption.beforeEnd { lent.interrupt() }
+    }
+
+    /// Whether it was there before, and stays.
+    var isLent: Bool { lent != nil }
+
+    /// What a report says of it.
+    var description: LoadReport.Server {
+        let path = running.map { URL(fileURLWithPath: $0.kind.path).path }
+        let made = path.flatMap { try? FileManager.default.attributesOfItem(atPath: $0)[.modificationDate] as? Date }
+        return LoadReport.Server(
+            name: name, version: traits.version, build: traits.build, path: path,
+            made: made.map { ISO8601DateFormatter().string(from: $0) }, address: place)
     }
 
     func connect() throws -> Connection { try Connection(address) }
 
     /// Changes settings, all at once.
     func set(_ settings: [(name: String, value: String)]) throws {
-        try self.settings.set(settings, connect())
+        // Whoever is interrupted while he waits for a connection keeps nobody from giving the server back.
+        let connection = try connect()
+        if let lent { try lent.set(settings, connection) } else { try ChangedSettings.put(settings, connection) }
     }
 
     /// Remembers what outlives `FLUSHALL`, unless it is remembered by that name.
-    func leavesBehind(_ name: String, _ undo: @escaping (Connection) throws -> Void) {
-        guard running == nil, !traces.contains(where: { $0.name == name }) else { return }
-        traces.append((name, undo))
+    func leavesBehind(_ name: String, _ undo: @escaping @Sendable (Connection) throws -> Void) {
+        lent?.leavesBehind(name, undo)
     }
 
-    /// Ends a server that was started. One elsewhere is left as it was found: without keys, relations and statuses, and with its settings.
+    /// Ends a server that was started. One elsewhere is left as it was found.
     func stop() {
-        guard running == nil else {
-            running?.stop()
-            return
-        }
-        do {
-            let connection = try connect()
-            for trace in traces { try trace.undo(connection) }
-            if isTouched { try connection.command(["FLUSHALL"], expecting: .simple("OK")) }
-            try settings.putBack(connection)
-        } catch {
-            Progress.say("\(name) could not be left as it was: \(error)")
-        }
+        Interruption.waitIfEnding()
+        running?.stop()
+        guard let lent else { return }
+        lent.giveBack()
+        if let interruption { Interruption.forget(interruption) }
+        interruption = nil
     }
 
     /// Gives it what a work needs, if it does not have it, or has had it for so long that users may run out meanwhile.
     func give(_ kind: LoadStock, users: Int) throws {
         if kind != .nothing, let stock, stock.kind == kind, ContinuousClock.now - stock.at < .seconds(60) { return }
-        isTouched = true
-        try kind.load(self, users: users)
+        guard !traits.isFloor else { return }
+        let connection = try connect()
+        if let lent {
+            try lent.empty(connection)
+        } else {
+            try connection.command(["FLUSHALL"], expecting: .simple("OK"))
+        }
+        try kind.load(self, connection, users: users)
         stock = (kind, ContinuousClock.now)
     }
 
@@ -115,16 +138,18 @@ final class LoadTarget {
 /// What a server holds while it is loaded.
 enum LoadStock {
     case nothing, users, strings
+    /// Users of whom some are busy.
+    case friends
     /// Users who have friends and blocked some.
     case related
 
-    fileprivate func load(_ target: LoadTarget, users: Int) throws {
-        guard !target.traits.isFloor else { return }
-        let connection = try target.connect()
-        guard case .simple("OK") = try connection.command("FLUSHALL") else { throw BenchError("FLUSHALL was refused") }
+    fileprivate func load(_ target: LoadTarget, _ connection: Connection, users: Int) throws {
         switch self {
         case .nothing: break
         case .users: try Heartbeat.load(connection, isPresenced: target.traits.isPresenced, users: users)
+        case .friends:
+            try Heartbeat.load(
+                connection, isPresenced: target.traits.isPresenced, users: users, status: LoadWay.brings)
         case .related:
             let order = LoadWay.order(of: users)
             target.leavesBehind("related") { try ViewWork.relate(false, $0, order) }

@@ -53,14 +53,15 @@ struct LoopTurn: LoadTurn {
             for worker in workers { try worker.end() }
         }
         try watchers?.check(hearing: changes)
-        if case .mixed = job.way { try forgetStatuses() }
+        guard case .mixed = job.way else { return }
+        let connection = try Connection(job.address)
+        guard try ServerTraits(connection).isPresenced else { return }
+        try LoopTurn.forgetStatuses(of: job.users, connection)
     }
 
     /// Statuses by hand outlive sessions, and `FLUSHALL` with them: other works expect none.
-    private func forgetStatuses() throws {
-        let connection = try Connection(job.address)
-        guard try ServerTraits(connection).isPresenced else { return }
-        try connection.load(job.users, expecting: .simple("OK")) { user in
+    static func forgetStatuses(of users: Int, _ connection: Connection) throws {
+        try connection.load(users, expecting: .simple("OK")) { user in
             ["PRESENCE.SET", Heartbeat.key(Heartbeat.name(user)), "STATUS", "auto"]
         }
     }

@@ -32,7 +32,8 @@ enum LoadWay: Codable {
     /// What the server must hold.
     var stock: LoadStock {
         switch self {
-        case .heartbeat, .active, .presenceGet, .presenceList, .view(.strangers): .users
+        case .heartbeat, .active, .presenceGet: .users
+        case .presenceList, .view(.strangers): .friends
         case .view(.related): .related
         case .get, .set, .list: .strings
         case .storm, .fanOut, .known, .expiry, .mixed: .nothing
@@ -83,7 +84,7 @@ enum LoadWay: Codable {
                 ["SET", LoadWay.key($0), LoadWorkload.value($0), "EX", "300"]
             }
         case .presenceList:
-            return lists(order, "PRESENCE.MGET", { _ in LoadWay.bulk("online") }) {
+            return lists(order, "PRESENCE.MGET", { LoadWay.bulk(LoadWay.status(of: $0)) }) {
                 Heartbeat.key(Heartbeat.name($0))
             }
         case .list:
@@ -120,6 +121,15 @@ enum LoadWay: Codable {
         for number in numbers { commands.add(["GET", key(number)], kind: number % LoadWorkload.values) }
         return commands
     }
+
+    /// The status that the session of a user of lists brings with it: one in sixteen is busy, at other places of each list, so
+    /// that the answer to another list is a wrong one.
+    static func brings(_ number: Int) -> String? { number % 16 == 7 ? "dnd" : nil }
+
+    /// What such a user looks like.
+    static func status(of number: Int) -> String { brings(number) ?? "online" }
+
+    static let offline = "offline"
 
     static func key(_ number: Int) -> String { "record:" + Heartbeat.name(number) }
 

@@ -19,18 +19,20 @@ struct LoadWorkerCommand: ParsableCommand {
 /// Such a process, as the one that started it sees it.
 final class LoadWorker {
     private let process = Process()
+    private var started: StartedProcess?
     private let (input, output) = (Pipe(), Pipe())
 
     init(_ job: LoadJob) throws {
-        process.executableURL = URL(fileURLWithPath: try Program.own())
-        process.arguments = ["load-worker"]
+        (process.executableURL, process.arguments) = StartedProcess.bound(try Program.own(), ["load-worker"])
         process.standardInput = input
         process.standardOutput = output
         try process.run()
+        started = StartedProcess(process.processIdentifier, endedBy: SIGKILL)
         try input.fileHandleForWriting.write(contentsOf: JSONEncoder().encode(job) + Data("\n".utf8))
     }
 
     deinit {
+        started?.forget()
         if process.isRunning { kill(process.processIdentifier, SIGKILL) }
     }
 

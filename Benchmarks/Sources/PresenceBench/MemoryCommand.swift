@@ -12,7 +12,8 @@ struct MemoryCommand: ParsableCommand {
     var rounds = 3
 
     func validate() throws {
-        guard users >= 1_000, rounds >= 1 else { throw ValidationError("at least 1000 users and one round") }
+        try Bounds.check("--users", users, 1_000...100_000_000)
+        try Bounds.check("--rounds", rounds, Bounds.rounds)
     }
 
     func run() throws { print(try MemoryCommand.measure(servers, users: users, rounds: rounds).text) }

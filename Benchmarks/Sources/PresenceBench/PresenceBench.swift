@@ -7,7 +7,8 @@ struct PresenceBench: ParsableCommand {
         commandName: "presence-bench",
         abstract: "Measures presenced: in process, by instructions, and beside Redis and Valkey.",
         discussion: """
-            Everything runs on this machine and on the loopback interface only; servers that are started are ended by their process id. \
+            Servers that are started run on this machine, on the loopback interface, and are ended by their process ids, also when a run is \
+            interrupted or crashes. Only `load --host` goes elsewhere, to a server that one names. \
             docs/BENCHMARKS.md says how to read the figures.
             """,
         subcommands: [
@@ -30,13 +31,14 @@ struct AllCommand: ParsableCommand {
     var json: String?
 
     func run() throws {
+        try OutputFile.check(json)
         let tables = [
             try InstructionsCommand.measure(operations: 20_000),
             try StoreCommand.measure(users: 1_000_000, rounds: 5),
             try HeartbeatCommand.measure(servers, users: 100_000, rounds: 3, seconds: 2),
             try LatenessCommand.measure(servers, due: 100_000, alive: 900_000, window: 5),
             try LatenessCommand.measure(servers, due: 100_000, alive: 0, window: 5),
-            try WatchCommand.measure(servers, WatchCommand.plans, window: 50),
+            try WatchCommand.measure(servers.own.server, WatchCommand.plans, window: 50),
             try MemoryCommand.measure(servers, users: 500_000, rounds: 3),
             try IdleCommand.measure(servers, connections: 10_000, seconds: 8, rounds: 3),
         ]

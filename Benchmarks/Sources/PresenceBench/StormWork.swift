@@ -19,9 +19,9 @@ enum StormWork: String, Codable {
     var name: String {
         switch self {
         case .command: "PRESENCE.CONNECT"
-        case .string: "SET EX of the record as JSON"
-        case .script: "Lua: HSET of eight fields, EXPIRE"
-        case .fieldLifetime: "HSETEX of eight fields"
+        case .string: "SET EX of the JSON"
+        case .script: "Lua: eight fields, EXPIRE"
+        case .fieldLifetime: "HSETEX: eight fields"
         }
     }
 

@@ -16,7 +16,7 @@ enum ViewWork: String, Codable {
     enum Standing { case nothing, friend, blocked }
 
     var name: String {
-        let relations = self == .related ? ", who have friends and blocked some" : ""
+        let relations = self == .related ? ", related" : ""
         return "PRESENCE.VIEW of \(LoadWorkload.friends)\(relations)"
     }
 
@@ -40,21 +40,32 @@ enum ViewWork: String, Codable {
     }
 
     func commands(_ order: [Int]) -> LoadCommands {
-        let statuses = (0..<LoadWorkload.friends).map { place in
-            LoadWay.bulk(self == .related && ViewWork.standing(at: place) == .blocked ? "offline" : "online")
+        let places = 0..<LoadWorkload.friends
+        var commands = LoadCommands(
+            (0..<ViewWork.lists).map { list in
+                let statuses = places.map { LoadWay.bulk(status(order, list: list, place: $0)) }
+                return .exact("*\(statuses.count)\r\n" + statuses.joined())
+            })
+        for list in 0..<ViewWork.lists {
+            commands.add(
+                ["PRESENCE.VIEW", viewer(of: list, users: order.count)]
+                    + places.map { key(ViewWork.user(order, list: list, place: $0)) }, kind: list)
         }
-        let reply = "*\(statuses.count)\r\n" + statuses.joined()
-        return LoadCommands(0..<ViewWork.lists, .exact(reply)) { list in
-            ["PRESENCE.VIEW", viewer(of: list, users: order.count)]
-                + statuses.indices.map { key(ViewWork.user(order, list: list, place: $0)) }
-        }
+        return commands
+    }
+
+    /// What the viewer of a list sees of the user at a place.
+    func status(_ order: [Int], list: Int, place: Int) -> String {
+        if self == .related, ViewWork.standing(at: place) == .blocked { return LoadWay.offline }
+        return LoadWay.status(of: ViewWork.user(order, list: list, place: place))
     }
 
     /// Gives the users sessions, and, the first time, their relations.
     static func loadRelated(_ connection: Connection, _ order: [Int]) throws {
         let work = ViewWork.related
         let users = order.count
-        try Heartbeat.load(connection, isPresenced: true, users: users, first: work.first)
+        try Heartbeat.load(
+            connection, isPresenced: true, users: users, first: work.first, status: LoadWay.brings)
         guard try !connection.hasBlocked(work.key(users - 1)) else { return }
         try relate(true, connection, order)
     }

@@ -127,6 +127,10 @@ struct DayTests {
         #expect(Array(own[DayOperation(.beat, 123, .dnd).place]) == beat)
         #expect(text(own, .change).contains("auto") && text(own, .change, .dnd).contains("dnd"))
         #expect(text(own, .loss) == text(theirs, .loss))
+        // Activity is more than a new TTL there, too.
+        let active = text(theirs, .active, .away)
+        #expect(active.contains("\"userId\":\"000000000123\",\"status\":\"away\"") && active.contains("\r\nXX\r\n"))
+        #expect(!text(theirs, .beat).contains("userId"))
         let change = text(theirs, .change, .away)
         #expect(change.contains("\"userId\":\"000000000123\",\"status\":\"away\"") && change.contains(key))
         #expect(text(theirs, .goodbye).contains("\"status\":\"offline\""))
@@ -137,6 +141,18 @@ struct DayTests {
             }
             #expect(Set(friends).count == DayCommands.friends && !friends.contains(key))
         }
+    }
+
+    @Test("a day tells how each server is told what")
+    func idioms() {
+        let told = DayCommands.idioms(of: [.floor])
+        #expect(told.isEmpty)
+        let both = DayCommands.idioms(of: [
+            ServerTraits(.presenced, "1"), ServerTraits(.redis, "7"), ServerTraits(.valkey, "9"),
+        ])
+        #expect(
+            both.count == 2 && both[0].contains("active: PRESENCE.ACTIVE;") && both[1].contains("active: SET XX EX;"))
+        #expect(both[1].contains("connect: Lua of SET EX of the JSON, PUBLISH;") && both[1].contains("beat: EXPIRE;"))
     }
 
     @Test("a reply must be of the user who was asked for, and of the status that he has by then")
@@ -157,10 +173,13 @@ struct DayTests {
             #expect(throws: BenchError.self) { try length(own, .record, LoadWay.bulk(other)) }
         }
         #expect(throws: BenchError.self) { try length(own, .record, "$-1\r\n") }
-        for kind in [DayOperation.Kind.beat, .active, .goodbye, .loss] {
+        #expect(try length(own, .active, ":1\r\n") == 4)
+        for kind in [DayOperation.Kind.beat, .goodbye, .loss] {
             #expect(try length(own, kind, ":1\r\n") == 4)
             #expect(throws: BenchError.self) { try length(theirs, kind, ":0\r\n") }
         }
+        #expect(try length(theirs, .active, "+OK\r\n") == 5)
+        #expect(throws: BenchError.self) { try length(theirs, .active, "$-1\r\n") }
         #expect(try length(theirs, .connect, ":2\r\n") == 4)
         #expect(throws: BenchError.self) { try length(own, .connect, ":2\r\n") }
         let list = "*20\r\n" + (0..<20).map { LoadWay.bulk($0 == 3 ? "offline" : "dnd") }.joined()

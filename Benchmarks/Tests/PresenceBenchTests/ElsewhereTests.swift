@@ -1,60 +1,8 @@
 import Foundation
-import NIOCore
-import NIOPosix
 import PresenceTLS
 import Testing
 
 @testable import presence_bench
-
-/// A server of the Redis protocol for one test: it keeps settings and says what it was asked.
-private final class ScriptedServer: Sendable {
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private let listener: any Channel
-    let port: Int
-
-    /// - Parameter tls: what it speaks TLS with; plain text if nil.
-    init(_ tls: TLSContext? = nil, _ answer: @escaping @Sendable ([String]) -> String) throws {
-        let buffers = TLSBuffers()
-        listener = try ServerBootstrap(group: group)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if let tls {
-                        try channel.pipeline.syncOperations.addHandler(TLSHandler(context: tls, buffers: buffers))
-                    }
-                    try channel.pipeline.syncOperations.addHandler(AnswerHandler(answer))
-                }
-            }
-            .bind(host: "127.0.0.1", port: 0).wait()
-        port = listener.localAddress?.port ?? 0
-    }
-
-    deinit { try? group.syncShutdownGracefully() }
-}
-
-/// Answers whole commands, which the tests send one a write.
-private final class AnswerHandler: ChannelInboundHandler, Sendable {
-    typealias InboundIn = ByteBuffer
-
-    private let answer: @Sendable ([String]) -> String
-
-    init(_ answer: @escaping @Sendable ([String]) -> String) { self.answer = answer }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let lines = String(buffer: unwrapInboundIn(data)).components(separatedBy: "\r\n")
-        let words = stride(from: 2, to: lines.count, by: 2).map { lines[$0] }
-        context.channel.writeAndFlush(ByteBuffer(string: answer(words)), promise: nil)
-    }
-}
-
-/// What a server was asked, in order.
-private final class Asked: @unchecked Sendable {
-    private let lock = NSLock()
-    private var words: [[String]] = []
-
-    var all: [[String]] { lock.withLock { words } }
-
-    func append(_ command: [String]) { lock.withLock { words.append(command) } }
-}
 
 @Suite("A server that runs elsewhere")
 struct ElsewhereTests {
@@ -80,40 +28,83 @@ struct ElsewhereTests {
         #expect(copy.address.login?.user == "ann" && copy.address.login?.password == "secret")
     }
 
-    @Test("settings are as they were before the first change when all is over, and untouched ones are not written")
+    /// A Redis that holds nothing but what `values` says by key, and has the settings `one` and `two`.
+    private func redis(_ asked: Asked, _ values: [String: String] = [:]) throws -> ScriptedServer {
+        try ScriptedServer { words in
+            asked.append(words)
+            switch words[0] {
+            case "DBSIZE": return ":\(values.count)\r\n"
+            case "INFO":
+                return LoadWay.bulk(words[1] == "server" ? "redis_version:7.0.15\r\nrun_id:abc\r\n" : "# Keyspace\r\n")
+            case "COMMAND": return "*1\r\n$-1\r\n"
+            case "GET": return values[words[1]].map(LoadWay.bulk) ?? "$-1\r\n"
+            case "CONFIG" where words[1] == "GET":
+                return "*2\r\n" + LoadWay.bulk(words[2]) + LoadWay.bulk(words[2] == "one" ? "1" : "2")
+            default: return "+OK\r\n"
+            }
+        }
+    }
+
+    private static func note(_ runID: String, _ value: String) -> String {
+        "{\"runID\":\"\(runID)\",\"settings\":{\"before\":[{\"name\":\"one\",\"value\":\"\(value)\"}]}}"
+    }
+
+    @Test("settings are as they were before the first change when all is over, and a note of them stays until then")
     func settings() throws {
         let asked = Asked()
-        let values = ["one": "1", "two": "2"]
-        let server = try ScriptedServer { words in
-            asked.append(words)
-            guard words[1] == "GET", let value = values[words[2]] else { return "+OK\r\n" }
-            return "*2\r\n" + LoadWay.bulk(words[2]) + LoadWay.bulk(value)
-        }
-        let connection = try Connection(port: server.port)
-        var settings = ChangedSettings()
-        try settings.putBack(connection)
-        #expect(asked.all.isEmpty)
-        try settings.set([("one", "10")], connection)
-        try settings.set([("two", "20"), ("one", "11")], connection)
-        try settings.putBack(connection)
-        try settings.putBack(connection)
+        let server = try redis(asked)
+        let target = try LoadTarget(at: ServerAddress(port: server.port), mayEmpty: false)
+        let beginning = asked.all.count
+        try target.set([("one", "10")])
+        try target.set([("two", "20"), ("one", "11")])
+        try target.give(.nothing, users: 1_000)
+        target.stop()
+        target.stop()
+        let commands = asked.all[beginning...].map { $0[0] == "SET" ? [$0[0], $0[1]] : $0 }
+        let note = ["SET", ChangedSettings.noteKey]
         #expect(
-            asked.all == [
-                ["CONFIG", "GET", "one"], ["CONFIG", "SET", "one", "10"], ["CONFIG", "GET", "two"],
-                ["CONFIG", "SET", "two", "20", "one", "11"], ["CONFIG", "SET", "one", "1", "two", "2"],
+            commands == [
+                ["CONFIG", "GET", "one"], note, ["CONFIG", "SET", "one", "10"], ["CONFIG", "GET", "two"], note,
+                ["CONFIG", "SET", "two", "20", "one", "11"], ["FLUSHALL"], note,
+                ["CONFIG", "SET", "one", "1", "two", "2"], ["FLUSHALL"],
             ])
     }
 
-    @Test("what is made at a server that runs is deleted, relations first, and its settings are put back")
+    @Test("what a run left changed that was cut off is put back by the next, and not taken for the user's")
+    func cutOff() throws {
+        let asked = Asked()
+        let server = try redis(asked, [ChangedSettings.noteKey: ElsewhereTests.note("abc", "77")])
+        let address = ServerAddress(port: server.port)
+        let error = #expect(throws: BenchError.self) { try LoadTarget(at: address, mayEmpty: false) }
+        #expect(error?.description.contains("puts back the settings that a run left changed") == true)
+        let target = try LoadTarget(at: address, mayEmpty: true)
+        try target.set([("one", "10")])
+        let beginning = asked.all.count
+        target.stop()
+        #expect(!asked.all.contains(["CONFIG", "GET", "one"]))
+        #expect(asked.all[beginning...] == [["CONFIG", "SET", "one", "77"], ["FLUSHALL"]])
+    }
+
+    @Test("a note from before a server began anew is none: it has its settings back")
+    func oldNote() throws {
+        let asked = Asked()
+        let server = try redis(asked, [ChangedSettings.noteKey: ElsewhereTests.note("before", "77")])
+        let target = try LoadTarget(at: ServerAddress(port: server.port), mayEmpty: true)
+        try target.set([("one", "10")])
+        target.stop()
+        #expect(asked.all.suffix(2) == [["CONFIG", "SET", "one", "1"], ["FLUSHALL"]])
+    }
+
+    @Test("what is made at a server is deleted, relations first, and its settings are put back, whatever fails")
     func leavesNothing() throws {
         let asked = Asked()
         let server = try ScriptedServer { words in
             asked.append(words)
             switch words[0] {
             case "DBSIZE": return ":0\r\n"
-            case "INFO": return LoadWay.bulk("presenced_version:1\r\n")
+            case "INFO": return LoadWay.bulk(words[1] == "server" ? "presenced_version:1\r\n" : "# Keyspace\r\n")
             case "COMMAND": return "*1\r\n$-1\r\n"
-            case "UNDO": return ":1\r\n"
+            case "UNDO": return words.count == 1 ? ":1\r\n" : "-ERR no\r\n"
             default: return words[1...].first == "GET" ? "*2\r\n" + LoadWay.bulk("a") + LoadWay.bulk("b") : "+OK\r\n"
             }
         }
@@ -124,9 +115,41 @@ struct ElsewhereTests {
         try target.give(.nothing, users: 1_000)
         try target.set([("a", "c")])
         for _ in 0..<2 { target.leavesBehind("edges") { try $0.command(["UNDO"], expecting: .integer(1)) } }
+        target.leavesBehind("others") { try $0.command(["UNDO", "more"], expecting: .integer(1)) }
         let before = asked.all.count
         target.stop()
-        #expect(asked.all[before...] == [["UNDO"], ["FLUSHALL"], ["CONFIG", "SET", "a", "b"]])
+        #expect(asked.all[before...] == [["UNDO"], ["UNDO", "more"], ["CONFIG", "SET", "a", "b"], ["FLUSHALL"]])
+    }
+
+    @Test(
+        "a server that holds keys in any of its databases is not loaded without --flush",
+        arguments: [
+            ("db5:keys=1234,expires=0,avg_ttl=0\r\n", 0, "1 234 keys (db5: 1 234)"),
+            ("db0:keys=2,expires=0\r\ndb15:keys=3,expires=3\r\n", 2, "5 keys (db0: 2, db15: 3)"),
+            ("", 7, "7 keys (db0: 7)"), (nil, 8, "8 keys (db0: 8)"), ("db0:keys=0,expires=0\r\n", 0, nil),
+        ] as [(String?, Int, String?)])
+    func holds(_ keyspace: String?, _ size: Int, _ told: String?) throws {
+        let asked = Asked()
+        let server = try ScriptedServer { words in
+            asked.append(words)
+            switch words {
+            case ["DBSIZE"]: return ":\(size)\r\n"
+            case ["INFO", "keyspace"]: return keyspace.map { LoadWay.bulk("# Keyspace\r\n" + $0) } ?? "-NOPERM no\r\n"
+            case ["INFO", "server"]: return LoadWay.bulk("redis_version:7.0.15\r\n")
+            default: return words[0] == "COMMAND" ? "*1\r\n$-1\r\n" : "+OK\r\n"
+            }
+        }
+        let address = ServerAddress(port: server.port)
+        if let told {
+            let error = #expect(throws: BenchError.self) { try LoadTarget(at: address, mayEmpty: false) }
+            #expect(
+                error?.description
+                    == "127.0.0.1 port \(server.port) holds \(told), which a load deletes: --flush allows it")
+        } else {
+            _ = try LoadTarget(at: address, mayEmpty: false)
+        }
+        _ = try LoadTarget(at: address, mayEmpty: true)
+        #expect(!asked.all.contains { $0[0] == "FLUSHALL" })
     }
 
     @Test("a server that speaks TLS is reached by a plain port, and whose key is another is not")

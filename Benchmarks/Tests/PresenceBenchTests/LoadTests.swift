@@ -68,9 +68,14 @@ struct LoadTests {
     @Test("a view of who was blocked must say offline, and only where users have relations")
     func views() throws {
         let order = LoadWay.order(of: 1_000)
-        let statuses = (0..<100).map { LoadWay.bulk($0 % 10 == 0 ? "offline" : "online") }
-        let reply = "*100\r\n" + statuses.joined()
+        var replies: Set<String> = []
         for list in [0, 11, 999] {
+            let statuses = (0..<100).map { place in
+                let user = ViewWork.user(order, list: list, place: place)
+                return LoadWay.bulk(place % 10 == 0 ? "offline" : user % 16 == 7 ? "dnd" : "online")
+            }
+            let reply = "*100\r\n" + statuses.joined()
+            #expect(replies.insert(reply).inserted)
             let length = try Array(reply.utf8).withUnsafeBytes {
                 try ViewWork.related.commands(order).replyLength(list, in: $0)
             }
@@ -89,20 +94,39 @@ struct LoadTests {
         }
     }
 
-    @Test("further ways are held against presenced's own first, not against those of others")
-    func besideFirst() {
-        func result(_ work: String, _ server: String, _ way: String, _ microseconds: Double) -> LoadResult {
-            var result = LoadResult(work: work, server: server, way: way)
+    /// A result of a load by 16, with such processor times, microseconds, a round each.
+    private func result(
+        _ work: String, _ server: String, _ way: String, _ microseconds: Double..., by pipeline: Int? = 16
+    )
+        throws -> LoadResult
+    {
+        var conditions = LoadConditions(rounds: microseconds.count)
+        conditions.pipeline = pipeline
+        return try result(work, server, way, conditions, microseconds)
+    }
+
+    private func result(
+        _ work: String, _ server: String, _ way: String, _ conditions: LoadConditions, _ microseconds: [Double]
+    ) throws -> LoadResult {
+        var result = LoadResult(work: work, server: server, way: way, conditions)
+        for value in microseconds {
             var outcome = LoadOutcome()
-            outcome.operations = 1
-            outcome.elapsed = 1
-            result.add(outcome, processor: UInt64(microseconds * 1_000))
-            return result
+            outcome.operations = 1_000_000
+            // Who costs more is slower, too.
+            outcome.elapsed = value
+            try outcome.record(Int64(value * 100_000))
+            result.add(
+                LoadStage(outcome: outcome, processor: UInt64(value * 1e9), residentBytes: Int(value * 10_000_000)))
         }
-        let notes = LoadResult.besideFirst([
-            result("view", "presenced", "one", 2), result("view", "presenced", "two", 3),
-            result("view", "presenced", "three", 1), result("view", "Redis", "one", 50),
-            result("get", "presenced", "one", 2), result("get", "Redis", "two", 2),
+        return result
+    }
+
+    @Test("further ways are held against presenced's own first, not against those of others")
+    func besideFirst() throws {
+        let notes = LoadTables.besideFirst([
+            try result("view", "presenced", "one", 2), try result("view", "presenced", "two", 3),
+            try result("view", "presenced", "three", 1), try result("view", "Redis", "one", 50),
+            try result("get", "presenced", "one", 2), try result("get", "Redis", "two", 2),
         ])
         #expect(notes == ["*view*: beside presenced's own one: two 1.50; three 0.50."])
     }
@@ -110,11 +134,12 @@ struct LoadTests {
     @Test("who cannot be divided among processes says why, and others can")
     func alone() {
         for work in ["fan-out", "expiry", "connect-known"] {
-            for option in [["--processes", "2"], ["--rate", "100"], ["--pipeline", "2"]] {
+            for option in [["--processes", "2"], ["--rate", "100"], ["--pipeline", "2"], ["--connections", "7"]] {
                 let error = #expect(throws: (any Error).self) { try LoadCommand.parse([work] + option) }
                 #expect(
                     error.map {
-                        LoadCommand.message(for: $0).contains("\(work) is without --rate, --processes and --pipeline: ")
+                        LoadCommand.message(for: $0).contains(
+                            "\(work) is without --connections, --processes, --pipeline and --rate: ")
                     } == true)
             }
             #expect(throws: Never.self) { try LoadCommand.parse([work]) }
@@ -141,27 +166,142 @@ struct LoadTests {
         #expect(throws: BenchError.self) { try length(record, "$2\r\n42!!") }
     }
 
-    @Test("a goal is held or not by the better of the others, as the table shows it")
-    func goals() {
-        func result(_ server: String, _ way: String, _ microseconds: Double) -> LoadResult {
-            var result = LoadResult(work: "heartbeat", server: server, way: way)
-            var outcome = LoadOutcome()
-            outcome.operations = 1
-            outcome.elapsed = 1
-            result.add(outcome, processor: UInt64(microseconds * 1_000))
-            return result
-        }
-        let others = [
-            result("Redis", Heartbeat.expire.name, 1.5), result("Redis", Heartbeat.script.name, 4),
-            result("Valkey", Heartbeat.expire.name, 1.0), result("Valkey", Heartbeat.script.name, 5),
+    /// Redis and Valkey, by bare EXPIRE and by a script.
+    private func others() throws -> [LoadResult] {
+        [
+            try result("heartbeat", "Redis", Heartbeat.expire.name, 1.5),
+            try result("heartbeat", "Redis", Heartbeat.script.name, 4),
+            try result("heartbeat", "Valkey", Heartbeat.expire.name, 1.0),
+            try result("heartbeat", "Valkey", Heartbeat.script.name, 5),
         ]
-        let table = { (own: Double, pipeline: Int?) in
-            LoadResult.table([result("presenced", "PRESENCE.BEAT", own)] + others, "", pipeline: pipeline).rows[0]
+    }
+
+    @Test("a goal is held or not by the better of the others, as the table shows it, and stands where its ratio does")
+    func goals() throws {
+        func row(_ own: Double, by pipeline: Int?) throws -> [String] {
+            let results =
+                [
+                    try result("heartbeat", "presenced", "PRESENCE.BEAT", own, by: pipeline)
+                ] + (try others())
+            return LoadTables.server(results, "").rows[0]
         }
-        #expect(table(0.85, 16).contains("0.22 held, 0.85 held"))
-        #expect(table(0.87, 16).contains("0.22 held, 0.85 not held"))
-        #expect(table(0.9, 16).contains("0.22 not held, 0.85 not held"))
-        #expect(table(0.9, nil)[6].isEmpty)
-        #expect(table(0.8, 16)[5] == "0.80, 0.20")
+        #expect(try row(0.85, by: 16)[4...5] == ["0.85, 0.21", "0.85 yes, 0.22 yes"])
+        #expect(try row(0.87, by: 16)[4...5] == ["0.87, 0.22", "0.85 no, 0.22 yes"])
+        #expect(try row(0.9, by: 16)[5] == "0.85 no, 0.22 no")
+        #expect(try row(0.8, by: 64)[5].isEmpty)
+    }
+
+    @Test("a message to a thousand has a goal as a ratio, a change that presenced tells by itself has none")
+    func fanOutGoal() throws {
+        let conditions = try LoadOptions.parse([]).conditions(of: .fanOut)
+        let results = [
+            try result("fan-out", "presenced", FanOutWork.message.name, conditions, [0.44]),
+            try result("fan-out", "presenced", FanOutWork.event.name, conditions, [0.2]),
+            try result("fan-out", "Redis", FanOutWork.message.name, conditions, [0.6]),
+        ]
+        let rows = LoadTables.server(results, "").rows
+        #expect(rows.map { $0[5] } == ["0.50 no", "", ""])
+        var fewer = conditions
+        fewer.subscribers = 100
+        #expect(LoadGoal.all(of: "fan-out", way: FanOutWork.message.name, fewer).isEmpty)
+    }
+
+    @Test("each work states its own conditions, and options that it does not take are refused")
+    func conditions() throws {
+        let options = try LoadOptions.parse(["--users", "2000", "--subscribers", "77", "--rounds", "5"])
+        let text = { (work: LoadWorkload) in options.conditions(of: work).text }
+        #expect(text(.get) == "50 connections, 1 a write, 2 000 users, 5 rounds in turns")
+        #expect(text(.fanOut) == "1 publisher, 16 messages a write to 77 subscribers, 5 rounds in turns")
+        #expect(text(.connectKnown) == "1 connection, 16 a write, 4 000 users, 5 rounds in turns")
+        #expect(text(.expiry) == "200 of 2 000 users run out within 5 s, 1 round")
+        let open = try LoadOptions.parse(["--rate", "20000", "--processes", "2", "--connections", "8"])
+        #expect(
+            open.conditions(of: .get).text
+                == "8 connections of 2 processes, 20 000 commands a second, 100 000 users, 3 rounds in turns")
+        for wrong in [
+            ["get", "--subscribers", "5"], ["fan-out", "--users", "5000"], ["expiry", "--seconds", "3"],
+            ["expiry", "--rounds", "3"], ["connect-storm", "--seconds", "3"], ["get", "--floor"],
+            ["get", "--rate", "100", "--pipeline", "2"],
+        ] {
+            #expect(throws: (any Error).self, "\(wrong)") { try LoadCommand.parse(wrong) }
+        }
+        for right in [["get", "fan-out", "--subscribers", "5"], ["expiry", "get", "--seconds", "3"], ["--floor"]] {
+            #expect(throws: Never.self, "\(right)") { try LoadCommand.parse(right) }
+        }
+    }
+
+    @Test("ends that come by the clock have no throughput and no ratio of processor time")
+    func byTheClock() throws {
+        let conditions = try LoadOptions.parse([]).conditions(of: .expiry)
+        let results = [
+            try result("expiry", "presenced", "expiries announced", conditions, [2]),
+            try result("expiry", "Redis", "expiries announced", conditions, [4]),
+        ]
+        #expect(LoadTables.server(results, "").rows[0][4].isEmpty)
+        let clients = LoadTables.clients(results, "").rows[0]
+        #expect(clients[2...4] == ["", "", ""] && clients[7] == "0.50")
+    }
+
+    @Test("the tables have median, spread and ratio of all that is measured, in 160 columns")
+    func tables() throws {
+        var results: [LoadResult] = []
+        for work in LoadWorkload.usual.map(\.rawValue) {
+            results += [
+                try result(work, "presenced", "PRESENCE.MGET of 100", 6.85, 6.99, 7.03),
+                try result(work, "Redis", Heartbeat.expire.name, 7.1, 10.28, 7.5),
+                try result(work, "Valkey", Heartbeat.script.name, 9.94, 10.04, 10.98),
+                try result(work, "Valkey", Heartbeat.fieldLifetime.name, 7.9, 8.11, 9.53),
+            ]
+        }
+        let server = LoadTables.server(results, "")
+        let clients = LoadTables.clients(results, "")
+        #expect(server.rows[0][2...4] == ["6.99", "6.85 to 7.03", "0.93, 0.70, 0.86"])
+        #expect(server.rows[0][6...8] == ["66.7", "65.3 to 67.0", "0.93"])
+        // More is better.
+        #expect(clients.rows[0][2...4] == ["143", "142 to 146", "1.07"])
+        #expect(clients.rows[0][8...10] == ["0.70", "0.69 to 0.70", "0.93"])
+        for table in [server, clients] {
+            for line in table.text.split(separator: "\n") where line.hasPrefix("|") {
+                #expect(line.count <= 160, "\(line)")
+            }
+        }
+    }
+
+    @Test("the JSON has the conditions and servers, and of each figure every round, median and ratios")
+    func json() throws {
+        let conditions = try LoadOptions.parse(["--pipeline", "16", "--users", "5000"]).conditions(of: .heartbeat)
+        var report = LoadReport(
+            machine: .present(), servers: [LoadReport.Server(name: "presenced", version: "1", path: "/p")])
+        report.results = [
+            try result("heartbeat", "presenced", "PRESENCE.BEAT", conditions, [1, 3, 2]),
+            try result("heartbeat", "Redis", Heartbeat.expire.name, conditions, [4, 4, 4]),
+            try result("heartbeat", "Redis", Heartbeat.script.name, conditions, [8, 8, 8]),
+        ]
+        report.failure = "a wrong reply"
+        let folder = try TemporaryFolder()
+        let path = folder.url.appendingPathComponent("load.json").path
+        try report.writeJSON(path)
+        let json = try #require(
+            try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path))) as? [String: Any])
+        #expect(json["failure"] as? String == "a wrong reply")
+        #expect((json["servers"] as? [[String: String]]) == [["name": "presenced", "version": "1", "path": "/p"]])
+        let results = try #require(json["results"] as? [[String: Any]])
+        #expect(results.count == 3)
+        let told = try #require(results[0]["conditions"] as? [String: Int])
+        #expect(
+            told == ["connections": 50, "processes": 1, "pipeline": 16, "users": 5_000, "seconds": 2, "rounds": 3])
+        let figures = try #require(results[0]["figures"] as? [String: [String: Any]])
+        #expect(Set(figures.keys) == Set(LoadFigure.allCases.map(\.rawValue)))
+        let time = try #require(figures["serverMicroseconds"])
+        #expect(time["rounds"] as? [Double] == [1, 3, 2] && time["median"] as? Double == 2)
+        #expect(time["least"] as? Double == 1 && time["greatest"] as? Double == 3)
+        #expect(
+            time["ofTheirs"] as? [String: Double] == [Heartbeat.expire.name: 0.5, Heartbeat.script.name: 0.25])
+        let speed = try #require(figures["operationsASecond"]?["ofTheirs"] as? [String: Double])
+        #expect(speed[Heartbeat.expire.name] == 2)
+        let goals = try #require(results[0]["goals"] as? [[String: Any]])
+        #expect(goals.map { $0["atMost"] as? Double } == [0.85, 0.22])
+        #expect(goals.map { $0["isHeld"] as? Bool } == [true, false])
+        #expect(results[1]["goals"] == nil)
     }
 }

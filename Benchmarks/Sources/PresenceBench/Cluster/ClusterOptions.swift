@@ -17,12 +17,15 @@ struct ClusterOptions: ParsableArguments {
     var changeRates: [Double] { rates.split(separator: ",").compactMap { Double($0) } }
 
     func validate() throws {
-        guard (1_000...100_000_000).contains(users), (1...600).contains(seconds), (500...1_000_000).contains(sessions),
-            (1...100).contains(kills), !changeRates.isEmpty, changeRates.allSatisfy({ (100...10_000_000).contains($0) })
-        else {
-            throw ValidationError(
-                "1000 to 100000000 users, rates of 100 to 10000000, 1 to 600 seconds, 500 to 1000000 sessions, 1 to 100 kills"
-            )
+        try Bounds.check("--users", users, 1_000...100_000_000)
+        try Bounds.check("--seconds", seconds, 1...600)
+        try Bounds.check("--sessions", sessions, 500...1_000_000)
+        try Bounds.check("--kills", kills, 1...100)
+        for word in rates.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let rate = Double(word) else {
+                throw ValidationError("--rates are numbers with commas between, not \(word)")
+            }
+            try Bounds.check("--rates", rate, 100...Bounds.rate.upperBound)
         }
     }
 }

@@ -7,7 +7,7 @@ final class LocalNodes {
     static let names = ["a", "b", "c"]
 
     private let path: String
-    private let folder: URL
+    private let folder: TemporaryFolder
     private let settings: [String]
     private let ports: [Int]
     private(set) var servers: [RunningServer] = []
@@ -18,11 +18,10 @@ final class LocalNodes {
     init(_ path: String, settings: [String] = []) throws {
         self.path = path
         self.settings = settings
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("presence-bench-\(getpid())-\(UUID())")
+        folder = try TemporaryFolder()
         ports = try LocalNodes.names.map { _ in try RunningServer.freePort() }
         let peers = try LocalNodes.names.map { _ in try RunningServer.freePort() }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-        let secret = folder.appendingPathComponent("secret").path
+        let secret = folder.url.appendingPathComponent("secret").path
         let digits = String(repeating: "5eed", count: 16) + "\n"
         guard
             FileManager.default.createFile(
@@ -38,12 +37,9 @@ final class LocalNodes {
         try waitUntilReady()
     }
 
-    deinit {
-        stop()
-        try? FileManager.default.removeItem(at: folder)
-    }
+    deinit { stop() }
 
-    private var file: URL { folder.appendingPathComponent("cluster.conf") }
+    private var file: URL { folder.url.appendingPathComponent("cluster.conf") }
 
     private func start(_ index: Int) throws -> RunningServer {
         try RunningServer(

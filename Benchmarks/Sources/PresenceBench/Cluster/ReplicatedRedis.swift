@@ -3,24 +3,21 @@ import Foundation
 /// A Redis primary with replicas, each in a folder of its own: a replica keeps what it copied in a file, which the next one that starts there would load.
 final class ReplicatedRedis {
     private let path: String
-    private let folder: URL
+    private let folder: TemporaryFolder
     let primary: RunningServer
     private(set) var replicas: [RunningServer] = []
 
     /// - Parameter settings: more of the primary's command line.
     init(_ path: String, replicas count: Int, settings: [String] = []) throws {
         self.path = path
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("presence-bench-\(getpid())-\(UUID())")
-        let primaryFolder = try ReplicatedRedis.folder(in: folder, "primary")
+        folder = try TemporaryFolder()
+        let primaryFolder = try ReplicatedRedis.folder(in: folder.url, "primary")
         primary = try RunningServer(.redis(path), settings: settings + ["--dir", primaryFolder])
         for _ in 0..<count { try addReplica() }
         try waitUntilLinked()
     }
 
-    deinit {
-        stop()
-        try? FileManager.default.removeItem(at: folder)
-    }
+    deinit { stop() }
 
     private static func folder(in parent: URL, _ name: String) throws -> String {
         let url = parent.appendingPathComponent(name)
@@ -35,7 +32,7 @@ final class ReplicatedRedis {
             .redis(path),
             settings: [
                 "--replicaof", "127.0.0.1", "\(primary.port)", "--dir",
-                try ReplicatedRedis.folder(in: folder, "replica-\(replicas.count)"),
+                try ReplicatedRedis.folder(in: folder.url, "replica-\(replicas.count)"),
             ])
         replicas.append(replica)
         return replica

@@ -49,7 +49,8 @@ struct DayCommands: AskedCommands {
             switch kind {
             case .connect: isPresenced ? .exact(":1\r\n") : told
             case .change: isPresenced ? .exact("+OK\r\n") : told
-            case .beat, .active, .goodbye, .loss: .exact(":1\r\n")
+            case .active: .exact(isPresenced ? ":1\r\n" : "+OK\r\n")
+            case .beat, .goodbye, .loss: .exact(":1\r\n")
             // Friends live on other connections: what they are at the moment nobody knows beforehand.
             case .list: .array(count: DayCommands.friends, of: isPresenced ? words : [record])
             case .record: record
@@ -88,11 +89,31 @@ struct DayCommands: AskedCommands {
         func record(_ word: String) -> String { Record.json(user: gap, session: Heartbeat.session, status: word) }
         switch kind {
         case .connect, .change: return ["EVALSHA", scripts.write, "1", key, record(status.word)]
-        case .beat, .active: return ["EXPIRE", key, Heartbeat.lifetime]
+        case .beat: return ["EXPIRE", key, Heartbeat.lifetime]
+        // A new TTL alone would not say that somebody was active: who is there gets his record anew, and nobody is told.
+        case .active: return ["SET", key, record(status.word), "XX", "EX", Heartbeat.lifetime]
         case .list: return ["MGET"] + Array(repeating: key, count: friends)
         case .record: return ["GET", key]
         case .goodbye: return ["EVALSHA", scripts.end, "1", key, record("offline")]
         case .loss: return ["EXPIRE", key, "\(lostSeconds)"]
+        }
+    }
+
+    /// How each kind of server is told each operation, a line each.
+    static func idioms(of servers: [ServerTraits]) -> [String] {
+        let kinds = [("presenced", true), ("the others", false)].filter { _, isOwn in
+            servers.contains { !$0.isFloor && $0.isPresenced == isOwn }
+        }
+        return kinds.map { name, isOwn in
+            let scripts = (write: "SET EX of the JSON, PUBLISH", end: "DEL, PUBLISH")
+            let idioms = DayOperation.Kind.allCases.map { kind in
+                let words = isOwn ? own(kind, .away) : theirs(kind, .away, scripts)
+                guard words[0] != "EVALSHA" else { return "\(kind): Lua of \(words[1])" }
+                // Words that stand as they are; the rest are keys and values.
+                let fixed = words.dropFirst().filter { word in word.allSatisfy { ("A"..."Z").contains($0) } }
+                return "\(kind): " + ([words[0]] + fixed).joined(separator: " ")
+            }
+            return "*mixed* at \(name): \(idioms.joined(separator: "; "))."
         }
     }
 

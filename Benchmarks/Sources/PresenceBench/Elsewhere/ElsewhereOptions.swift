@@ -8,8 +8,8 @@ struct ElsewhereOptions: ParsableArguments {
             "A server that runs already, instead of those that are started; it must hold nothing, or --flush. What is made there is deleted at the end."
     )
     var host: String?
-    @Option(help: "The port of --host.")
-    var port = 6399
+    @Option(help: "The port of --host; 6399 by default.")
+    var port: Int?
     @Flag(help: "What the server at --host holds may be deleted.")
     var flush = false
     @Option(help: "The password of --host.")
@@ -27,11 +27,11 @@ struct ElsewhereOptions: ParsableArguments {
     var insecure = false
 
     func validate() throws {
-        guard (1...65_535).contains(port) else { throw ValidationError("--port is 1 to 65535") }
+        try Bounds.check("--port", port, 1...65_535)
         guard user == nil || password != nil else { throw ValidationError("--user needs --password") }
         guard tls || cacert == nil && !insecure else { throw ValidationError("--cacert and --insecure need --tls") }
-        guard host != nil || !tls && password == nil && !flush else {
-            throw ValidationError("--password, --user, --tls and --flush are of a server at --host")
+        guard host != nil || port == nil && !tls && password == nil && !flush else {
+            throw ValidationError("--port, --password, --user, --tls and --flush are of a server at --host")
         }
     }
 
@@ -39,7 +39,7 @@ struct ElsewhereOptions: ParsableArguments {
     func open() throws -> LoadTarget? {
         guard let host else { return nil }
         let login = password.map { ServerAddress.Login(user: user, password: $0) }
-        let address = ServerAddress(host: host, port: port, login: login)
+        let address = ServerAddress(host: host, port: port ?? 6_399, login: login)
         let relay = tls ? try TLSRelay(to: address, configuration) : nil
         return try LoadTarget(at: address, by: relay, mayEmpty: flush)
     }

@@ -2,7 +2,9 @@ import ArgumentParser
 import NIOCore
 import NIOPosix
 
-/// The least that a server on SwiftNIO can do: it finds the commands of a read and answers each `:1`. Started by `load --floor`.
+/// A server that does nothing, on SwiftNIO as it comes: it finds the commands of a read and answers each `:1` by a write to its channel. Started by `load --floor`.
+///
+/// It is what a handler costs that leaves the rest to SwiftNIO, and not the least that is possible: presenced sends past the channel and can be below it.
 struct FloorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "floor-server",

@@ -10,7 +10,7 @@ struct MicroCommand: ParsableCommand {
     var rounds = 7
 
     func validate() throws {
-        guard rounds >= 1 else { throw ValidationError("at least one round") }
+        try Bounds.check("--rounds", rounds, Bounds.rounds)
     }
 
     func run() throws { print(try MicroCommand.measure(rounds: rounds).text) }

@@ -12,7 +12,7 @@ struct ScaleCommand: ParsableCommand {
             """
     )
 
-    @OptionGroup var servers: ServerOptions
+    @OptionGroup var own: OwnServer
     @OptionGroup var options: ScaleOptions
     @Option(help: "Parts, with commas between: \(ScalePart.allCases.map(\.rawValue).joined(separator: ",")).")
     var parts = ScalePart.allCases.map(\.rawValue).joined(separator: ",")
@@ -23,16 +23,17 @@ struct ScaleCommand: ParsableCommand {
     func validate() throws { _ = try chosen() }
 
     func run() throws {
+        try OutputFile.check(json)
         let options = options.fitted()
         var report = ScaleReport(machine: .present(), options: options)
         for part in try chosen() {
             let load = MachineLoad()
             var result: ScaleResult
             switch part {
-            case .hold: result = try HoldPart(server: servers.server, options: options, asked: self.options.users).run()
-            case .storms: result = try StormsPart(server: servers.server, options: options).run()
-            case .growth: result = try GrowthPart(server: servers.server, options: options).run()
-            case .loops: result = try LoopsPart(server: servers.server, options: options).run()
+            case .hold: result = try HoldPart(server: own.server, options: options, asked: self.options.users).run()
+            case .storms: result = try StormsPart(server: own.server, options: options).run()
+            case .growth: result = try GrowthPart(server: own.server, options: options).run()
+            case .loops: result = try LoopsPart(server: own.server, options: options).run()
             }
             result.table.notes.append(load.text)
             // Each as soon as it is there: the parts take long.

@@ -24,14 +24,15 @@ struct ScaleOptions: ParsableArguments {
     var nice = 10
 
     func validate() throws {
-        guard (1_000...1_000_000_000).contains(users), seconds >= 5, interval >= 1, (10...99).contains(ttl),
-            interval * 2 < ttl, leaving >= 1, (1...1_000).contains(lists), (1_000...4_000_000).contains(storm),
-            (0...19).contains(nice)
-        else {
-            throw ValidationError(
-                "1000 users, 5 seconds, a TTL of 10 to 99 seconds and more than two intervals, 1 to 1000 lists, a storm of 1000 to 4 million"
-            )
-        }
+        try Bounds.check("--users", users, 1_000...1_000_000_000)
+        try Bounds.check("--seconds", seconds, 5...86_400)
+        try Bounds.check("--ttl", ttl, 10...99)
+        try Bounds.check("--interval", interval, 1...49)
+        try Bounds.check("--leaving", leaving, 1...1_000_000)
+        try Bounds.check("--lists", lists, 1...1_000)
+        try Bounds.check("--storm", storm, 1_000...4_000_000)
+        try Bounds.check("--nice", nice, 0...19)
+        guard interval * 2 < ttl else { throw ValidationError("--ttl is more than two of --interval") }
     }
 
     /// These, with as many users as the free memory has room for; says so if that is fewer.

@@ -11,7 +11,7 @@ struct WatchCommand: ParsableCommand {
             how many changes a second were answered.
             """)
 
-    @OptionGroup var servers: ServerOptions
+    @OptionGroup var own: OwnServer
     @Option(help: "Users, all of them online, who change one after the other.")
     var users = 100_000
     @Option(help: "Viewers, each with a list and a subscription to it.")
@@ -28,14 +28,14 @@ struct WatchCommand: ParsableCommand {
     var seconds = 10.0
 
     func validate() throws {
-        guard (1_000...1_000_000).contains(users), users.isMultiple(of: 4), (1...100_000).contains(viewers),
-            (1...5_000).contains(friends), friends <= users, (1...500).contains(connections), connections <= viewers,
-            (1...10_000_000).contains(rate), (1...10_000).contains(window), (0.1...120).contains(seconds)
-        else {
-            throw ValidationError(
-                "1000 to 1000000 users, a multiple of 4; 1 to 100000 viewers with 1 to 5000 friends; 1 to 500 connections and no more than viewers; "
-                    + "0.1 to 120 seconds")
-        }
+        try Bounds.check("--users", users, 1_000...1_000_000)
+        try Bounds.check("--viewers", viewers, 1...100_000)
+        try Bounds.check("--friends", friends, 1...min(5_000, users))
+        try Bounds.check("--connections", connections, 1...min(500, viewers))
+        try Bounds.check("--rate", rate, Bounds.rate)
+        try Bounds.check("--window", window, 1...10_000)
+        try Bounds.check("--seconds", seconds, 0.1...120)
+        guard users.isMultiple(of: 4) else { throw ValidationError("--users is a multiple of 4") }
         guard Double(users) / rate * 1_000 > Double(3 * window) else {
             throw ValidationError(
                 "users must change less than once in three windows: more --users, or a lower --rate or --window")
@@ -45,7 +45,7 @@ struct WatchCommand: ParsableCommand {
     func run() throws {
         let plan = WatchRun.Plan(
             users: users, viewers: viewers, friends: friends, connections: connections, rate: rate, seconds: seconds)
-        print(try WatchCommand.measure(servers, [plan], window: window).text)
+        print(try WatchCommand.measure(own.server, [plan], window: window).text)
     }
 
     /// What `make bench` measures: each change told to one, and each told to five.
@@ -53,14 +53,14 @@ struct WatchCommand: ParsableCommand {
         WatchRun.Plan(users: $0, viewers: 1_000, friends: 100, connections: 20, rate: 50_000, seconds: 10)
     }
 
-    static func measure(_ options: ServerOptions, _ plans: [WatchRun.Plan], window: Int) throws -> Table {
+    static func measure(_ server: String, _ plans: [WatchRun.Plan], window: Int) throws -> Table {
         var table = Table(
             "Change to watcher's socket, push-window \(window) ms",
             [
                 "changes a second", "watchers each", "from", "p50", "p99", "p99.9", "greatest", "p99 beyond the window",
                 "goal",
             ])
-        for plan in plans { try measure(options, plan, window: window, &table) }
+        for plan in plans { try measure(server, plan, window: window, &table) }
         table.notes.append(
             "From a client's command (`PRESENCE.SET ... STATUS`), written to its socket, or due to be, to the row that tells it, read from the socket of a viewer. "
                 + "What changes is gathered for a window, so half a window is the least that the median can be."
@@ -69,10 +69,10 @@ struct WatchCommand: ParsableCommand {
     }
 
     private static func measure(
-        _ options: ServerOptions, _ plan: WatchRun.Plan, window: Int, _ table: inout Table
+        _ path: String, _ plan: WatchRun.Plan, window: Int, _ table: inout Table
     ) throws {
         let server = try RunningServer(
-            .presenced(options.server),
+            .presenced(path),
             settings: ["--push-window", "\(window)ms", "--status-changes-per-minute", "0"])
         defer { server.stop() }
         let each = fixed(Double(plan.viewers * plan.friends) / Double(plan.users), 1)
