@@ -86,7 +86,8 @@ def test_a_wall_clock_that_is_stepped_turns_nobody_offline_and_lives_end_on_time
         lives = Lives(client)
         before = offset(client)
         told = lambda: client.info("server")["server_time_offset_usec"] / 1e6
-        assert abs(told()) < 0.001
+        # It goes evenly, and the wall clock is read a moment later.
+        assert abs(told()) < 0.01
         clock.set(step)
         # It is behind a clock that went ahead, and says so.
         assert abs(told() + step) < 0.01
