@@ -68,6 +68,7 @@ extension ShardState {
             takeTTL(of: theirs, from: sender, over: ours, &session)
             merged.facts.sessions[id] = session
         }
+        let hasEndedLeased = keepGracesOfLeased(&merged, number, at: now)
         var hasEndedLongAgo = false
         for (id, session) in merged.facts.sessions where local.facts.sessions[id] == nil {
             if let ended = endedLongAgo(session, ofServer: merged.words[id]?.server ?? [], at: now) {
@@ -98,13 +99,33 @@ extension ShardState {
             }
         }
         let hasNews = announce(merged, local, incoming, isNew: isNew, from: sender, number, userHash, at: now)
-        if hasReadLater || hasEndedLongAgo || mayLeaveUntold(local, incoming, merged) {
+        if hasReadLater || hasEndedLongAgo || hasEndedLeased || mayLeaveUntold(local, incoming, merged) {
             replicaLog.note(userHash, .record)
         }
         let hasChanged = isNew || merged != local || hasNews
         return MergeOutcome(
             hasChanged: hasChanged,
             changedEdges: merged.edges.filter { local.edges[$0.key] != $0.value }.map(\.key))
+    }
+
+    /// Another node ended sessions that a lease keeps alive here, of which it knows nothing: their graces are those of sessions under a lease (`Session.endOfGateway`).
+    /// Returns whether that is so of any: then the others are to be told.
+    private func keepGracesOfLeased(_ merged: inout ReplicaFacts, _ number: UInt32, at now: Timestamp) -> Bool {
+        guard hasLeases else { return false }
+        var found = false
+        record(number).forEachSession { session in
+            let id = BytesText.expand(session.id, isPacked: session.isPacked)
+            var ours = facts(of: session, near: now)
+            guard ours.leasedUntil != nil, ours.closed == nil, let theirs = merged.facts.sessions[id],
+                theirs.incarnation == ours.incarnation, let closed = theirs.closed,
+                ours.close(closed, isTold: true, settings.policy)
+            else { return }
+            // A record keeps the end of a session where its activity was.
+            ours.activity = nil
+            merged.facts.sessions[id]?.merge(ours)
+            found = true
+        }
+        return found
     }
 
     /// Whether activity of a session at home here, which was not known where somebody ended, moved or hid it, would stay untold.
@@ -314,7 +335,8 @@ extension ShardState {
             userHash, at: now)
         let newText = merged.facts.text.value(at: now)
         if newText != local.facts.text.value(at: now) {
-            let cause = Cause(reason: .manual, stamp: merged.facts.text.stamp, at: now)
+            let stamp = merged.facts.text.stamp
+            let cause = Cause(reason: .manual, stamp: stamp, at: min(stamp.timestamp, now))
             newText.map { $0.withUnsafeBytes { announceActivity(number, $0, cause, since: entry) } }
                 ?? announceActivity(number, nil, cause, since: entry)
         }
@@ -347,7 +369,8 @@ extension ShardState {
         // Both holders have the same facts now, and give the change the same version.
         let isSame = verdict.publicStatus == heard.status
         let newest = isSame ? heard.version : max(heard.newestStamp, newestStamp(of: record, near: now))
-        var cause = Cause(reason: reason, stamp: newest, at: now)
+        // When it happened, also if that was told late. The clock of who wrote it may be ahead.
+        var cause = Cause(reason: reason, stamp: newest, at: min(newest.timestamp, now))
         var session = session
         if isSame, heard.version == Stamp(heard.version.timestamp), verdict.publicStatus != record.announced {
             // Nobody did it but time, which was waited for here.

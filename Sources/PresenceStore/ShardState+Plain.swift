@@ -210,7 +210,8 @@ extension ShardState {
     private mutating func announceActivity(
         _ number: UInt32, _ text: UnsafeRawBufferPointer?, of plain: PlainImage, since place: UInt32, at now: Timestamp
     ) {
-        announceActivity(number, text, Cause(reason: .manual, stamp: plain.textStamp, at: now), since: place)
+        let instant = min(plain.textStamp.timestamp, now)
+        announceActivity(number, text, Cause(reason: .manual, stamp: plain.textStamp, at: instant), since: place)
     }
 }
 

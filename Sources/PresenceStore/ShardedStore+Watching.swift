@@ -193,7 +193,9 @@ extension ShardedStore {
         guard let watch = watch(of: viewer) else { return 0 }
         var hashes: [UInt64] = []
         for index in users.indices { hashes.append(userHash(bytes.extracting(users[index].range))) }
-        return remove(hashes, from: watch)
+        let count = remove(hashes, from: watch)
+        if count > 0 { watch.state.withLock { $0.hasRemoved = true } }
+        return count
     }
 
     @discardableResult

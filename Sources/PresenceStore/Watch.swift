@@ -89,8 +89,8 @@ struct WatchRows: Sendable {
     private(set) var rows: [Row] = []
     /// Rows by hash, open addressed, at most three quarters full.
     private var index: [UInt32] = []
-    /// Whether a user was ever taken off the list: who listens may have been told something of one who is put on it again.
-    private(set) var hasRemoved = false
+    /// Whether the viewer ever took a user off the list: who listens may have been told something of one who is put on it again.
+    var hasRemoved = false
     private var firstFree = WatchRows.none
     private(set) var count = 0
     /// Rows to be looked at, and how many of them were taken.
@@ -182,7 +182,6 @@ struct WatchRows: Sendable {
 
     /// Takes a row away. The index is made anew without it.
     mutating func remove(_ row: UInt32) {
-        hasRemoved = true
         removeFromIndex(row)
         rows[Int(row)].node = 0
         rows[Int(row)].frame = firstFree

@@ -109,8 +109,9 @@ struct LeaseTests {
 
     @Test(
         "Who leaves, or is lost, under a lease has the whole grace, however long ago its last renewal was; but nobody outlives the hard limit by it",
-        arguments: Departure.all)
-    func leftUnderLease(_ departure: Departure) throws {
+        // Where the lease is, and where nobody knows of it.
+        arguments: Departure.all, [0, 1])
+    func leftUnderLease(_ departure: Departure, node: Int) throws {
         let (leftAt, toldAt) = (departure.leftAt, departure.toldAt)
         let ann = SlowModel.Name("ann")
         var mesh = ReplicaMesh(2) {
@@ -130,7 +131,8 @@ struct LeaseTests {
         try mesh.stores[0].connect("ann", session: "s", server: "gw", options)
         try mesh.stores[0].lease("gw".utf8Bytes.span, forMilliseconds: departure.lease, at: begin)
         try wait(until: leftAt)
-        #expect(mesh.stores[0].disconnect("ann", session: "s", reason: departure.reason))
+        #expect(mesh.stores[node].disconnect("ann", session: "s", reason: departure.reason))
+        try mesh.exchange()
         #expect(mesh.stores[0].exists(.presence, ann, at: instant(leftAt)))
         try mesh.exchange()
         try wait(until: toldAt - 1)

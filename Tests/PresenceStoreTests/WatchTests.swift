@@ -131,6 +131,12 @@ struct WatchTests {
             let (bytes, ranges) = ModelRun.joined([SlowModel.Name(stringLiteral: user)])
             return store.unwatch(Array("me".utf8).span, bytes.span, ranges.span)
         }
+        // Nor is he told of who was put on it in vain.
+        store.setWatchLimits(users: 5_000, watchersPerUser: 1, lists: 100)
+        _ = try watch(store, "another", ["taken"])
+        #expect(throws: StoreError.tooManyWatchers(limit: 1)) { try watch(store, "me", ["dan", "taken"]) }
+        #expect(try watch(store, "me", ["dan"]).rows.count == 1)
+        #expect(frame(store, list) == nil)
         // He comes while he is on no list.
         #expect(unwatch("ann") == 1)
         try store.connect("ann", session: "s", at: start)
