@@ -312,7 +312,8 @@ extension ShardState {
     /// then and with the version that it has there.
     ///
     /// Only where it is sure: all his sessions that are waited for are at home at the sender, whose write made the newer version, and nothing was done there
-    /// before the limit that was not known here. The end of a session says nothing of what was done there before.
+    /// before the limit that was not known here; or the write opened a session anew, which is a change only for who was idle. The end of a session says
+    /// nothing of what was done there before.
     ///
     /// - Parameters:
     ///   - version: since which write the sender calls him what he does.
@@ -332,8 +333,10 @@ extension ShardState {
             let facts = facts(of: session, near: now)
             guard let activity = facts.activity, let limit = limitWaitedFor(facts, at: now) else { return }
             isWaitedFor = true
-            guard session.home == sender, let said = said(session), said.incarnation == facts.incarnation,
-                said.activity == activity || said.activity ?? .distantPast >= limit
+            guard session.home == sender, let said = said(session),
+                said.incarnation == facts.incarnation
+                    ? said.activity == activity || said.activity ?? .distantPast >= limit
+                    : said.incarnation == version && version.timestamp >= limit
             else {
                 isSure = false
                 return
