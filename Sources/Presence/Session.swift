@@ -30,7 +30,7 @@ public struct Closure: Comparable, Hashable, Sendable {
             isOfGateway: reason == .wsDisconnect || reason == .dropped)
     }
 
-    /// Why it ended, as far as it says: `leaseLost` stands for other silence of a gateway, too, and `deleted` for all after which the key is gone.
+    /// Why it ended, as far as it says: `leaseLost` stands for other silence, too (`Session.reason(of:_:)`), and `deleted` for all after which the key is gone.
     public var reason: Reason {
         guard leavesGrace else { return .deleted }
         if isLoss { return isOfGateway ? .dropped : .leaseLost }
@@ -176,6 +176,12 @@ public struct Session: Sendable, Hashable {
         let deadline = deadline(policy)
         guard let closed, closed.leavesGrace, !isPassive, closed.at < deadline else { return .distantPast }
         return min(policy.graceEnd(of: closed), deadline)
+    }
+
+    /// Why it went by an end. That of a session that ran out is written down where a storm holds it back, at its deadline; time ended it all the same.
+    package func reason(of end: Closure, _ policy: Policy) -> Reason {
+        guard end.reason == .leaseLost, end.at >= deadline(policy) else { return end.reason }
+        return isCutByHardLimit(policy) ? .hardLimit : .heartbeatTimeout
     }
 
     /// Until when its end is remembered: until nobody can take it for live any more, which is for a TTL from the end on, and until its grace is over.

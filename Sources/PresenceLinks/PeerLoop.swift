@@ -342,7 +342,7 @@ final class PeerLoop: @unchecked Sendable {
             if let handler = links[id] {
                 handler.node = node
                 forgetStranger(handler)
-                strangers.know(handler.address)
+                if handler.dialed == nil { strangers.know(handler.address) }
             }
             publish()
         case .refused: counters.refusedGreetings += 1

@@ -191,7 +191,7 @@ extension ShardState {
         if facts.closed == nil && facts.deadline(policy) == instant {
             return facts.isCutByHardLimit(policy) ? .hardLimit : .heartbeatTimeout
         }
-        if let end = facts.closed, end.at == instant, !facts.isPassive { return end.reason }
+        if let end = facts.closed, end.at == instant, !facts.isPassive { return facts.reason(of: end, policy) }
         if facts.closed != nil && facts.graceEnd(policy) == instant { return .graceEnded }
         guard policy.storm != nil, facts.stormRelease(policy, pacing: pacing(of: record)) == instant else { return nil }
         return reasonOfRelease(of: facts, at: instant)

@@ -366,11 +366,13 @@ extension ShardState {
         before: Stamp, hasLearned: Bool, _ userHash: UInt64, at now: Timestamp
     ) -> Bool {
         let record = record(number)
-        // Both holders have the same facts now, and give the change the same version.
-        let isSame = verdict.publicStatus == heard.status
+        // Both holders have the same facts now, and give the change the same version; unless it is one here alone, where he was something else meanwhile.
+        let isSame = verdict.publicStatus == heard.status && heard.version > record.version
         let newest = isSame ? heard.version : max(heard.newestStamp, newestStamp(of: record, near: now))
-        // When it happened, also if that was told late. The clock of who wrote it may be ahead.
-        var cause = Cause(reason: reason, stamp: newest, at: min(newest.timestamp, now))
+        // When it happened, also if that was told late. The clock of who wrote it may be ahead, and what came of it be told already.
+        let instant = min(max(newest, record.version).timestamp, now)
+        var cause = Cause(reason: reason, stamp: newest, at: instant)
+        cause.hasExpired = reason == .heartbeatTimeout || reason == .hardLimit
         var session = session
         if isSame, heard.version == Stamp(heard.version.timestamp), verdict.publicStatus != record.announced {
             // Nobody did it but time, which was waited for here.
@@ -424,7 +426,7 @@ extension ShardState {
                 return (reasonOfOpening(session, before, local.status, at: now), id)
             }
             if let closed = session.closed, before?.closed != closed {
-                found = (session.incarnation <= flushStamp ? .flushed : closed.reason, id)
+                found = (session.incarnation <= flushStamp ? .flushed : session.reason(of: closed, settings.policy), id)
             } else if found == nil, before?.activity != session.activity {
                 found = (.activity, id)
             }

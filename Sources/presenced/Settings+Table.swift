@@ -112,8 +112,8 @@ extension Settings {
             "disconnect-grace", .presence, \.disconnectGrace, .duration(0...3_600_000), isLive: true,
             """
             After a goodbye (`PRESENCE.DISCONNECT`) the user keeps his status for this long, so that who comes back at
-            once was never announced as gone; never for longer than the session would have lived without the goodbye.
-            Made longer, it is for those who still are in one and those to come: it brings nobody back.
+            once was never announced as gone; never for longer than the session would have lived without the goodbye,
+            or under a lease than `heartbeat-hard-limit` after its last sign of life. Made longer, it is for those who still are in one and those to come: it brings nobody back.
             """),
         Setting(
             "lost-grace", .presence, \.lostGrace, .duration(0...3_600_000), isLive: true,
@@ -163,7 +163,7 @@ extension Settings {
         Setting(
             "watch-linger", .presence, \.watchLinger, .duration(0...86_400_000), isLive: true,
             """
-            For how long a viewer's list is kept while nobody is subscribed to its channel. Within that time
+            For how long a viewer's list is kept while nobody is subscribed to its channel by its name (a pattern does not count). Within that time
             `PRESENCE.WATCH ... SINCE cursor` tells what changed; later it tells all.
             """),
         Setting(

@@ -31,8 +31,7 @@ struct Announcements {
             for other in told.indices where other != node {
                 for (user, changes) in users {
                     let known = told[other][user] ?? []
-                    for change in missing(in: changes.filter { $0.version.timestamp < end }, of: user, at: node, known)
-                    {
+                    for change in missing(in: changes, of: user, at: node, known) where change.version.timestamp < end {
                         list.append(
                             "\(user): \(Announcements.spell(change)) of \(changes.suffix(6).map(Announcements.spell)) at n\(node + 1) "
                                 + "was not announced at n\(other + 1): \(known.suffix(6).map(Announcements.spell))")
@@ -52,10 +51,10 @@ struct Announcements {
         var before: Status?
         for (place, change) in changes.enumerated() {
             defer { if change.new == before { before = nil } }
-            if change.new == before || known.contains(where: { Announcements.isSame($0, change) }) { continue }
-            if place + 1 < changes.count, mayBeMissed(change, of: user, before: changes[place + 1], by: node) {
+            guard change.new != before else { continue }
+            if place + 1 < changes.count, mayBeMissed(change, of: user, before: changes[place + 1], by: node, known) {
                 before = place > 0 ? changes[place - 1].new : .offline
-            } else {
+            } else if !known.contains(where: { Announcements.isSame($0, change) }) {
                 missing.append(change)
             }
         }
@@ -77,15 +76,27 @@ struct Announcements {
         return lasting
     }
 
-    /// What time does is waited for elsewhere, and who does something there meanwhile does not know of it; nor does who hears of an end.
+    /// What time does is waited for elsewhere, and who does something there meanwhile does not know of it; nor does who hears of an end. And of what is written
+    /// meanwhile comes another status where the word of the home is waited for than at the home.
     private func mayBeMissed(
-        _ change: StatusChange, of user: String, before next: StatusChange, by node: Int
+        _ change: StatusChange, of user: String, before next: StatusChange, by node: Int, _ known: [StatusChange]
     ) -> Bool {
-        guard change.version.node == 0, next.milliseconds(since: change) < Simulation.margin + Announcements.moment
-        else { return false }
+        guard next.milliseconds(since: change) < Simulation.margin + Announcements.moment else { return false }
+        let isByActivity = Announcements.isByActivity(change)
+        if isByActivity,
+            known.contains(where: { $0.version == change.version && Announcements.isByActivity($0) })
+        {
+            return true
+        }
+        guard change.version.node == 0 || isByActivity && Int(change.version.node) != node + 1 else { return false }
         let (begin, end) = (change.version.timestamp, next.version.timestamp)
         return next.new == .offline
             || (deeds[user] ?? []).contains { $0.node != node && begin <= $0.at && $0.at <= end }
+    }
+
+    /// Whether activity alone decides between this status and others of its kind.
+    private static func isByActivity(_ change: StatusChange) -> Bool {
+        [.online, .idle, .away].contains(change.new)
     }
 
     private static func spell(_ change: StatusChange) -> String {

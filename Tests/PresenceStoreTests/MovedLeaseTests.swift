@@ -95,6 +95,39 @@ struct MovedLeaseTests {
         #expect(versions[1] == versions[0] && versions[2] == versions[0])
     }
 
+    @Test("What a storm holds at one node another one that sees none tells as what it is: silence, as of then")
+    func heldElsewhere() throws {
+        var mesh = ReplicaMesh(2) {
+            $0.storms.sharePercent = 10
+            $0.storms.minimum = 5
+        }
+        mesh.stores[1].setStormSettings(StormSettings(), at: mesh.clock.now())
+        let readers = mesh.stores.map { $0.makeReader { _ in } }
+        for number in 0..<40 {
+            try mesh.stores[0].connect("user-\(number)", session: "phone", ConnectOptions(ttlMilliseconds: 10_000))
+        }
+        try mesh.wait(1_000)
+        var deadlines: [[UInt8]: Timestamp] = [:]
+        for number in 0..<40 {
+            // The first ten make it a storm, which holds the others.
+            if number % 10 == 0 { try mesh.wait(200) }
+            #expect(mesh.stores[0].beat("user-\(number)", session: "phone"))
+            deadlines[Array("user-\(number)".utf8)] = mesh.clock.now().advanced(byMilliseconds: 10_000)
+        }
+        for _ in 0..<125 { try mesh.wait(100) }
+        #expect(mesh.stores.map { $0.stormNumbers.count } == [1, 0])
+        for (store, reader) in zip(mesh.stores, readers) {
+            var events: [StoreEvent] = []
+            for shard in 0..<store.shardCount { reader.read(shard: shard, limit: 1_000, into: &events) }
+            let ends = events.compactMap { event in
+                if case .status(let change) = event, change.new == .offline { change } else { nil }
+            }
+            #expect(ends.count == 40)
+            #expect(ends.allSatisfy { $0.reason == .heartbeatTimeout })
+            #expect(ends.allSatisfy { $0.version == Stamp($0.timestamp) && deadlines[$0.userID] == $0.timestamp })
+        }
+    }
+
     @Test("Who stayed is lost where the lease ends, and who left for another node is not")
     func some() throws {
         var mesh = try mesh(200)

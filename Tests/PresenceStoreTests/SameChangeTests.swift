@@ -35,10 +35,14 @@ struct SameChangeTests {
 
         /// What each store has told since this was asked last.
         func told() -> [[StatusChange]] {
+            events().map { $0.compactMap { if case .status(let change) = $0 { change } else { nil } } }
+        }
+
+        func events() -> [[StoreEvent]] {
             zip(mesh.stores, readers).map { store, reader in
                 var events: [StoreEvent] = []
                 for shard in 0..<store.shardCount { reader.read(shard: shard, limit: 1_000, into: &events) }
-                return events.compactMap { if case .status(let change) = $0 { change } else { nil } }
+                return events
             }
         }
 
@@ -113,6 +117,51 @@ struct SameChangeTests {
         }
         for told in run.told()[..<2] { #expect(told.last?.new == .offline) }
         #expect(run.mesh.imagesTold - before <= 8)
+    }
+
+    @Test("A change has the instant of its write at every node, however late it is heard of")
+    func instantOfTheWrite() throws {
+        var run = Run(2)
+        try run.mesh.stores[0].connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 60_000))
+        try run.run(to: 1_000)
+        _ = run.events()
+        try run.mesh.stores[0].set("alice", UserSettings(activity: .some(Array("in a call".utf8))))
+        try run.run(to: 2_000, linked: false)
+        try run.mesh.stores[0].connect("bob", session: "phone", ConnectOptions(ttlMilliseconds: 60_000))
+        try run.run(to: 5_000, linked: false)
+        try run.mesh.exchange()
+        for (node, events) in run.events().enumerated() {
+            #expect(events.count == 2)
+            for event in events {
+                switch event {
+                case .activity(let change): #expect(change.timestamp == run.later(1_000), "at \(node)")
+                case .status(let change): #expect(change.timestamp == run.later(2_000), "at \(node)")
+                default: Issue.record("\(event)")
+                }
+            }
+        }
+    }
+
+    @Test(
+        "Who was idle at one node when another one that waited for it took his session has there the version of that write, behind the idleness"
+    )
+    func openedWhileIdleElsewhere() throws {
+        var run = Run(2)
+        try run.mesh.stores[1].connect("alice", session: "tablet", ConnectOptions(ttlMilliseconds: 60_000))
+        run.mesh.stores[1].beat("alice", session: "tablet", isActive: true)
+        try run.run(to: 20_200)
+        #expect(run.told()[1].map(\.new) == [.online, .idle])
+        try run.mesh.stores[0].connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 60_000))
+        let write = run.mesh.clock.now()
+        try run.run(to: 20_300)
+        let told = run.told()
+        #expect(told[0].isEmpty, "who waits has not heard that she was idle")
+        #expect(told[1].map(\.new) == [.online])
+        #expect(told[1].map(\.timestamp) == [write])
+        #expect(told[1].map(\.version.timestamp) == [write])
+        #expect(told[1].map(\.version.node) == [1])
+        try run.mesh.exchange()
+        #expect(Set(run.mesh.digests).count == 1)
     }
 
     @Test(
