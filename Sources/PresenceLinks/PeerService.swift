@@ -189,6 +189,9 @@ public final class PeerService: Sendable {
             }.futureResult.get()
             if isUnderWay != true { return }
         }
+        logger.warning(
+            "leaves with the last heartbeats of some users untold, since a second was not enough: SHUTDOWN DRAIN gives more"
+        )
     }
 
     // MARK: - What others ask of it

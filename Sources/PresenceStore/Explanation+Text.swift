@@ -96,11 +96,12 @@ extension Explanation {
             var end = closed
             if isLater { end.leavesGrace = true }
             let how =
-                switch end.reason {
+                switch facts.reason(of: end, policy) {
                 case .deleted: "deleted"
                 case .dropped: "dropped"
                 case .disconnect: "said goodbye"
                 case .wsDisconnect: "its WebSocket closed"
+                case .heartbeatTimeout, .hardLimit: "ran out"
                 default: "lost"
                 }
             lines.append(
@@ -261,10 +262,12 @@ extension Explanation {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The bytes of a name in print: control characters, those behind the first 128 too, and what ends a line or turns its direction, byte by byte as `\x0a`.
+    /// The bytes of a name in print: control characters, those behind the first 128 too, and what ends a line or turns its direction, byte by byte as `\x0a`; a
+    /// backslash of its own as two.
     private static func text(_ bytes: [UInt8]) -> String {
         String(decoding: bytes, as: UTF8.self).unicodeScalars.reduce(into: "") { text, scalar in
             guard steersTerminal(scalar.value) else {
+                if scalar == "\\" { text += "\\" }
                 text.unicodeScalars.append(scalar)
                 return
             }
@@ -276,7 +279,7 @@ extension Explanation {
 
     /// The same in quotation marks, so that its end is seen.
     private static func quoted(_ bytes: [UInt8]) -> String {
-        let marks = text(bytes).reduce(into: "") { $0 += $1 == "\"" || $1 == "\\" ? "\\\($1)" : String($1) }
+        let marks = text(bytes).reduce(into: "") { $0 += $1 == "\"" ? "\\\($1)" : String($1) }
         return "\"\(marks)\""
     }
 

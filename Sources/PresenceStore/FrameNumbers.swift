@@ -22,7 +22,7 @@ struct FrameNumbers: Sendable {
     private var prefix: String
     /// The newest number; 0 if none was given yet.
     private(set) var newest: UInt32
-    /// Turns that began, and numbers that were taken.
+    /// Replies that began, and numbers that were taken.
     private var count: UInt64 = 0
 
     init(newest: UInt32 = 0) {
@@ -33,11 +33,15 @@ struct FrameNumbers: Sendable {
 
     private static func prefix(of series: UInt64) -> String { String(series, radix: 16) + "-" }
 
-    /// Begins a reply or a frame.
+    /// Begins a reply.
     mutating func begin() -> Turn {
         count += 1
-        return Turn(base: newest, own: nil, count: count, series: series)
+        return beginFrame()
     }
+
+    /// Begins a frame. It is none before it takes a number: who looks in vain at those who are hidden leaves no trace in the cursors of replies. What these tell meanwhile it
+    /// owes (`WatchRows.owe`), and its cursor does not speak of that.
+    func beginFrame() -> Turn { Turn(base: newest, own: nil, count: count, series: series) }
 
     /// The number of a row that changes. Nil if there are no more: then ``renew()`` must be called first.
     mutating func number(_ turn: inout Turn) -> UInt32? {

@@ -246,20 +246,38 @@ struct RelationsRecord {
         RelationEntries(relation, place: enter(node:))
     }
 
-    /// Forgets the relation that ended first; false if none has.
+    /// Those that ended before an instant, and keep nothing of what was read, which is all that they could be needed for then.
     ///
     /// - Complexity: O(edges).
-    func dropOldestEnded(near now: Timestamp) -> Bool {
+    func forgettableCount(endedBefore instant: Timestamp, near now: Timestamp) -> Int {
+        var count = 0
+        forEach(near: now) { if $1.isForgettable(endedBefore: instant) { count += 1 } }
+        return count
+    }
+
+    /// Forgets of these the one that ended first; false if there is none.
+    ///
+    /// - Complexity: O(edges).
+    func forgetEnded(before instant: Timestamp, near now: Timestamp) -> Bool {
         var oldest: (hash: UInt64, at: Timestamp)?
         forEach(near: now) { hash, relation in
-            guard relation.hasEnded else { return }
-            let at = max(relation.friendStamp.at, relation.blockStamp.at)
-            if at < oldest?.at ?? .distantFuture { oldest = (hash, at) }
+            guard relation.isForgettable(endedBefore: instant) else { return }
+            if relation.lastWrite < oldest?.at ?? .distantFuture { oldest = (hash, relation.lastWrite) }
         }
         guard let oldest else { return false }
         // Who is a friend has not ended.
         let edge = place(of: oldest.hash, in: .edges)
         resize(.edges, at: edge.index, from: edgeCount(of: oldest.hash, at: edge.index), to: 0)
         return true
+    }
+}
+
+extension Relation {
+    /// When something was last said of the other.
+    fileprivate var lastWrite: Timestamp { max(friendStamp.at, blockStamp.at) }
+
+    /// Whether it ended before an instant, and keeps nothing of what was read.
+    fileprivate func isForgettable(endedBefore instant: Timestamp) -> Bool {
+        hasEnded && read == nil && othersRead == nil && lastWrite < instant
     }
 }

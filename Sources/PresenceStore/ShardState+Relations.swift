@@ -105,16 +105,35 @@ extension ShardState {
         return number
     }
 
-    /// How many of these edges would be new.
-    func newEdges(_ number: UInt32, _ change: RelationChange, to others: Span<UInt64>, at now: Timestamp) -> Int {
-        guard change.holds else { return 0 }
-        var count = 0
-        for index in others.indices where relation(number, to: others[index], at: now)?.hasEnded ?? true { count += 1 }
-        return count
+    /// Sees to it that there is room for what a user is to say of others, each of them named once.
+    ///
+    /// Those that ended stay, beside those that hold, up to twice as many as may hold: while he is hidden one of them may have what the other read before, and
+    /// another node may not have heard yet that it ended.
+    func checkRoom(_ number: UInt32, toName others: Span<UInt64>, at now: Timestamp) throws(StoreError) {
+        let limit = settings.maxRelations
+        var (new, added) = (0, 0)
+        for index in others.indices {
+            let relation = relation(number, to: others[index], at: now)
+            if relation?.hasEnded ?? true { new += 1 }
+            if relation == nil { added += 1 }
+        }
+        guard new > 0 else { return }
+        let relations = number == 0 ? nil : record(number).relations
+        let counts = relations?.edgeCounts ?? (holding: 0, ended: 0)
+        guard counts.holding + new <= limit else { throw .tooManyRelations(limit: limit) }
+        let excess = counts.holding + counts.ended + added - 2 * limit
+        guard excess > 0 else { return }
+        let forgettable = relations?.forgettableCount(endedBefore: forgottenBefore(now), near: now) ?? 0
+        guard excess <= forgettable else { throw .tooManyEndedRelations(limit: limit) }
     }
 
-    /// Edges that hold.
-    func edgeCount(_ number: UInt32) -> Int { number == 0 ? 0 : record(number).relations?.edgeCounts.holding ?? 0 }
+    /// What a user said of others and took back before this instant may be forgotten, if it is of no use here: other nodes have heard of it by then.
+    private func forgottenBefore(_ now: Timestamp) -> Timestamp {
+        replicaLog.isKept ? now.advanced(byMilliseconds: -ShardState.endedEdgeLife) : .distantFuture
+    }
+
+    /// A week: so long may a node be cut off, and come back with what it knew.
+    private static let endedEdgeLife: Int64 = 7 * 86_400_000
 
     /// Changes one edge. Returns false if it was so already; `number` may be another afterwards.
     ///
@@ -126,13 +145,18 @@ extension ShardState {
         _ number: inout UInt32, _ change: RelationChange, to other: UInt64, othersRead: LastSeen?,
         blockersRead: LastSeen?, isRefused: Bool, at now: Timestamp
     ) throws(StoreError) -> Bool {
-        var relation = relation(number, to: other, at: now) ?? Relation()
+        let known = relation(number, to: other, at: now)
+        var relation = known ?? Relation()
         let isSo = change.isFriendship ? relation.isFriend : relation.isBlocked
         guard isSo != change.holds else { return false }
         let relations = try makeRelations(&number, at: now)
         let (holding, ended) = relations.edgeCounts
-        if change.holds, relation.hasEnded, holding >= settings.maxRelations {
-            throw .tooManyRelations(limit: settings.maxRelations)
+        let limit = settings.maxRelations
+        if change.holds, relation.hasEnded, holding >= limit { throw .tooManyRelations(limit: limit) }
+        if known == nil, holding + ended >= 2 * limit,
+            !relations.forgetEnded(before: forgottenBefore(now), near: now)
+        {
+            throw .tooManyEndedRelations(limit: limit)
         }
         let privacy = relations.privacy(near: now)
         let lastSeen = record(number).lastSeen(near: now)
@@ -155,7 +179,6 @@ extension ShardState {
         } else {
             relation.blockStamp = relation.blockStamp.next(at: now, node: stamps.node, keeping: relation.read)
         }
-        if relation.hasEnded, ended >= settings.maxRelations { _ = relations.dropOldestEnded(near: now) }
         try grow(number, for: relation, to: other, at: now).store(relation, to: other)
         noteChange(number)
         return true

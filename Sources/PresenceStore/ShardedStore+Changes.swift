@@ -41,12 +41,15 @@ extension ShardedStore {
     public func changes(
         since cursor: ChangeCursor, limit: Int = 100, at now: Timestamp
     ) throws(StoreError) -> (cursor: String, users: [ChangedUser]) {
-        var places = try self.places(cursor)
+        var (next, places) = try self.places(cursor)
         var users: [ChangedUser] = []
-        // A share for each shard first, so that a busy one does not starve the others.
+        // A share for each shard first, and the next call goes on behind the last that had one, so that a busy one does not starve the others.
         let share = max(1, limit / shardCount)
+        let begin = next
         for quota in [share, limit] where users.count < limit {
-            for shard in 0..<shardCount where users.count < limit {
+            for step in 0..<shardCount where users.count < limit {
+                let shard = (begin + step) % shardCount
+                if quota == share { next = (shard + 1) % shardCount }
                 let most = min(quota, limit - users.count)
                 let isKept = withShard(shard, isLong: true, at: now) {
                     $0.changes(from: &places[shard], limit: most, at: $1, into: &users)
@@ -54,14 +57,17 @@ extension ShardedStore {
                 guard isKept else { throw .cursorLost }
             }
         }
-        return (changeCursors.text(of: places.map(\.offset)), users)
+        return (changeCursors.text(of: [UInt64(next)] + places.map(\.offset)), users)
     }
 
-    private func places(_ cursor: ChangeCursor) throws(StoreError) -> [ChangeRing.Cursor] {
+    /// The shard to begin with, and where in the ring of each.
+    private func places(_ cursor: ChangeCursor) throws(StoreError) -> (next: Int, [ChangeRing.Cursor]) {
         var offsets: [UInt64]?
+        var next = 0
         if case .text(let text) = cursor {
-            offsets = changeCursors.offsets(of: text, count: shardCount)
-            guard offsets != nil else { throw .cursorInvalid }
+            offsets = changeCursors.numbers(of: text, count: shardCount + 1)
+            guard let first = offsets?.removeFirst() else { throw .cursorInvalid }
+            next = Int(first) % shardCount
         }
         var places: [ChangeRing.Cursor] = []
         for shard in 0..<shardCount {
@@ -72,7 +78,7 @@ extension ShardedStore {
             guard let place else { throw .cursorLost }
             places.append(place)
         }
-        return places
+        return (next, places)
     }
 
     /// Sees to it that listeners are woken by what comes next in any shard, though nobody reads the rings.
@@ -120,8 +126,8 @@ extension ShardState {
     }
 }
 
-/// Cursors of changes as texts: where the reader stands in each ring, of which store, and a keyed hash over both, since a place that nobody gave out
-/// could lie anywhere in a ring.
+/// Cursors of changes as texts: with which shard to begin, where the reader stands in the ring of each, of which store, and a keyed hash over all, since a place
+/// that nobody gave out could lie anywhere in a ring.
 struct ChangeCursors: Sendable {
     private let hash: BytesHash
     private let run = UInt64.random(in: .min ... .max)
@@ -129,15 +135,15 @@ struct ChangeCursors: Sendable {
 
     init(_ hash: BytesHash) { self.hash = hash }
 
-    func text(of offsets: [UInt64]) -> String {
+    func text(of numbers: [UInt64]) -> String {
         var bytes: [UInt8] = []
         var last: UInt64 = 0
-        for offset in offsets {
+        for number in numbers {
             // Rings of one store are about as far on: differences are short.
-            ChangeCursors.append(offset ^ last, to: &bytes)
-            last = offset
+            ChangeCursors.append(number ^ last, to: &bytes)
+            last = number
         }
-        ChangeCursors.append(check(offsets), to: &bytes)
+        ChangeCursors.append(check(numbers), to: &bytes)
         var text: [UInt8] = []
         for byte in bytes {
             text.append(ChangeCursors.digits[Int(byte >> 4)])
@@ -147,7 +153,7 @@ struct ChangeCursors: Sendable {
     }
 
     /// Nil for a text that `text(of:)` did not make.
-    func offsets(of text: [UInt8], count: Int) -> [UInt64]? {
+    func numbers(of text: [UInt8], count: Int) -> [UInt64]? {
         guard text.count % 2 == 0, text.count <= (count + 1) * 20 else { return nil }
         var bytes: [UInt8] = []
         for place in stride(from: 0, to: text.count, by: 2) {
@@ -157,21 +163,21 @@ struct ChangeCursors: Sendable {
             bytes.append(UInt8(high << 4 | low))
         }
         var place = 0
-        var offsets: [UInt64] = []
+        var numbers: [UInt64] = []
         var last: UInt64 = 0
         for _ in 0..<count {
             guard let difference = ChangeCursors.take(bytes, &place) else { return nil }
             last ^= difference
-            offsets.append(last)
+            numbers.append(last)
         }
-        guard let check = ChangeCursors.take(bytes, &place), place == bytes.count, check == self.check(offsets) else {
+        guard let check = ChangeCursors.take(bytes, &place), place == bytes.count, check == self.check(numbers) else {
             return nil
         }
-        return offsets
+        return numbers
     }
 
-    private func check(_ offsets: [UInt64]) -> UInt64 {
-        ([run] + offsets).withUnsafeBytes { hash.bytes($0, .free) }
+    private func check(_ numbers: [UInt64]) -> UInt64 {
+        ([run] + numbers).withUnsafeBytes { hash.bytes($0, .free) }
     }
 
     /// LEB128: seven bits a byte, the lowest first.

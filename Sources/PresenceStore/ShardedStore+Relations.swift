@@ -81,7 +81,8 @@ extension ShardedStore {
     ///   - others: the ids of the others.
     ///   - now: when.
     /// - Returns: how many edges changed; of those who were named so already none does.
-    /// - Throws: `idTooLong`, `idEmpty`, `selfRelation`, `tooManyRelations`, `outOfMemory`; the first four before anything has changed.
+    /// - Throws: `idTooLong`, `idEmpty`, `selfRelation`, `tooManyRelations`, `tooManyEndedRelations`, `outOfMemory`; the first five before anything has
+    ///   changed, of the last those before the one that failed have.
     /// - Complexity: O(others x log edges), 64 of them a lock hold. An edge takes at most 16 bytes among many. Who is friend
     ///   and blocked is two edges, and a block is two where the store hides both.
     @discardableResult
@@ -117,10 +118,7 @@ extension ShardedStore {
         // Those who are named twice are new once.
         let distinct = hashes.count > 1 ? Array(Set(hashes)) : hashes
         try withUser(user, at: now) { state, key, hash, now throws(StoreError) in
-            let number = state.find(key, hash)
-            let limit = state.settings.maxRelations
-            let new = number == 0 ? distinct.count : state.newEdges(number, change, to: distinct.span, at: now)
-            if new > 0, state.edgeCount(number) + new > limit { throw .tooManyRelations(limit: limit) }
+            try state.checkRoom(state.find(key, hash), toName: distinct.span, at: now)
         }
     }
 
@@ -145,10 +143,12 @@ extension ShardedStore {
                 }
             }
         }
-        let changed = try withUser(user, at: now) { state, key, hash, now throws(StoreError) in
-            if !change.holds, state.find(key, hash) == 0 { return [Int]() }
+        var changed: [Int] = []
+        // Whom those that were changed before one failed concern hear of it.
+        defer { for index in changed { relationChanged(own, hashes[index]) } }
+        try withUser(user, at: now) { state, key, hash, now throws(StoreError) in
+            if !change.holds, state.find(key, hash) == 0 { return }
             var number = try state.known(key, hash, at: now)
-            var changed: [Int] = []
             for index in part {
                 let place = index - part.lowerBound
                 if try state.relate(
@@ -158,9 +158,7 @@ extension ShardedStore {
                     changed.append(index)
                 }
             }
-            return changed
         }
-        for index in changed { relationChanged(own, hashes[index]) }
         return changed.count
     }
 

@@ -281,7 +281,7 @@ extension ShardedStore {
         var begun: FrameNumbers.Turn?
         while true {
             let end = watch.state.withLock { rows -> (cursor: String?, hasMore: Bool)? in
-                var turn = begun ?? rows.frames.begin()
+                var turn = begun ?? rows.frames.beginFrame()
                 let marked = rows.takeMarked(min(limit - changed.count, ShardedStore.rowsPerHold))
                 looked += marked.count
                 for row in marked {

@@ -30,6 +30,8 @@ public enum StoreError: Error, Sendable, Hashable {
     case activityTooLong(limit: Int)
     /// The user has as many friends and blocked users as `max-relations` allows.
     case tooManyRelations(limit: Int)
+    /// With those that ended and must be remembered yet, as of whom he is hidden from, the user has twice as many as `max-relations` allows.
+    case tooManyEndedRelations(limit: Int)
     /// The list would have more users than `max-watch` allows.
     case tooManyWatched(limit: Int)
     /// A user on the list has as many viewers already as `max-watchers-per-user` allows.
@@ -97,6 +99,8 @@ public enum StoreError: Error, Sendable, Hashable {
             "ERR the activity text may have at most \(limit) bytes, the limit of max-activity-length"
         case .tooManyRelations(let limit):
             "ERR a user may have at most \(limit) friends and blocked users, the limit of max-relations"
+        case .tooManyEndedRelations(let limit):
+            "ERR a user may have at most \(2 * limit) friends and blocked users with those that he took back of late, twice max-relations"
         case .tooManyWatched(let limit):
             "ERR a viewer may watch at most \(limit) users, the limit of max-watch"
         case .tooManyWatchers(let limit):

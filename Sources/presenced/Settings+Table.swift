@@ -191,12 +191,16 @@ extension Settings {
         Setting(
             "max-relations", .memory, \.maxRelations, .integer(0...200_000), isLive: true,
             """
-            Friends and blocked users that a user may have together; one more is refused. As many that ended are kept,
-            the oldest go first.
+            Friends and blocked users that a user may have together; one more is refused. Those that he took back are
+            remembered beside them, up to twice as many in all. Then the oldest go first, but none whose other he is still
+            hidden from, and with other nodes none for a week: who has so many of these may name nobody new.
             """),
         Setting(
-            "max-watch", .memory, \.maxWatch, .integer(0...1_000_000), isLive: true,
-            "Users on the list of one viewer (`PRESENCE.WATCH`); one more is refused."),
+            "max-watch", .memory, \.maxWatch, .integer(0...16_000), isLive: true,
+            """
+            Users on the list of one viewer (`PRESENCE.WATCH`); one more is refused. So many are looked at in one turn: of
+            more, those who are hidden from him could delay what he is told of others, and so be noticed.
+            """),
         Setting(
             "max-watchers-per-user", .memory, \.maxWatchersPerUser, .integer(0...100_000_000), isLive: true,
             "Viewers that have one user on their lists; one more is refused."),

@@ -88,7 +88,11 @@ struct Announcements {
         {
             return true
         }
-        guard change.version.node == 0 || isByActivity && Int(change.version.node) != node + 1 else { return false }
+        // Nor do all call him so at once who is idle behind what was written at this node.
+        let isIdle = change.new != .online && change.reason != .manual
+        guard change.version.node == 0 || isByActivity && (isIdle || Int(change.version.node) != node + 1) else {
+            return false
+        }
         let (begin, end) = (change.version.timestamp, next.version.timestamp)
         return next.new == .offline
             || (deeds[user] ?? []).contains { $0.node != node && begin <= $0.at && $0.at <= end }

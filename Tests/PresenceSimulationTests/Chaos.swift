@@ -84,7 +84,9 @@ extension Simulation {
     func left(_ index: Int) {
         if nodes[index].replicator.isHandingOver { checkers.fail(self, "n\(index + 1) was not done with handing over") }
         crash(index, isNoticed: true)
-        later(.restart(index), milliseconds: Int64.random(in: 300...20_000, using: &failures))
+        let pause = Int64.random(in: 300...20_000, using: &failures)
+        // Chaos may be over, which brought all back who were gone by then.
+        later(.restart(index), milliseconds: isChaotic ? pause : 300)
     }
 
     private func cut(_ ways: [[Int]], _ name: String, _ length: Int64) {

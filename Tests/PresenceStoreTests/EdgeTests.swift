@@ -347,9 +347,14 @@ private struct EdgeRun {
     }
 
     private mutating func dropOldest() {
-        let ended = model.filter { $0.value.hasEnded }
+        let instant = random.chance(oneIn: 2) ? .distantFuture : now.advanced(byMilliseconds: -50_000_000)
+        let ended = model.filter {
+            let last = max($0.value.friendStamp.at, $0.value.blockStamp.at)
+            return $0.value.hasEnded && $0.value.read == nil && $0.value.othersRead == nil && last < instant
+        }
+        check(record.forgettableCount(endedBefore: instant, near: now) == ended.count, "\(random)")
         let oldest = ended.map { max($0.value.friendStamp.at, $0.value.blockStamp.at) }.min()
-        check(record.dropOldestEnded(near: now) == (oldest != nil), "\(random)")
+        check(record.forgetEnded(before: instant, near: now) == (oldest != nil), "\(random)")
         for (hash, relation) in ended where max(relation.friendStamp.at, relation.blockStamp.at) == oldest {
             if record.relation(to: hash, near: now) == nil { model[hash] = nil }
         }

@@ -20,6 +20,30 @@ struct ForgottenUserTests {
     }
 
     @Test(
+        "A busy user keeps nobody else's changes from who asks for fewer than there are shards", arguments: [1, 3, 40])
+    func fairShares(_ limit: Int) throws {
+        let store = ShardedStore.standing(at: start, shards: 32) {
+            $0.changeRingBytes = 1 << 16
+            $0.statusChangesPerMinute = 0
+        }
+        var cursor = ShardedStore.ChangeCursor.text(Array(try store.changes(since: .newest, at: start).cursor.utf8))
+        let quiet = Set((0..<64).map { Array("quiet-\($0)".utf8) })
+        for user in quiet { try store.connect(SlowModel.Name(user), session: "s", at: start) }
+        var missing = quiet
+        for round in 0..<300 where !missing.isEmpty {
+            for busy in 0..<32 {
+                let change = UserSettings(status: .some(round % 2 == 0 ? .dnd : .away))
+                try store.set(SlowModel.Name("busy-\(busy)").bytes.span, change, at: start)
+            }
+            let found = try store.changes(since: cursor, limit: limit, at: start)
+            cursor = .text(Array(found.cursor.utf8))
+            #expect(found.users.count <= limit)
+            missing.subtract(found.users.map(\.id))
+        }
+        #expect(missing.isEmpty)
+    }
+
+    @Test(
         "tell once that they are offline, in their order, also of those who are known anew", arguments: [1, 7, 1_000])
     func offline(_ limit: Int) throws {
         var configuration = ShardedStore.Configuration()

@@ -16,6 +16,21 @@ struct FrameNumberTests {
     }
 
     @Test(
+        "A frame that finds nothing to tell leaves no trace in the cursor of a reply that is made meanwhile; one that tells does"
+    )
+    func frameBesideReply() {
+        for (tells, expected) in [(false, (1, 1)), (true, (3, 0))] as [(Bool, (UInt32, UInt32))] {
+            var numbers = FrameNumbers()
+            var reply = numbers.begin()
+            #expect(numbers.number(&reply) == 1)
+            var frame = numbers.beginFrame()
+            if tells { #expect(numbers.number(&frame) == 2) }
+            #expect(numbers.number(&reply) == expected.0)
+            #expect(numbers.covered(by: reply) == expected.1)
+        }
+    }
+
+    @Test(
         "What a cursor covers is exact, whoever else is told of the list meanwhile",
         arguments: [0, .max - 40] as [UInt32])
     func covering(_ newest: UInt32) {

@@ -93,4 +93,16 @@ struct HindsightTests {
         try write(80_000, at: 80_000)
         #expect(lastSeen(80_000) == later(80_000))
     }
+    @Test("What an explanation shows of bytes tells them apart")
+    func spelling() throws {
+        let store = ShardedStore.standing(at: start, shards: 1)
+        try store.connect("ann", session: #"a\x0ab"#, at: start)
+        try store.connect("ann", session: "a\nb", at: start)
+        let text = UserSettings(activity: .some(Array(#"say "\x0a""#.utf8)))
+        try store.set("ann".utf8.span, text, at: start)
+        let lines = store.explain("ann".utf8.span, for: nil, at: start).lines
+        #expect(lines.contains(#"  session a\\x0ab: live, says online"#))
+        #expect(lines.contains(#"  session a\x0ab: live, says online"#))
+        #expect(lines.contains { $0.contains(#"text: "say \"\\x0a\"", written"#) })
+    }
 }

@@ -59,6 +59,65 @@ struct PrivacyStoreTests {
         #expect(store.statistics().memory.blocks < before + 20 * 40)
     }
 
+    @Test(
+        "What a viewer could read when he was hidden stays so, however many edges end; with other nodes none that ended is forgotten for a week",
+        arguments: [false, true])
+    func endedEdges(hasPeers: Bool) throws {
+        let store = store {
+            $0.maxRelations = 2
+            $0.replicaLogEntries = hasPeers ? 64 : 0
+        }
+        func later(_ seconds: Int64) -> Timestamp { start.advanced(byMilliseconds: 1_000 * seconds) }
+        func read(at now: Timestamp) -> LastSeen {
+            store.view(of: name("ann").span, for: name("bob").span, at: now).lastSeen
+        }
+        try store.connect(SlowModel.Name("ann"), session: "s", at: start)
+        store.beat(SlowModel.Name("ann"), session: "s", isActive: true, at: start)
+        #expect(try relate(store, "ann", .block, ["bob"], at: later(1)) == 1)
+        store.beat(SlowModel.Name("ann"), session: "s", isActive: true, at: later(60))
+        try store.set(name("ann").span, UserSettings(visibility: .nobody), at: later(61))
+        #expect(try relate(store, "ann", .unblock, ["bob"], at: later(62)) == 1)
+        #expect(read(at: later(62)) == .exact(start))
+        var refused = 0
+        for number in 0..<8 {
+            do throws(StoreError) {
+                _ = try relate(store, "ann", .block, ["user-\(number)"], at: later(63))
+                #expect(try relate(store, "ann", .unblock, ["user-\(number)"], at: later(64)) == 1)
+            } catch {
+                #expect(error == .tooManyEndedRelations(limit: 2))
+                refused += 1
+            }
+        }
+        #expect(refused == (hasPeers ? 5 : 0))
+        #expect(read(at: later(65)) == .exact(start))
+        let week = later(7 * 86_400 + 100)
+        #expect(try relate(store, "ann", .block, ["user-8", "user-9"], at: week) == 2)
+        #expect(read(at: week) == .exact(start))
+    }
+
+    @Test(
+        "Of several users who are to be blocked and for whom there is no memory, those who are blocked see the last of him"
+    )
+    func blockedBeforeTheEnd() throws {
+        let store = store { $0.shards = 1 }
+        let viewers = (0..<60).map { "viewer-\($0)" }
+        let (bytes, ranges) = ModelRun.joined([SlowModel.Name("ann")])
+        try store.connect(SlowModel.Name("ann"), session: "s", at: start)
+        #expect(try relate(store, "ann", .friend, viewers) == 60)
+        let lists = try viewers.map {
+            try store.watch(name($0).span, since: Span(), bytes.span, ranges.span, at: start) { _ in }.watch
+        }
+        store.setMaxMemory(store.usedBytes + 400)
+        #expect(throws: StoreError.outOfMemory) { try relate(store, "ann", .block, viewers) }
+        var blocked = 0
+        for (viewer, list) in zip(viewers, lists) {
+            let isBlocked = store.view(of: name("ann").span, for: name(viewer).span, at: start).status == .offline
+            #expect(store.takeFrame(of: list, at: start).frame?.rows.map(\.status) == (isBlocked ? [.offline] : nil))
+            if isBlocked { blocked += 1 }
+        }
+        #expect((1..<60).contains(blocked))
+    }
+
     @Test("Among two hundred, a friend takes at most 16 bytes with the head of all edges, a block 16 beside it")
     func memory() throws {
         for (change, most) in [(RelationChange.friend, 16.0), (.block, 16.32)] {
