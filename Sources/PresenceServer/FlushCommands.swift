@@ -30,8 +30,12 @@ enum FlushCommands {
         let limit = loop.store.beginRemoveAll(at: loop.now)
         loop.server.replication?.flushed(limit)
         var cursor: UInt64 = 0
+        let isExecuting = loop.isExecuting
         loop.inSlices(for: client, outlivesClient: true, &reply) {
             for _ in 0..<sliceSegments {
+                // Every end is told: not faster than it is read. A transaction waits for nobody.
+                let shard = loop.store.shardOfRemoval(at: cursor)
+                if !isExecuting, loop.publisher.reader?.isFarBehind(shard: shard) == true { return false }
                 cursor = loop.store.removeAll(from: cursor, upTo: limit, at: loop.now)
                 if cursor == 0 { return true }
             }

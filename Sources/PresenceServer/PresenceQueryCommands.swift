@@ -267,7 +267,15 @@ enum PresenceQueryCommands {
         repeat {
             clock.advance(byMilliseconds: min(step, left))
             left -= min(step, left)
-            loop.store.advance(to: clock.now())
+            for shard in 0..<loop.store.shardCount {
+                var isBehind = true
+                while isBehind {
+                    isBehind = loop.store.advance(shard: shard, to: clock.now(), budget: 128).isBehind
+                    // What is told is read in between; but a transaction's replies come first.
+                    guard !loop.isExecuting, loop.publisher.reader?.isFarBehind(shard: shard) == true else { continue }
+                    loop.deliverEvents(current: client, &reply)
+                }
+            }
         } while left > 0
         loop.now = clock.now()
         // Otherwise looked for once a second of real time.

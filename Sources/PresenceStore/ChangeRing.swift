@@ -170,6 +170,11 @@ struct ChangeRing: ~Copyable {
 
     func hasEntries(after cursor: Cursor) -> Bool { cursor.number < nextNumber }
 
+    /// Whether what was written after a cursor takes more than half of the ring.
+    func isHalfUnread(_ cursor: Cursor) -> Bool {
+        hasEntries(after: cursor) && head - cursor.offset > UInt64(capacity / 2)
+    }
+
     // MARK: Appending
 
     /// What a status entry says, but for ids and words.

@@ -37,6 +37,11 @@ public final class EventReader: Sendable {
         }
     }
 
+    /// Whether more than half of a shard's ring was not read yet. Who writes a lot there in slices lets the reader catch up first, or it misses some.
+    package func isFarBehind(shard: Int) -> Bool {
+        places[shard].cursor.withLock { cursor in store.withShard(shard) { $0.ring.isHalfUnread(cursor) } }
+    }
+
     /// Ends the reader: `wake` is not called any more.
     public func cancel() { store.cancel(listener) }
 }

@@ -20,7 +20,7 @@ struct Lease {
         var last: Timestamp { deadline.advanced(byMilliseconds: -1) }
     }
 
-    /// Ends that are kept apart. If more come before they are carried through, the newest stands for those behind the first.
+    /// Ends that are kept apart. If more come before they are carried through, the newest stands for those behind the first; a sweep under way has not seen it.
     static let mostEnds = 8
 
     /// The first instant of the lease that holds; nil if none does.
@@ -80,9 +80,9 @@ struct Lease {
     ///   - sessions: how many are open as far as their records say.
     ///   - passive: how many of them make nobody present.
     mutating func end(at: Timestamp, _ stamp: Stamp, _ reason: Reason, sessions: Int, passive: Int) {
-        lost = sessions
-        lostPassive = passive
+        (lost, lostPassive) = (sessions, passive)
         if ends.count == Lease.mostEnds { ends.removeLast() }
+        endsInSweep = min(endsInSweep, ends.count)
         ends.append(End(at: at, stamp: stamp, reason: reason, begin: begin, renewedAt: renewedAt, until: until))
         begin = nil
     }

@@ -29,6 +29,17 @@ extension ShardState {
         return policySweepHand != nil
     }
 
+    /// Goes on likewise if the hard limit that holds now, a lower one, ended whom a server's lease covered when it was renewed last: a renewal would be a heartbeat of theirs.
+    mutating func finishSweep(beforeLeaseOf server: Span<UInt8>, at now: Timestamp) -> Bool {
+        let wordHash = server.withUnsafeBytes { hash.bytes($0, .free) }
+        guard policySweepHand != nil, let number = servers.number(of: server, hash: wordHash),
+            let lease = leases[number], lease.begin != nil,
+            lease.renewedAt.advanced(byMilliseconds: settings.policy.heartbeatHardLimit) <= now
+        else { return false }
+        _ = sweepForPolicy(at: now)
+        return policySweepHand != nil
+    }
+
     /// Looks at the users of one chunk. Returns how many slots that were.
     mutating func sweepForPolicy(at now: Timestamp) -> Int {
         guard let hand = policySweepHand, let next = slabs.chunk(after: hand.sizeClass, hand.chunk),

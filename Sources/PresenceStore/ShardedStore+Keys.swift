@@ -150,13 +150,16 @@ extension ShardedStore {
     ///   - cursor: 0 to begin, then what the call before returned.
     ///   - limit: what ``beginRemoveAll(at:)`` returned.
     ///   - now: when.
-    /// - Returns: the next cursor, 0 at the end.
+    /// - Returns: the next cursor, 0 at the end. Its shard is the one that the next call empties (`shardOfRemoval(at:)`).
     public func removeAll(from cursor: UInt64, upTo limit: Stamp, at now: Timestamp) -> UInt64 {
         let shard = shardIndex(cursor)
         let next = withShard(shard, isLong: true, at: now) { $0.flush(from: cursor, upTo: limit, at: $1) }
         if let next { return next }
         return shard + 1 < shardCount ? UInt64(shard + 1) << shardShift : 0
     }
+
+    /// The shard that a `removeAll` goes on in.
+    package func shardOfRemoval(at cursor: UInt64) -> Int { shardIndex(cursor) }
 
     // MARK: Memory
 

@@ -23,6 +23,9 @@ extension ShardedStore {
         let until = now.advanced(byMilliseconds: milliseconds)
         try holdServer(server, at: now)
         var count = 0
+        for shard in 0..<shardCount {
+            while withShard(shard, at: now, { $0.finishSweep(beforeLeaseOf: server, at: $1) }) {}
+        }
         for shard in 0..<shardCount { count += withShard(shard, at: now) { $0.lease(server, until: until, at: $1) } }
         return count
     }

@@ -182,17 +182,22 @@ final class StormWatch: Sendable {
         _ state: inout State, _ store: ShardedStore, _ losses: UInt64, _ before: UInt64, _ recent: Int, _ sessions: Int,
         from begin: Timestamp, at now: Timestamp
     ) {
-        let settings = state.settings
+        var settings = state.settings
+        // Whose grace lasts longer is told then: so that they are paced, too, it holds for as long.
+        settings.holdMilliseconds = max(settings.holdMilliseconds, store.withShard(0) { $0.settings.policy.lostGrace })
         let first = state.samples.first { $0.losses != before }?.at ?? now
         var storm = state.storm ?? Storm(began: first, heldUntil: begin, spreadMilliseconds: 0, heldFrom: begin)
         let isNew = state.storm == nil
-        if isNew { state.lossesAtBegin = before }
+        let lossesBefore = isNew ? before : state.lossesAtBegin
         let latest = storm.heldFrom.advanced(
             byMilliseconds: settings.windowMilliseconds + StormWatch.mostHolds * settings.holdMilliseconds)
         let until = min(StormWatch.end(ofHoldBehind: state.lastLoss, settings), latest)
-        let spread = StormWatch.spread(of: Int64(losses &- state.lossesAtBegin), settings)
+        let spread = StormWatch.spread(of: Int64(losses &- lossesBefore), settings)
         // Each change is told to all shards.
         guard isNew || until > storm.heldUntil || spread > storm.spreadMilliseconds else { return }
+        // Of losses that were seen so late nobody is held any more.
+        guard !isNew || until > now else { return }
+        state.lossesAtBegin = lossesBefore
         storm.heldUntil = max(storm.heldUntil, until)
         storm.spreadMilliseconds = max(storm.spreadMilliseconds, spread)
         state.storm = storm

@@ -238,6 +238,11 @@ struct WatchRows: Sendable {
         return true
     }
 
+    /// The same of a user who is on the list.
+    mutating func settleDebt(ofUser userHash: UInt64) {
+        if let row = row(of: userHash) { _ = settleDebt(row) }
+    }
+
     /// The cursor of a frame: it does not speak of what only replies told.
     func cursor(ofFrame turn: FrameNumbers.Turn) -> String {
         frames.cursor(min(turn.own ?? turn.base, oldestDebt - 1), of: frames.series)

@@ -79,6 +79,10 @@ final class WatchFrameSource: Sendable {
             let reply = try store.watch(
                 viewer.span, since: Span(), ids.bytes.span, ids.ranges.span, at: store.clock.now()
             ) { _ in }
+            // Who listens has heard that: it is for nobody else.
+            watch.state.withLock { rows in
+                for row in reply.rows { rows.settleDebt(ofUser: store.userHash(row.id.span)) }
+            }
             let told = Set(reply.rows.map(\.id))
             let rows = (frame?.rows ?? []).filter { !told.contains($0.id) } + reply.rows
             frame = WatchFrame(cursor: reply.cursor, rows: rows)

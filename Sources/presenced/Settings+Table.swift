@@ -138,7 +138,7 @@ extension Settings {
         Setting(
             "storm-hold", .presence, \.stormHold, .duration(0...600_000), isLive: true,
             """
-            For how long after the last such losses nothing is announced. `heartbeat-hard-limit` after the last
+            For how long after the last such losses nothing is announced, and at least for `lost-grace`. `heartbeat-hard-limit` after the last
             heartbeat everyone is offline all the same. 0 holds nothing back, tells of no storm, and lets go of whom one holds.
             """),
         Setting(
@@ -179,7 +179,7 @@ extension Settings {
             "maxmemory", .memory, \.maxmemory, .bytes(0...16 << 40), isLive: true,
             """
             Bytes that records, strings and indexes may take; 0 for no bound. At the bound, records of offline users go
-            first; then what needs room gets Redis's `OOM` error: new users, strings, settings, relations. Heartbeats
+            first, of whom nothing is set and whom nobody ever named a friend or blocked; then what needs room gets Redis's `OOM` error: new users, strings, settings, relations. Heartbeats
             of known users always work.
             """),
         Setting(

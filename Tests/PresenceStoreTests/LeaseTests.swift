@@ -56,6 +56,46 @@ struct LeaseTests {
         reader.cancel()
     }
 
+    @Test("A drop counts, however many came before it and are being carried through", arguments: [0, 1, 7, 8, 9, 12])
+    func dropsDuringASweep(before count: Int) throws {
+        let store = store { $0.shards = 1 }
+        try fill(store, 2_000)
+        for _ in 0..<count { _ = try store.drop("gw".utf8Bytes.span, at: later(1)) }
+        #expect(store.advance(to: later(2), budget: 128).isBehind == (count > 0))
+        let late = (0..<100).map { SlowModel.Name(stringLiteral: "late-\($0)") }
+        for user in late { try store.connect(user, session: "s", server: "gw", at: later(3)) }
+        #expect(try store.drop("gw".utf8Bytes.span, at: later(4)) == (count > 0 ? 100 : 2_100))
+        while store.advance(to: later(5), budget: 128).isBehind {}
+        #expect(late.allSatisfy { store.status(of: $0, at: later(5)) == .offline })
+        #expect(store.statistics().presentUsers == 0)
+        #expect(store.statistics().sessions == 0)
+    }
+
+    @Test("Whom a lower hard limit ended a renewal does not bring back, whoever of them was looked at by then")
+    func renewedBehindTheLimit() throws {
+        let store = store()
+        try fill(store, 600)
+        try store.lease("gw".utf8Bytes.span, forMilliseconds: 200_000, at: later(1))
+        while store.advance(to: later(100_000), budget: 128).isBehind {}
+        let new = SlowModel.Name("new")
+        try store.connect(new, session: "s", server: "gw", at: later(80_000))
+        var policy = Policy()
+        policy.lostGrace = 0
+        policy.heartbeatHardLimit = 50_000
+        store.update(policy: policy, at: later(100_000))
+        store.advance(to: later(100_000), budget: 128)
+        let reader = store.makeReader { _ in }
+        let user = SlowModel.Name("user-7")
+        #expect(store.status(of: user, at: later(100_001)) == .offline)
+        #expect(try store.lease("gw".utf8Bytes.span, forMilliseconds: 20_000, at: later(100_002)) == 1)
+        while store.advance(to: later(100_010), budget: 128).isBehind {}
+        #expect(store.status(of: user, at: later(100_010)) == .offline)
+        #expect(store.status(of: new, at: later(100_010)) == .online)
+        #expect(changes(reader, store).allSatisfy { $0.new == .offline })
+        #expect(store.statistics().presentUsers == 1)
+        reader.cancel()
+    }
+
     @Test(
         "The end of a lease, or a drop, is told lost-grace later, however long the lease was and whatever of the TTL was left; but nobody outlives the hard limit by it",
         arguments: [

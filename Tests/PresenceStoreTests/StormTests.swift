@@ -94,6 +94,41 @@ struct StormTests {
         reader.cancel()
     }
 
+    @Test("A storm whose people have a longer grace than it holds is paced all the same, and tells when")
+    func longGrace() throws {
+        let store = store {
+            $0.policy.lostGrace = 20_000
+            $0.storms.holdMilliseconds = 5_000
+        }
+        try fill(store)
+        let reader = store.makeReader { _ in }
+        _ = run(store, reader, from: 11_100, to: 12_000)
+        #expect(try store.drop("gw-a".utf8Bytes.span, at: later(12_000)) == 2_000)
+        let told = run(store, reader, from: 12_000, to: 40_000)
+        let storm = try #require(told.storms.first)
+        #expect(storm.heldUntil >= later(32_000))
+        let ends = told.changes.filter { $0.change.reason == .graceEnded }
+        #expect(ends.count == 2_000)
+        #expect(ends.allSatisfy { $0.at >= storm.heldUntil })
+        let half = ends.count { $0.at < storm.heldUntil.advanced(byMilliseconds: 1_000) }
+        #expect((800...1_200).contains(half), "a thousand a second: \(half)")
+        reader.cancel()
+    }
+
+    @Test("Losses that are seen when nobody of them is to be held any more are no storm")
+    func seenTooLate() throws {
+        let store = store { $0.storms.holdMilliseconds = 2_000 }
+        try fill(store)
+        let reader = store.makeReader { _ in }
+        _ = run(store, reader, from: 11_100, to: 12_000)
+        store.advance(to: later(200_000))
+        let told = run(store, reader, from: 200_000, to: 201_000)
+        #expect(told.changes.count == 5_000)
+        #expect(told.storms.isEmpty)
+        #expect(store.stormNumbers == (0, false))
+        reader.cancel()
+    }
+
     @Test(
         "Where nothing is to be held any more, whom a storm holds are announced from then on, at its pace, and reads agree",
         arguments: [true, false])

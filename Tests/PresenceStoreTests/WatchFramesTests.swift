@@ -60,6 +60,12 @@ struct WatchFramesTests {
         try store.connect("carol", session: "phone")
         store.pumpWatches()
         #expect(statuses(await iterator.next()) == ["carol": .online])
+        // Who was put back is told once.
+        try frames.add(["bob"])
+        #expect(statuses(await iterator.next()) == ["bob": .online])
+        store.disconnect("carol", session: "phone")
+        store.pumpWatches()
+        #expect(statuses(await iterator.next()) == ["carol": .offline])
     }
 
     @Test("end with the task, and with the sequence; then the viewer may have another list")
