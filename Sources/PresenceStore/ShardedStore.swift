@@ -55,7 +55,7 @@ public final class ShardedStore: Sendable {
         public var maxReplicatedString = 0
         /// Different devices, platforms and servers that a shard keeps, 1 to 65 535 each.
         public var maxWords = 16_384
-        /// Friends and blocked users that a user may have, 0 to 1 000 000.
+        /// Friends and blocked users that a user may have, 0 to 1 000 000; with those that he took back, and that must be remembered, twice as many.
         public var maxRelations = 5_000
         /// How often a user may change within a minute what he sets by hand: status, text, and who may see what of him. 0 is no limit. Sessions, beats,
         /// friends and blocks are not counted.
@@ -64,7 +64,8 @@ public final class ShardedStore: Sendable {
         public var allowsInvisible = true
         /// When many losses at once are held back.
         public var storms = StormSettings()
-        /// Users that one viewer may watch.
+        /// Users that one viewer may watch. With more than sixteen times the limit of a frame (``ShardedStore/takeFrame(of:at:limit:)``), hidden users who change could
+        /// delay what he is told of others.
         public var maxWatch = 5_000
         /// Viewers that one user may have.
         public var maxWatchersPerUser = 100_000
