@@ -38,11 +38,7 @@ enum WatchCommands {
         loop.endIfIdle(id)
         let users = loop.ranges
         do throws(StoreError) {
-            let answer = try add(loop, bytes, viewer, cursor, users)
-            let route = loop.server.registry.route(WatchHub.channelPrefix + id)
-            let home = route.loops == 0 ? loop.index : route.loops.trailingZeroBitCount
-            loop.server.watches.note(answer.watch, home: home, at: loop.now)
-            write(answer, at: loop.now, &reply)
+            write(try add(loop, bytes, viewer, cursor, users), at: loop.now, &reply)
         } catch {
             reply.error(error.message)
         }
@@ -56,8 +52,9 @@ enum WatchCommands {
         let peers = loop.peers
         while true {
             do throws(StoreError) {
-                return try server.watches.begin({ shard in peers[shard % peers.count].wake(shard: shard) }) {
-                    () throws(StoreError) in
+                return try server.watches.add(
+                    from: loop.index, at: loop.now, { shard in peers[shard % peers.count].wake(shard: shard) }
+                ) { () throws(StoreError) in
                     try loop.store.watch(
                         bytes.extracting(viewer), since: bytes.extracting(cursor), bytes, users.span, at: loop.now
                     ) { ServerLoop.wake($0, peers, server) }

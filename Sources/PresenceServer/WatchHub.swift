@@ -33,10 +33,12 @@ final class WatchHub: Sendable {
         channel.starts(with: channelPrefix) ? Array(channel.dropFirst(channelPrefix.count)) : nil
     }
 
-    /// Does what makes a list or adds to one, while changes of shards reach the event loops by `wake`.
-    func begin<Result, Failure: Error>(
-        _ wake: @escaping @Sendable (Int) -> Void, _ body: () throws(Failure) -> Result
-    ) throws(Failure) -> Result {
+    /// Does what makes a list or adds to one, while changes of shards reach the event loops by `wake`, and remembers the list. One that is
+    /// new is told on an event loop that has subscribers, on that of the call if there is none; and it lingers from now on if nobody is subscribed.
+    func add<Failure: Error>(
+        from loop: Int, at now: Timestamp, _ wake: @escaping @Sendable (Int) -> Void,
+        _ body: () throws(Failure) -> WatchReply
+    ) throws(Failure) -> WatchReply {
         state.withLock { state in
             state.beginning += 1
             guard state.listener == nil else { return }
@@ -44,15 +46,23 @@ final class WatchHub: Sendable {
             isActive.store(true, ordering: .releasing)
         }
         defer { state.withLock { $0.beginning -= 1 } }
-        return try body()
+        let reply = try body()
+        note(reply.watch, from: loop, at: now)
+        return reply
     }
 
-    /// Remembers a list that was made or added to. It is told on the event loop `home` if it is new, and lingers from now on if nobody is subscribed.
-    func note(_ watch: Watch, home: Int, at now: Timestamp) {
+    private func note(_ watch: Watch, from loop: Int, at now: Timestamp) {
         let viewer = watch.viewer
+        let listening = registry.route(WatchHub.channelPrefix + viewer).loops
+        let home = listening == 0 ? loop : listening.trailingZeroBitCount
+        let isListened = hasSubscriber(viewer)
         let isIdle = state.withLock { state in
             guard let place = state.places[viewer], place.list === watch else {
+                // One that was given up meanwhile takes no other one's place.
+                if state.places[viewer] != nil, watch.hasEnded { return false }
                 state.places.put(watch, of: viewer, home: home, at: now)
+                // Before anybody else can take it for one that nobody hears.
+                if isListened { state.places.setListened(viewer) }
                 return true
             }
             guard place.idleSince != nil else { return false }
@@ -116,6 +126,11 @@ final class WatchHub: Sendable {
     /// Gives up the list of one viewer if its time is over; whether it was.
     @discardableResult
     func endIfIdle(_ viewer: [UInt8], at now: Timestamp, linger: Int64) -> Bool {
+        guard state.withLock({ $0.places[viewer]?.idleSince != nil }) else { return false }
+        if hasSubscriber(viewer) {
+            state.withLock { $0.places.setListened(viewer) }
+            return false
+        }
         let watch = state.withLock { state -> Watch? in
             guard let since = state.places[viewer]?.idleSince, now >= since.advanced(byMilliseconds: linger) else {
                 return nil

@@ -208,20 +208,23 @@ extension ShardState {
     ) -> (Reason, SessionRecord?) {
         let policy = settings.policy
         var last: (at: Timestamp, reason: Reason, session: SessionRecord)?
+        // Of other nodes it may be heard that he went before that is so by what is known here.
+        var latest: (at: Timestamp, reason: Reason, session: SessionRecord)?
         record.forEachSession { session in
             let facts = plainFacts(of: session, near: now)
             guard !facts.isPassive else { return }
             var (end, reason): (Timestamp, Reason) =
-                facts.closed == nil
-                ? (facts.deadline(policy), facts.isCutByHardLimit(policy) ? .hardLimit : .heartbeatTimeout)
-                : (facts.graceEnd(policy), .graceEnded)
+                facts.closed.map { ($0.at, facts.reason(of: $0, policy)) }
+                ?? (facts.deadline(policy), facts.isCutByHardLimit(policy) ? .hardLimit : .heartbeatTimeout)
+            if end > latest?.at ?? .distantPast { latest = (end, reason, session) }
+            if facts.closed != nil { (end, reason) = (facts.graceEnd(policy), .graceEnded) }
             if policy.storm != nil {
                 let release = facts.stormRelease(policy, pacing: pacing(of: record))
                 if release > end { (end, reason) = (release, reasonOfRelease(of: facts, at: release)) }
             }
             if end <= instant, end > last?.at ?? .distantPast { last = (end, reason, session) }
         }
-        return last.map { ($0.reason, $0.session) } ?? (.inactivity, nil)
+        return (last ?? latest).map { ($0.reason, $0.session) } ?? (.heartbeatTimeout, nil)
     }
 
     /// Announces `verdict` if it differs from what was announced last, of the status or of the key's existence.

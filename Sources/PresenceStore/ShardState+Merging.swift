@@ -77,8 +77,9 @@ extension ShardState {
                 continue
             }
             // What is over everywhere is not taken up again. What is over here goes by the next look.
-            // What only its home can know to live is taken up while it is waited for.
-            if isOver(session, waiting: session.home == sender ? settings.peerMargin : 0, at: now) {
+            // What only its home can know to live is taken up while it is waited for; of a user of whom nothing was known here whoever says so, as in a copy.
+            let isWaitedFor = session.home == sender || isNew && session.home != 0 && session.home != stamps.node
+            if isOver(session, waiting: isWaitedFor ? settings.peerMargin : 0, at: now) {
                 merged.forgetSession(id)
             }
         }
@@ -324,7 +325,7 @@ extension ShardState {
             incoming.status != record.announced
         {
             // What a grace holds is what was said last, wherever it was said; of two things that time said at one instant, the more present.
-            verdict.publicStatus = incoming.status
+            (verdict.status, verdict.publicStatus) = (incoming.status, incoming.status)
         }
         let (reason, session) = reason(merged, local, at: now)
         let heard = Heard(
@@ -419,6 +420,8 @@ extension ShardState {
         _ merged: ReplicaFacts, _ local: ReplicaFacts, at now: Timestamp
     ) -> (Reason, session: [UInt8]?) {
         var found: (Reason, session: [UInt8]?)?
+        // He may have done something, too, before he said what he is.
+        let isSaid = merged.facts.manual.value != local.facts.manual.value
         for id in merged.sessionIDs {
             guard let session = merged.facts.sessions[id] else { continue }
             let before = local.facts.sessions[id]
@@ -427,7 +430,7 @@ extension ShardState {
             }
             if let closed = session.closed, before?.closed != closed {
                 found = (session.incarnation <= flushStamp ? .flushed : session.reason(of: closed, settings.policy), id)
-            } else if found == nil, before?.activity != session.activity {
+            } else if found == nil, !isSaid, before?.activity != session.activity {
                 found = (.activity, id)
             }
         }

@@ -133,10 +133,12 @@ extension ShardState {
         if merged != local { store(merged, over: place) }
         let entry = record.header.changePlace
         let hasActed = merged.activity != local.activity
-        let reason = hasActed ? Reason.activity : manual != localManual ? .manual : .merged
+        // He may have done something, too, before he said what he is.
+        let isSaid = manual.value != localManual.value || manual != localManual && !hasActed
+        let reason = isSaid ? Reason.manual : hasActed ? .activity : .merged
         let hasNews = announce(
             number, evidence(of: record, at: now, near: now).verdict(at: now), Heard(plain, from: sender), reason,
-            hasActed ? place : nil, before: before, hasLearned: hasLearned, userHash, at: now)
+            reason == .activity ? place : nil, before: before, hasLearned: hasLearned, userHash, at: now)
         if isTextNews { announceActivity(number, record.text(at: now), of: plain, since: entry, at: now) }
         let isTaken = merged.home != stamps.node || manual != localManual && manual.value == .invisible
         let hasSeenLater = record.lastSeen(near: now) ?? .distantPast > plain.lastSeen ?? .distantPast

@@ -66,13 +66,16 @@ extension ShardedStore {
             }
             guard let found else { throw .tooManyWatchLists(limit: limits.lists) }
             guard found.isNew || !isNewList else { throw .watchesAlready }
+            let watch = found.watch
+            let number = watch.state.withLock { $0.beginFill() }
+            defer { if watch.state.withLock({ $0.endFill() }) { endWatch(watch) } }
             var added: [AddedUser] = []
             do throws(StoreError) {
-                if let reply = try fill(found.watch, cursor, bytes, users, &added, limits.users, at: now) {
+                if let reply = try fill(watch, cursor, bytes, users, &added, limits.users, number, at: now) {
                     return reply
                 }
             } catch {
-                if found.isNew { endWatch(found.watch) } else { remove(added.map(\.hash), from: found.watch) }
+                remove(added.map(\.hash), from: watch, byFill: number)
                 for user in added where user.isNew {
                     withShard(shardIndex(user.hash)) { $0.forgetUnsaid(ofHash: user.hash, at: now) }
                 }
@@ -90,7 +93,7 @@ extension ShardedStore {
     /// Nil if the list was given up meanwhile.
     private func fill(
         _ watch: Watch, _ cursor: Span<UInt8>, _ bytes: Span<UInt8>, _ users: Span<KeyRange>,
-        _ added: inout [AddedUser], _ limit: Int, at now: Timestamp
+        _ added: inout [AddedUser], _ limit: Int, _ number: UInt64, at now: Timestamp
     ) throws(StoreError) -> WatchReply? {
         let begin = try watch.state.withLock { rows throws(StoreError) -> (UInt32?, FrameNumbers.Turn)? in
             guard !rows.isEnded else { return nil }
@@ -111,6 +114,8 @@ extension ShardedStore {
                 guard !rows.isEnded else { return false }
                 for index in start..<end {
                     let user = bytes.extracting(users[index].range)
+                    if rows.isFilledByOthers { rows.claim(userHash(user), byFill: number) }
+                    if rows.count >= limit, rows.row(of: userHash(user)) == nil { throw .tooManyWatched(limit: limit) }
                     let (row, sight) = try look(watch, &rows, user, &turn, &owes, &added, at: now)
                     if let since, rows.frames.series == turn.series, rows.rows[Int(row)].frame <= since { continue }
                     found.append(
@@ -124,7 +129,10 @@ extension ShardedStore {
             start = end
         }
         // Who changes from here on gets a number that it does not speak of.
-        let next = watch.state.withLock { $0.frames.cursor($0.frames.covered(by: turn), of: turn.series) }
+        let next = watch.state.withLock { rows in
+            rows.isAnswered = true
+            return rows.frames.cursor(rows.frames.covered(by: turn), of: turn.series)
+        }
         return WatchReply(watch: watch, cursor: next, isResumed: since != nil, rows: found)
     }
 
@@ -198,11 +206,13 @@ extension ShardedStore {
         return count
     }
 
+    /// Takes users off a list; of those whom a call that failed put on it, nobody whom another call has asked for meanwhile.
     @discardableResult
-    private func remove(_ users: [UInt64], from watch: Watch) -> Int {
+    private func remove(_ users: [UInt64], from watch: Watch, byFill number: UInt64? = nil) -> Int {
         var count = 0
         for hash in users {
             watch.state.withLock { rows in
+                if let number, rows.isClaimed(hash, byOtherThan: number) { return }
                 guard let row = rows.row(of: hash) else { return }
                 removeRow(row, &rows)
                 count += 1

@@ -107,10 +107,47 @@ struct WatchRows: Sendable {
     var isResting = false
     /// Whether the list is given up: nothing may be added any more.
     var isEnded = false
+    /// Whether a call that asked for it was answered. A list of which none was is given up with the last of them.
+    var isAnswered = false
+    /// Calls that add users now, and all that ever did.
+    private var (fills, fillNumber): (Int, UInt64) = (0, 0)
+    /// Users that were asked for while several calls were adding some, by which of them; 0 is by several. If one of these fails, it takes back only what was its own.
+    private var claims: [UInt64: UInt64] = [:]
 
     var byteCount: Int { rows.capacity * MemoryLayout<Row>.stride + index.capacity * 4 + marked.capacity * 4 }
 
     var hasMarks: Bool { taken < marked.count }
+
+    // MARK: Calls that add users
+
+    /// A call begins to add users. Returns its number.
+    mutating func beginFill() -> UInt64 {
+        fills += 1
+        fillNumber += 1
+        return fillNumber
+    }
+
+    /// It is done. Returns whether the list is to be given up, since nobody was told of it.
+    mutating func endFill() -> Bool {
+        fills -= 1
+        if fills == 0 { claims = [:] }
+        return fills == 0 && !isAnswered && !isEnded
+    }
+
+    /// Whether another call adds users, too.
+    var isFilledByOthers: Bool { fills > 1 }
+
+    /// A call has asked for a user.
+    mutating func claim(_ userHash: UInt64, byFill number: UInt64) {
+        claims[userHash] = claims[userHash, default: number] == number ? number : 0
+    }
+
+    /// Whether another call has asked for a user while this one was under way.
+    func isClaimed(_ userHash: UInt64, byOtherThan number: UInt64) -> Bool {
+        claims[userHash].map { $0 != number } ?? false
+    }
+
+    // MARK: Rows
 
     /// Marks a row; whether it is the first since all marks were taken, or left.
     mutating func mark(_ row: UInt32) -> Bool {

@@ -127,13 +127,14 @@ final class WatchFrameSource: Sendable {
     }
 }
 
-/// Ids behind each other, and where each is.
+/// Ids behind each other, each once, and where each is.
 private struct IDList {
     var bytes: [UInt8] = []
     var ranges: [KeyRange] = []
 
     init(_ ids: [String]) {
-        for id in ids {
+        var known: Set<[UInt8]> = []
+        for id in ids where known.insert(Array(id.utf8)).inserted {
             let start = bytes.count
             bytes.append(contentsOf: id.utf8)
             ranges.append(KeyRange(offset: start, length: id.utf8.count))

@@ -151,14 +151,14 @@ extension Settings {
             "status-changes-per-minute", .presence, \.statusChangesPerMinute, .integer(0...1_000_000), isLive: true,
             """
             How often `PRESENCE.SET` may set something of one user within a minute of the clock, be it his status, his text or
-            who may see him and when he was seen: all of these are told to whoever watches him. 0 is no limit. Sessions,
+            who may see him and when he was seen: most of it is told to whoever watches him. 0 is no limit. Sessions,
             heartbeats, friends and blocks are not counted; each node counts what it is sent itself.
             """),
         Setting(
             "push-window", .presence, \.pushWindow, .duration(1...10_000), isLive: true,
             """
             For how long at most changes of those on a viewer's list are gathered before he is told: one frame a
-            window, with each who changed once.
+            window, with each who changed once. Made shorter, it is for the next changes: what waits already waits as long as it did.
             """),
         Setting(
             "watch-linger", .presence, \.watchLinger, .duration(0...86_400_000), isLive: true,
@@ -217,7 +217,8 @@ extension Settings {
             "change-ring-size", .memory, \.changeRingSize, .bytes(16 << 10...64 << 20), isLive: false,
             """
             Bytes of recent changes kept in each shard for those who read them, rounded up to a power of two, resident
-            from the start. A reader who falls further behind is told what he missed.
+            from the start. A reader who falls further behind is told what he missed. Below 64kb a slice of a `FLUSHALL`, or of
+            a lease's end, may be more than it holds.
             """),
         Setting(
             "huge-pages", .memory, \.hugePages, .yesOrNo, isLive: false,

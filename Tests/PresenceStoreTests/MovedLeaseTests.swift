@@ -128,6 +128,39 @@ struct MovedLeaseTests {
         }
     }
 
+    @Test("Of whom another node tells that he went, while a storm holds him at his home, his home says why")
+    func heldAtHome() throws {
+        var mesh = ReplicaMesh(2) {
+            $0.storms.sharePercent = 10
+            $0.storms.minimum = 5
+        }
+        mesh.stores[1].setStormSettings(StormSettings(), at: mesh.clock.now())
+        let reader = mesh.stores[0].makeReader { _ in }
+        for number in 0..<20 {
+            try mesh.stores[0].connect("user-\(number)", session: "phone", ConnectOptions(ttlMilliseconds: 10_000))
+        }
+        try mesh.wait(1_000)
+        for number in 0..<20 { #expect(mesh.stores[0].beat("user-\(number)", session: "phone")) }
+        try mesh.wait(100)
+        // From here on the other one hears nothing, and gives them up before their home does.
+        for step in 0..<130 {
+            mesh.clock.advance(byMilliseconds: 100)
+            for store in mesh.stores { store.advance(to: mesh.clock.now()) }
+            for number in 0..<20 where step == 20 + 4 * (number / 10) {
+                #expect(mesh.stores[0].beat("user-\(number)", session: "phone"))
+            }
+        }
+        #expect(mesh.stores.map { $0.stormNumbers.count } == [1, 0])
+        try mesh.exchange()
+        var events: [StoreEvent] = []
+        for shard in 0..<mesh.stores[0].shardCount { reader.read(shard: shard, limit: 1_000, into: &events) }
+        let ends = events.compactMap { event in
+            if case .status(let change) = event, change.new == .offline { change } else { nil }
+        }
+        #expect(ends.count == 20)
+        #expect(ends.allSatisfy { $0.reason == .heartbeatTimeout && $0.connection == Array("phone".utf8) })
+    }
+
     @Test("Who stayed is lost where the lease ends, and who left for another node is not")
     func some() throws {
         var mesh = try mesh(200)

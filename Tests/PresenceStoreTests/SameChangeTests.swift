@@ -119,6 +119,48 @@ struct SameChangeTests {
         #expect(run.mesh.imagesTold - before <= 8)
     }
 
+    @Test(
+        "Who acts and then says what he is is called so by himself at every node, and not by his activity",
+        arguments: [1, 2])
+    func saidBehindActivity(sessions: Int) throws {
+        var run = Run(2)
+        for session in 0..<sessions {
+            try run.mesh.stores[0].connect("alice", session: "s-\(session)", ConnectOptions(ttlMilliseconds: 60_000))
+        }
+        try run.run(to: 100)
+        _ = run.told()
+        for (number, status) in ([.dnd, nil, .invisible, nil] as [ManualStatus?]).enumerated() {
+            run.mesh.stores[0].beat("alice", session: "s-0", isActive: true)
+            try run.mesh.stores[0].set("alice", UserSettings(status: .some(status)))
+            try run.run(to: Int64(1_000 + 100 * number))
+            for told in run.told() {
+                #expect(told.map(\.reason) == [.manual])
+                #expect(told.map(\.connection) == [nil])
+            }
+        }
+    }
+
+    @Test("Of whom nothing was known here he lives while his home is waited for, whoever tells of him")
+    func copiedBehindTheDeadline() throws {
+        var run = Run(3)
+        try run.mesh.stores[2].connect("alice", session: "phone", ConnectOptions(ttlMilliseconds: 10_000))
+        try run.mesh.exchange(among: [1, 2])
+        // He beats, which his home tells behind the deadline that the others know.
+        try run.run(to: 9_000, linked: false)
+        #expect(run.mesh.stores[2].beat("alice", session: "phone"))
+        try run.run(to: 10_300, linked: false)
+        let image = try #require(run.mesh.stores[1].image(of: "alice"))
+        _ = try run.mesh.stores[0].merge(image.span, from: 2, at: run.mesh.clock.now())
+        #expect(run.mesh.stores[0].status(of: "alice") == .online)
+        try run.run(to: 15_000)
+        #expect(run.told()[0].map(\.new) == [.online])
+        // Of whom it was known that he went nobody else says that he is here.
+        try run.run(to: 19_100)
+        #expect(run.told().map { $0.map(\.new) } == [[.offline], [.offline], [.offline]])
+        _ = try run.mesh.stores[0].merge(image.span, from: 2, at: run.mesh.clock.now())
+        #expect(run.told()[0].isEmpty)
+    }
+
     @Test("A change has the instant of its write at every node, however late it is heard of")
     func instantOfTheWrite() throws {
         var run = Run(2)

@@ -35,6 +35,44 @@ struct WatchRaceTests {
         }
     }
 
+    @Test("lose nobody by a call that is refused beside theirs, and come to no longer list than there may be")
+    func refusedBeside() throws {
+        let store = ShardedStore.standing(at: start, shards: 2) {
+            $0.maxWatch = 400
+            $0.maxWatchersPerUser = 1
+        }
+        let users = (0..<300).map { SlowModel.Name("user-\($0)") }
+        let others = (0..<300).map { SlowModel.Name("other-\($0)") }
+        let (me, start) = (SlowModel.Name("me").bytes, start)
+        @Sendable func watch(_ viewer: [UInt8], _ users: [SlowModel.Name]) throws(StoreError) {
+            let (bytes, ranges) = ModelRun.joined(users)
+            _ = try store.watch(viewer.span, since: Span(), bytes.span, ranges.span, at: start) { _ in }
+        }
+        @Sendable func unwatch(_ users: [SlowModel.Name]) -> Int {
+            let (bytes, ranges) = ModelRun.joined(users)
+            return store.unwatch(me.span, bytes.span, ranges.span)
+        }
+        try watch(SlowModel.Name("somebody").bytes, ["full"])
+        for _ in 0..<40 {
+            onThreads([
+                { #expect(throws: StoreError.tooManyWatchers(limit: 1)) { try watch(me, users + ["full"]) } },
+                { #expect(throws: Never.self) { try watch(me, users) } },
+            ])
+            #expect(unwatch(users) == 300)
+            let answered = Atomic(0)
+            onThreads(
+                [users, others].map { list in
+                    { if (try? watch(me, list)) != nil { answered.add(1, ordering: .relaxed) } }
+                })
+            let count = unwatch(users) + unwatch(others)
+            #expect(count == 300 * answered.load(ordering: .relaxed) && count <= 400)
+        }
+        // Who alone made a list, and was refused, leaves none.
+        if let list = store.watch(of: me.span) { store.endWatch(list) }
+        #expect(throws: StoreError.tooManyWatchers(limit: 1)) { try watch(me, users + ["full"]) }
+        #expect(store.watchCount == 1)
+    }
+
     @Test("know all that they may after quiet, while frames of it are taken and all change")
     func everybodyKnows() throws {
         var configuration = ShardedStore.Configuration()
