@@ -30,6 +30,15 @@ struct MovedLeaseTests {
 
     private func losses(_ mesh: ReplicaMesh) -> [UInt64] { mesh.stores.map { $0.statistics().losses } }
 
+    /// Whom a store has announced as offline since that was asked last.
+    private func ends(told reader: EventReader, _ store: ShardedStore) -> [StatusChange] {
+        var events: [StoreEvent] = []
+        for shard in 0..<store.shardCount { while !reader.read(shard: shard, limit: 1_000, into: &events) {} }
+        return events.compactMap { event in
+            if case .status(let change) = event, change.new == .offline { change } else { nil }
+        }
+    }
+
     @Test("Whom a gateway took to another node is not lost where its lease ends, and no storm is seen")
     func leftBehind() throws {
         var mesh = try mesh(200)
@@ -83,12 +92,8 @@ struct MovedLeaseTests {
         }
         #expect(mesh.stores.map { $0.stormNumbers.count } == [1, 1, 1])
         let versions = zip(mesh.stores, readers).map { store, reader in
-            var events: [StoreEvent] = []
-            for shard in 0..<store.shardCount { reader.read(shard: shard, limit: 100_000, into: &events) }
-            return events.reduce(into: [:] as [[UInt8]: [Stamp]]) { versions, event in
-                if case .status(let change) = event, change.new == .offline {
-                    versions[change.userID, default: []].append(change.version)
-                }
+            ends(told: reader, store).reduce(into: [:] as [[UInt8]: [Stamp]]) { versions, change in
+                versions[change.userID, default: []].append(change.version)
             }
         }
         #expect(versions[0].count == count && versions[0].allSatisfy { $0.value.count == 1 })
@@ -117,11 +122,7 @@ struct MovedLeaseTests {
         for _ in 0..<125 { try mesh.wait(100) }
         #expect(mesh.stores.map { $0.stormNumbers.count } == [1, 0])
         for (store, reader) in zip(mesh.stores, readers) {
-            var events: [StoreEvent] = []
-            for shard in 0..<store.shardCount { reader.read(shard: shard, limit: 1_000, into: &events) }
-            let ends = events.compactMap { event in
-                if case .status(let change) = event, change.new == .offline { change } else { nil }
-            }
+            let ends = ends(told: reader, store)
             #expect(ends.count == 40)
             #expect(ends.allSatisfy { $0.reason == .heartbeatTimeout })
             #expect(ends.allSatisfy { $0.version == Stamp($0.timestamp) && deadlines[$0.userID] == $0.timestamp })
@@ -152,11 +153,7 @@ struct MovedLeaseTests {
         }
         #expect(mesh.stores.map { $0.stormNumbers.count } == [1, 0])
         try mesh.exchange()
-        var events: [StoreEvent] = []
-        for shard in 0..<mesh.stores[0].shardCount { reader.read(shard: shard, limit: 1_000, into: &events) }
-        let ends = events.compactMap { event in
-            if case .status(let change) = event, change.new == .offline { change } else { nil }
-        }
+        let ends = ends(told: reader, mesh.stores[0])
         #expect(ends.count == 20)
         #expect(ends.allSatisfy { $0.reason == .heartbeatTimeout && $0.connection == Array("phone".utf8) })
     }
